@@ -1,0 +1,42 @@
+# Two commands for newcomers: `make quickstart` and `make test`. Both install everything pinned into .venv first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DATA ?=
+
+.PHONY: quickstart test lint test-slow bench-dubai bench-cz constraints clean
+
+quickstart: $(INSTALLED)  ## train, test and map HQ-UNet beside its control; DATA=<folder> for your own images
+	$(BIN)/hqzoo quickstart $(if $(DATA),--data "$(DATA)")
+
+test: $(INSTALLED) lint  ## lint, types and the whole test suite
+	$(BIN)/pytest -m "not slow"
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-slow: $(INSTALLED)  ## tests that take minutes each
+	$(BIN)/pytest -m slow
+
+bench-dubai: $(INSTALLED)  ## leave-one-tile-out table on the Dubai tiles; resumes where it stopped (DATA=<folder>)
+	$(BIN)/python -m benchmarks.folder_table recipes/hq_unet/aerial_dubai.yaml --root "$(DATA)"
+
+bench-cz: $(INSTALLED)  ## one fold of the Czech orthophotos (DATA=<folder>)
+	$(BIN)/python -m benchmarks.folder_table recipes/hq_unet/aerial_cz.yaml --root "$(DATA)" --folds 0
+
+constraints: $(INSTALLED)  ## pin the newest versions that fit together
+	$(BIN)/uv pip compile -q -U pyproject.toml --all-extras --universal --no-annotate --no-header --no-emit-index-url -o constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hqzoo needs Python >= 3.11; run make with PYTHON=<path>")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,243 @@
+"""The verbs that run a trainer: fit, validate, test and predict."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from hqzoo._lightning import pl
+from hqzoo.callbacks.progress import progress_callback
+from hqzoo.callbacks.resume import Resumable
+from hqzoo.cli import EXIT_INTERRUPTED
+from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
+from hqzoo.cli.report import print_scores, score_report
+from hqzoo.cli.run_folder import MetricsFile, RunFolder, write_beside
+from hqzoo.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from hqzoo.tasks import SegmentationTask
+
+__all__ = ["main"]
+
+MISCONFIGURATION = pl.utilities.exceptions.MisconfigurationException  # type: ignore[attr-defined]
+
+
+def main(verb: str, argv: list[str]) -> int:
+    """Run one verb.
+
+    Args:
+        verb: ``fit``, ``validate``, ``test`` or ``predict``.
+        argv: The arguments behind the verb.
+
+    Returns:
+        The exit code.
+    """
+    _quieten()
+    if verb != "fit":
+        argv = _with_config_of_run(argv)
+    command = CommandLine(verb, argv)
+    try:
+        return {"fit": fit, "predict": predict}.get(verb, score)(command)
+    except MISCONFIGURATION as error:  # Lightning's word for a mistake of the user
+        raise ConfigError(str(error)) from error
+
+
+def fit(command: CommandLine) -> int:
+    """Train, from the start or from a checkpoint, into the run folder."""
+    folder, given = command.folder, command.config["ckpt_path"]
+    checkpoint = folder.checkpoint(given) if given else None
+    resumable = Resumable(folder.last, notify=_notify)
+    metrics = MetricsFile(folder.metrics)
+    trainer = command.build_trainer(_fit_callbacks(command, resumable), [metrics])
+    if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
+        if checkpoint is None:
+            folder.start()
+        else:
+            metrics.forget_after(_steps_done(checkpoint))
+        write_beside(folder.config, lambda partial: partial.write_text(command.dump()))
+    try:
+        trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except (Exception, SystemExit):
+        # A second signal makes Lightning leave by SystemExit, a data worker that died of Ctrl-C by an error.
+        if not resumable.interrupted:
+            raise
+        return _say_how_to_go_on(trainer, folder, resumable)
+    if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
+        _say(f"Done: {trainer.global_step} steps. Run folder: {folder.root}")
+    return 0
+
+
+def score(command: CommandLine) -> int:
+    """Validate or test a checkpoint: a table, and a JSON file in the run folder."""
+    checkpoint, folder = _checkpoint_and_folder(command)
+    task = _load(checkpoint, command)
+    trainer = command.build_trainer(_plain_callbacks(command), [])
+    run = trainer.validate if command.verb == "validate" else trainer.test
+    began = time.perf_counter()
+    run(task, datamodule=command.datamodule, verbose=False)
+    if not trainer.is_global_zero:
+        return 0
+    seconds, step = time.perf_counter() - began, _steps_done(checkpoint)
+    report = score_report(task, command.verb, checkpoint, step, command.config, seconds)
+    print_scores(report)
+    if not command.config["trainer"]["fast_dev_run"]:
+        _say(f"Written: {folder.write_json(f'{command.verb}.json', report)}")
+    return 0
+
+
+def predict(command: CommandLine) -> int:
+    """Write the class maps of the prediction images."""
+    from hqzoo.callbacks import PredictionWriter
+
+    checkpoint, folder = _checkpoint_and_folder(command)
+    task = _load(checkpoint, command)
+    output = folder.root / "predictions"
+    own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
+    writers = [] if own else [PredictionWriter(str(output))]
+    trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
+    trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
+    if not own and trainer.is_global_zero:
+        _say(f"Written: {output}")
+    return 0
+
+
+def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callback]:
+    settings = command.config["trainer"]
+    callbacks = _plain_callbacks(command)
+    own = {type(each) for each in command.callbacks}
+    logs = settings["logger"] is not False and not settings["fast_dev_run"]
+    if logs and pl.callbacks.LearningRateMonitor not in own:
+        callbacks.append(pl.callbacks.LearningRateMonitor(logging_interval="step"))
+    if settings["enable_checkpointing"] is False:
+        return callbacks
+    if pl.callbacks.ModelCheckpoint not in own:
+        callbacks.append(BestCheckpoint(command.folder.best.parent))
+    return [*callbacks, resumable]  # last: its checkpoint holds the state of the others
+
+
+def _plain_callbacks(command: CommandLine) -> list[pl.Callback]:
+    shown = command.config["trainer"]["enable_progress_bar"] is not False
+    own = any(isinstance(each, pl.callbacks.ProgressBar) for each in command.callbacks)
+    return [progress_callback()] if shown and not own else []
+
+
+class BestCheckpoint(pl.callbacks.ModelCheckpoint):
+    """Keep ``best.ckpt``, the epoch with the highest ``val/miou``; do nothing where there is no validation.
+
+    Args:
+        folder: Where to keep it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "best", monitor="val/miou", mode="max", enable_version_counter=False)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do nothing: without validation there is no best epoch."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save if this validation was the best so far."""
+        if self.monitor in trainer.callback_metrics:
+            super().on_validation_end(trainer, pl_module)
+
+
+def _with_config_of_run(argv: list[str]) -> list[str]:
+    """Put the configuration of a checkpoint's own run first, when the command line names no configuration."""
+    tree_keys = [argument.partition("=")[0] for argument in argv]
+    if "-c" in tree_keys or "--config" in tree_keys or "--ckpt_path" not in tree_keys:
+        return argv
+    position = tree_keys.index("--ckpt_path")
+    value = argv[position].partition("=")[2] or (argv[position + 1 : position + 2] or [""])[0]
+    folder = RunFolder.of_checkpoint(Path(value))
+    if folder is None or not folder.config.is_file():
+        return argv
+    return ["-c", str(folder.config), *argv]
+
+
+def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
+    """Return the checkpoint to use and the folder to write into."""
+    folder, given = command.folder, command.config["ckpt_path"]
+    if given is None:
+        given = "best" if folder.best.is_file() else "last"
+    checkpoint = folder.checkpoint(given)
+    if str(folder.root) == DEFAULT_ROOT:
+        folder = RunFolder.of_checkpoint(checkpoint) or folder
+    return checkpoint, folder
+
+
+def _load(checkpoint: Path, command: CommandLine) -> SegmentationTask:
+    """Rebuild the task from its checkpoint; refuse one that a recipe contradicts."""
+    from hqzoo.weights import load_task
+
+    task = load_task(checkpoint)
+    _say(f"Checkpoint: {checkpoint}")
+    stored = {"architecture": task.hparams["architecture"], **(task.hparams["architecture_args"] or {})}
+    wanted = command.model_settings
+    asked = {"architecture": wanted.get("architecture"), **(wanted.get("architecture_args") or {})}
+    for key, value in asked.items() if wanted else ():
+        if key in stored and stored[key] != value:
+            raise ConfigError(
+                f"The recipe says {key} = {value!r}, but {checkpoint} holds a model with "
+                f"{key} = {stored[key]!r}. Give the checkpoint of the run you mean (--ckpt_path, "
+                "--trainer.default_root_dir)."
+            )
+    return task
+
+
+def _steps_done(checkpoint: Path) -> int:
+    """Return the number of optimizer steps done in a checkpoint."""
+    try:
+        return int(torch.load(checkpoint, map_location="meta", weights_only=True)["global_step"])
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
+        raise CheckpointError(
+            f"{checkpoint} is no checkpoint to go on from: it is damaged, or nothing that Lightning wrote "
+            f"({error})."
+        ) from error
+
+
+def _say_how_to_go_on(trainer: pl.Trainer, folder: RunFolder, resumable: Resumable) -> int:
+    if trainer.is_global_zero:
+        sys.stderr.write(
+            f"\nInterrupted in epoch {trainer.current_epoch + 1} after {trainer.global_step} steps; "
+            f"saved {resumable.path}.\nGo on with: hqzoo fit -c {folder.config} --ckpt_path last\n"
+        )
+    return EXIT_INTERRUPTED
+
+
+def _notify(sentence: str) -> None:
+    os.write(2, f"\n{sentence}\n".encode())  # a signal handler must not enter a buffered stream twice
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(sentence + "\n")
+    sys.stdout.flush()
+
+
+def _quieten() -> None:
+    """Keep advertisements and warnings that are no news here out of the log."""
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(("💡", "TPU available", "HPU available"))
+
+    logging.getLogger(f"{pl.__name__}.utilities.rank_zero").addFilter(is_news)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*ended before the epoch ended and your dataloader is not resumable.*",  # our samplers are
+    ):
+        warnings.filterwarnings("ignore", message)

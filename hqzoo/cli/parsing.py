@@ -1,0 +1,165 @@
+"""LightningCLI as hqzoo uses it: one verb at a time, a fixed run folder, mistakes told by their full key."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hqzoo._lightning import pl
+from hqzoo.cli.explain import explain
+from hqzoo.cli.run_folder import RunFolder
+from hqzoo.errors import ConfigError
+
+if TYPE_CHECKING or pl.__name__ == "lightning.pytorch":
+    from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+else:
+    from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+__all__ = ["DEFAULT_ROOT", "CommandLine"]
+
+DEFAULT_ROOT = "runs/default"
+
+DESCRIPTIONS = {
+    "fit": """Train a model.
+
+Start:     hqzoo fit -c recipes/hq_unet/landscapes.yaml
+Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
+Override:  any key of the recipe, such as --trainer.max_epochs 5
+
+The run folder (--trainer.default_root_dir) receives config.yaml, metrics.csv, checkpoints/last.ckpt (every
+epoch, and on Ctrl-C) and checkpoints/best.ckpt (highest val/miou, where there is validation). A callback or
+logger of your own joins these; your own ModelCheckpoint replaces best.ckpt.""",
+    "validate": "Score a checkpoint on the validation split: validate.json in the run folder, and a table.",
+    "test": "Score a checkpoint on the test split: test.json in the run folder, and a table.",
+    "predict": "Write the class maps of a data module's prediction images to predictions/ in the run folder.",
+}
+REBUILT = """
+
+hqzoo {verb} -c RUN/config.yaml                             best.ckpt of that run, else last.ckpt
+hqzoo {verb} -c RUN/config.yaml --ckpt_path last            last.ckpt
+hqzoo {verb} --ckpt_path X.ckpt --data CLASS --data.ARG ...  any checkpoint on any data
+
+The model is rebuilt from the checkpoint alone; model settings in a recipe are only compared with it."""
+
+CHECKPOINT_HELP = {
+    "fit": "Go on from this checkpoint: a path, 'last' or 'best' in the run folder. It must exist.",
+    "other": "A path, or 'last' or 'best' in the run folder. Default: best if there is one, else last.",
+}
+
+
+class CommandLine(LightningCLI):
+    """Parse one verb's arguments and build its data module, trainer and, for ``fit``, its task.
+
+    Args:
+        verb: ``fit``, ``validate``, ``test`` or ``predict``.
+        argv: The arguments behind the verb.
+
+    Raises:
+        ConfigError: If a key or a value is wrong; the message names the key and the nearest right one.
+    """
+
+    def __init__(self, verb: str, argv: list[str]) -> None:
+        self.verb = verb
+        _make_short_names_known()
+        description = DESCRIPTIONS[verb] + ("" if verb == "fit" else REBUILT.format(verb=verb))
+        self.model_settings: dict[str, Any] = {}  # constructor arguments, if the recipe names a model
+        super().__init__(
+            args=argv,
+            run=False,  # the verbs differ in more than the trainer's method; see hqzoo.cli.fit
+            seed_everything_default=0,
+            auto_configure_optimizers=False,  # the task has settings for both
+            load_from_checkpoint_support=False,  # the task keeps its hyper-parameters itself, as plain types
+            save_config_callback=None,
+            trainer_defaults={"default_root_dir": DEFAULT_ROOT},
+            parser_kwargs={
+                "prog": f"hqzoo {verb}",
+                "usage": f"hqzoo {verb} [-c RECIPE.yaml] [--KEY VALUE ...]",
+                "description": description,
+                "exit_on_error": False,
+                "allow_abbrev": False,  # a mistyped option must not pass for an abbreviation
+            },
+        )
+
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add trainer, model and data; only ``fit`` needs a model, the others have a checkpoint."""
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.set_defaults({f"trainer.{key}": value for key, value in self.trainer_defaults.items()})
+        fit = self.verb == "fit"
+        parser.add_lightning_class_args(pl.LightningModule, "model", subclass_mode=True, required=fit)
+        parser.add_lightning_class_args(pl.LightningDataModule, "data", subclass_mode=True, required=True)
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add ``--ckpt_path``."""
+        text = CHECKPOINT_HELP["fit" if self.verb == "fit" else "other"]
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help=text)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
+        """Parse, and word mistakes by their full key."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            raise ConfigError(explain(str(error), parser, list(args))) from error
+
+    def before_instantiate_classes(self) -> None:
+        """Check what jsonargparse cannot see: the arguments in the dictionary of an architecture."""
+        if self.config.get("model"):
+            self.model_settings = self.config["model"]["init_args"].as_dict()
+        model = self.model_settings
+        if isinstance(model.get("architecture"), str):
+            import hqzoo.models
+
+            hqzoo.models.check_arguments(model["architecture"], model.get("architecture_args") or {})
+        if self.verb != "fit":
+            self.config["model"] = None  # rebuilt from the checkpoint
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
+        """Leave the trainer to the verb, which knows the callbacks and loggers it needs."""
+        return None  # type: ignore[return-value]
+
+    def build_trainer(self, callbacks: list[pl.Callback], loggers: list[Any]) -> pl.Trainer:
+        """Return the trainer of the configuration.
+
+        Args:
+            callbacks: Callbacks to add to those of the configuration.
+            loggers: Loggers to put before those of the configuration, unless it says ``logger: false``.
+        """
+        arguments = dict(self.config_init["trainer"])
+        arguments["callbacks"] = [*self.callbacks, *callbacks]
+        arguments["logger"] = False if arguments["logger"] is False else [*loggers, *self.loggers]
+        return pl.Trainer(**arguments)
+
+    @property
+    def callbacks(self) -> list[pl.Callback]:
+        """The callbacks of the configuration."""
+        given = self.config_init["trainer"]["callbacks"] or []
+        return list(given) if isinstance(given, (list, tuple)) else [given]
+
+    @property
+    def loggers(self) -> list[Any]:
+        """The loggers of the configuration."""
+        given = self.config_init["trainer"]["logger"]
+        if given is None or isinstance(given, bool):
+            return []
+        return list(given) if isinstance(given, (list, tuple)) else [given]
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run folder."""
+        return RunFolder(Path(self.config["trainer"]["default_root_dir"]))
+
+    def dump(self) -> str:
+        """Return the whole configuration as YAML; ``hqzoo fit -c`` of it starts the same run afresh."""
+        config = self.config.clone()
+        config["ckpt_path"] = None
+        return str(self.parser.dump(config))
+
+
+def _make_short_names_known() -> None:
+    """Import hqzoo's own classes: jsonargparse finds a class by its bare name only if it is imported."""
+    for package in ("hqzoo.tasks", "hqzoo.data", "hqzoo.callbacks"):
+        module = import_module(package)
+        for name in module.__all__:
+            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress")):
+                getattr(module, name)

@@ -1,0 +1,202 @@
+"""The fixed folder of a run: what lies where, and the metrics file that survives a resume."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from hqzoo._lightning import pl
+from hqzoo.errors import CheckpointError, ConfigError
+
+__all__ = ["MetricsFile", "RunFolder", "write_beside"]
+
+
+def write_beside(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a file beside ``path``, then rename it: no half-written file under its name.
+
+    Args:
+        path: The file that shall exist.
+        write: Writes the file whose path it is given.
+
+    Raises:
+        ConfigError: If the folder or the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise ConfigError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """What a run leaves behind, each file at a fixed place.
+
+    Args:
+        root: The folder, ``trainer.default_root_dir``.
+    """
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The whole configuration; ``hqzoo fit -c`` reads it."""
+        return self.root / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """One row per logged step."""
+        return self.root / "metrics.csv"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.root / "checkpoints" / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation score."""
+        return self.root / "checkpoints" / "best.ckpt"
+
+    @classmethod
+    def of_checkpoint(cls, path: Path) -> RunFolder | None:
+        """Return the run folder that a checkpoint lies in, or None if it lies elsewhere."""
+        return cls(path.parent.parent) if path.parent.name == "checkpoints" else None
+
+    def checkpoint(self, given: str) -> Path:
+        """Return the file meant by ``--ckpt_path``: ``last``, ``best`` or a path.
+
+        Raises:
+            CheckpointError: If there is no such file.
+        """
+        path = {"last": self.last, "best": self.best}.get(given, Path(given))
+        if path.is_file():
+            return path
+        there = sorted(str(each) for each in self.last.parent.glob("*.ckpt"))
+        raise CheckpointError(
+            f"There is no checkpoint {path} (--ckpt_path {given}). "
+            + (f"Checkpoints in this run folder: {', '.join(there)}. " if there else "")
+            + "Give the path of a checkpoint, or set --trainer.default_root_dir to the folder of the run; to "
+            "start training afresh, leave --ckpt_path out."
+        )
+
+    def start(self) -> None:
+        """Prepare a fresh run.
+
+        Raises:
+            ConfigError: If the folder holds a run already, or cannot be written.
+        """
+        if any(self.last.parent.glob("*.ckpt")):
+            raise ConfigError(
+                f"{self.root} already holds a run, which a fresh one would overwrite. Go on with it: "
+                f"--ckpt_path last. Start another one: --trainer.default_root_dir {self.root}-2. "
+                "Or remove the folder first."
+            )
+        try:
+            self.last.parent.mkdir(parents=True, exist_ok=True)
+            self.metrics.unlink(missing_ok=True)  # of a run that never reached a checkpoint
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot write the run folder {self.root}: {error.strerror}. Choose another one with "
+                "--trainer.default_root_dir."
+            ) from error
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Write a file of plain types into the folder and return its path."""
+        path = self.root / name
+        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+        write_beside(path, lambda partial: partial.write_text(text))
+        return path
+
+
+class MetricsFile(pl.loggers.Logger):
+    """Write every logged row to a CSV file at once, and go on with an existing file.
+
+    Lightning's own CSVLogger empties the file when a run resumes. A run that resumes from a checkpoint behind
+    which rows were already written repeats those steps: :meth:`forget_after` drops them first.
+
+    Args:
+        path: The CSV file; columns are added as metrics appear.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self._columns: list[str] | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the run: that of its folder."""
+        return self.path.parent.name
+
+    @property
+    def version(self) -> str:
+        """Nothing: a run has one folder."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The run folder."""
+        return str(self.path.parent)
+
+    log_dir = save_dir
+
+    @pl.utilities.rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Do nothing: ``config.yaml`` has them."""
+
+    @pl.utilities.rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
+        """Append one row."""
+        numbers = {name: float(value) for name, value in metrics.items()}
+        row: dict[str, Any] = {"step": "" if step is None else step, **numbers}
+        if "epoch" in numbers:
+            row["epoch"] = int(numbers["epoch"])
+        if self._columns is None:
+            self._columns = self._read()[0]
+        new = [name for name in row if name not in self._columns]
+        if new:
+            self._columns = [*self._columns, *new]
+            self._rewrite(self._columns, self._read()[1])
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self._columns).writerow(row)
+
+    @pl.utilities.rank_zero_only
+    def forget_after(self, steps: int) -> None:
+        """Drop the rows of steps that are about to be done again.
+
+        Args:
+            steps: Number of optimizer steps done in the checkpoint; rows count steps from 0.
+        """
+        columns, rows = self._read()
+        kept = [row for row in rows if row.get("step") and int(row["step"]) < steps]
+        if len(kept) < len(rows):
+            self._rewrite(columns, kept)
+
+    def _read(self) -> tuple[list[str], list[dict[str, str]]]:
+        if not self.path.exists():
+            return [], []
+        with self.path.open(newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            rows = [{name: value or "" for name, value in row.items() if name} for row in reader]
+            return list(reader.fieldnames or []), rows
+
+    def _rewrite(self, columns: list[str], rows: list[dict[str, str]]) -> None:
+        def write(partial: Path) -> None:
+            with partial.open("w", newline="") as file:
+                writer = csv.DictWriter(file, columns, restval="")
+                writer.writeheader()
+                writer.writerows(rows)
+
+        write_beside(self.path, write)

@@ -1,0 +1,42 @@
+"""Files that are either complete or absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hqzoo.errors import DataError
+
+__all__ = ["replacing", "write_text"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a name beside ``path`` to write to, and rename it to ``path`` when the block ends well.
+
+    Raises:
+        DataError: If the file cannot be written; nothing half-written is left behind.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield beside
+        beside.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"Cannot write {path}: {error.strerror or error}. Is the disk full, or the folder read-only?"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")

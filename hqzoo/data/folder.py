@@ -1,0 +1,260 @@
+"""Anybody's folder of images and masks."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hqzoo.data._progress import progress
+from hqzoo.data.found_classes import find_classes
+from hqzoo.data.labels import ClassMap
+from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_sizes, read_header
+from hqzoo.data.records import Record
+from hqzoo.data.segmentation import SegmentationDataModule, Split
+from hqzoo.data.sensor import Sensor
+from hqzoo.data.splits import (
+    SPLITS,
+    ValFold,
+    choose_fold,
+    make_folds,
+    read_folds,
+    read_lists,
+    read_split,
+)
+from hqzoo.errors import ConfigError, DataError
+
+__all__ = ["FolderSegmentationDataModule"]
+
+
+class FolderSegmentationDataModule(SegmentationDataModule):
+    r"""Images and masks of equal names in two folders: PNG, JPEG or TIFF with any number of bands.
+
+    Where the splits come from, in this order: ``split_file`` or ``folds`` if given; sub-folders ``train``,
+    ``val`` and ``test`` (``train/images`` or ``images/train``); a file ``split.csv``, then ``folds.csv`` in
+    the root; else ``num_folds`` folds are drawn, by scene if ``scene_pattern`` is given. With folds, ``fold``
+    is tested, ``val_fold`` validates, and the others train.
+
+    Masks hold class values (index PNG, grey, integer TIFF), or colours that ``palette`` translates. For
+    prediction alone no masks are needed.
+
+    Args:
+        root: Folder of the data set.
+        images: Sub-folder of the images.
+        masks: Sub-folder of the masks.
+        classes: Mask value to class name, in the order of the class indices. None: from ``classes.json`` in
+            the root (``{"classes": {"1": "building"}, "palette": {"1": [97, 74, 74]}, "ignore": [0]}``), else
+            every value that the masks hold becomes a class.
+        ignore: Mask values of pixels that are not counted.
+        palette: Mask value to colour ``[red, green, blue]``, for figures, and to read RGB masks.
+        bands: Names of the bands. None: from the first image.
+        band_indexes: Numbers of the bands to read, from 1. None: all but an alpha band.
+        unit: Unit of the images.
+        scale: Value that is full scale in this unit.
+        split_file: CSV file ``name,split``, or one list of names per split (``{"train": "train.txt", ...}``).
+        folds: CSV file ``name,scene,fold``. Without its column ``fold``, folds are drawn by scene.
+        fold: Fold to test on.
+        val_fold: Fold to validate on: a number, ``"next"`` for the one after ``fold``, None for no
+            validation.
+        num_folds: Number of folds to draw where no file gives them.
+        fold_seed: Seed of that draw.
+        scene_pattern: Regular expression whose first group is the scene in an image's name, such as
+            ``"(tile\d+)_"``. Images that do not match count as one scene. None: each image is its own scene.
+        mask_suffix: What a mask's name has more than its image's, such as ``"_mask"``.
+        **kwargs: Arguments of :class:`SegmentationDataModule`: ``batch_size``, ``crop_size``, ``seed``, ...
+    """
+
+    def __init__(
+        self,
+        root: str,
+        images: str = "images",
+        masks: str = "masks",
+        classes: dict[int, str] | None = None,
+        ignore: list[int] | None = None,
+        palette: dict[int, list[int]] | None = None,
+        bands: list[str] | None = None,
+        band_indexes: list[int] | None = None,
+        unit: str = "digital number",
+        scale: float = 255.0,
+        split_file: str | dict[str, str] | None = None,
+        folds: str | None = None,
+        fold: int = 0,
+        val_fold: ValFold = "next",
+        num_folds: int = 5,
+        fold_seed: int = 0,
+        scene_pattern: str | None = None,
+        mask_suffix: str = "",
+        **kwargs: Any,  # noqa: ANN401 - the base's arguments, which parsers resolve
+    ) -> None:
+        super().__init__(**kwargs)
+        if split_file is not None and folds is not None:
+            raise ConfigError("Give `split_file` or `folds`, not both.")
+        if bands is not None and band_indexes is not None and len(bands) != len(band_indexes):
+            raise ConfigError(f"`bands` names {len(bands)} bands, `band_indexes` has {len(band_indexes)}.")
+        self.root = Path(root).expanduser()
+        self.images, self.masks, self.mask_suffix = images, masks, mask_suffix
+        self.given_classes, self.ignore, self.given_palette = classes, ignore, palette
+        self.bands, self.band_indexes, self.unit, self.scale = bands, band_indexes, unit, scale
+        self.split_file, self.folds, self.scene_pattern = split_file, folds, scene_pattern
+        self.fold, self.val_fold, self.num_folds, self.fold_seed = fold, val_fold, num_folds, fold_seed
+
+    def load_records(self, split: Split) -> Sequence[Record]:
+        """Return the images of a split with their masks."""
+        files = self._files.get(split, {})
+        headers = self._headers(files)
+        if headers:
+            self._declare(next(iter(headers.values())))
+        if not hasattr(self, "class_map"):
+            self.class_map = self._read_classes(
+                [mask for part in self._files.values() for _, mask in part.values()]
+            )
+        records = []
+        for name, (image, mask) in files.items():
+            indexes = self.band_indexes or headers[name].indexes
+            if len(indexes) != len(self.sensor):
+                raise DataError(
+                    f"The image {image} has {len(indexes)} band(s), but {len(self.sensor)} are expected: "
+                    f"{', '.join(self.sensor.bands)}. Choose bands of the file with `band_indexes`."
+                )
+            records.append(FileRecord(name, image, mask, headers[name], indexes, self.sensor, self.class_map))
+        return records
+
+    def predict_records(self) -> Sequence[Record]:
+        """Return the test images, or, where there is no folder of masks, all images."""
+        if (self.root / self.masks).is_dir() or self._split_folders():
+            return super().predict_records()
+        images = self._list(self.root / self.images)
+        if not images:
+            raise self._nothing_found([self.root / self.images])
+        headers = {name: read_header(path) for name, path in images.items()}
+        self._declare(next(iter(headers.values())))
+        if self.given_classes is not None or (self.root / "classes.json").exists():
+            self.class_map = self._read_classes([])
+        return [
+            FileRecord(
+                name, path, None, headers[name], self.band_indexes or headers[name].indexes, self.sensor, None
+            )
+            for name, path in images.items()
+        ]
+
+    def where(self) -> str:
+        """Say which files and folds the splits come from."""
+        source = self.split_file or self.folds or "the folder itself"
+        return f"the splits of {self.root} come from {source}, fold={self.fold}, val_fold={self.val_fold}"
+
+    # Files
+
+    @cached_property
+    def _files(self) -> dict[str, dict[str, tuple[Path, Path]]]:
+        """Split to image name to image and mask file."""
+        if not self.root.is_dir():
+            raise self._nothing_found([self.root])
+        if self.split_file is None and self.folds is None and (folders := self._split_folders()):
+            return {split: self._pairs(*pair) for split, pair in folders.items()}
+        pairs = self._pairs(self.root / self.images, self.root / self.masks)
+        splits = self._splits(pairs)
+        if absent := sorted(set(splits) - set(pairs)):
+            raise DataError(
+                f"{len(absent)} image(s) of the split file are not in {self.root / self.images}: "
+                f"{', '.join(absent[:5])}{' ...' if len(absent) > 5 else ''}."
+            )
+        if unlisted := sorted(set(pairs) - set(splits)):
+            shown = ", ".join(unlisted[:5])
+            warnings.warn(
+                f"{len(unlisted)} image(s) of {self.root} are in no split: {shown}, ...", stacklevel=2
+            )
+        return {split: {n: pairs[n] for n in pairs if splits.get(n) == split} for split in SPLITS}
+
+    def _split_folders(self) -> dict[str, tuple[Path, Path]]:
+        """Split to its folders of images and masks, in either of the two usual layouts."""
+        inner = {s: (self.root / s / self.images, self.root / s / self.masks) for s in SPLITS}
+        outer = {s: (self.root / self.images / s, self.root / self.masks / s) for s in SPLITS}
+        for layout in (inner, outer):
+            if found := {split: pair for split, pair in layout.items() if pair[0].is_dir()}:
+                return found
+        return {}
+
+    def _pairs(self, images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
+        found, truths = self._list(images), self._list(masks)
+        if not found or not truths:
+            raise self._nothing_found([images, masks])
+        missing = [name for name in found if name + self.mask_suffix not in truths]
+        if missing:
+            raise DataError(
+                f"{len(missing)} image(s) in {images} have no mask in {masks}: expected "
+                f"{', '.join(f'{name}{self.mask_suffix}.*' for name in missing[:5])}"
+                f"{' ...' if len(missing) > 5 else ''}. Masks carry the image's name (see `mask_suffix`)."
+            )
+        return {name: (path, truths[name + self.mask_suffix]) for name, path in found.items()}
+
+    def _list(self, folder: Path) -> dict[str, Path]:
+        files: dict[str, Path] = {}
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+                continue
+            if path.stem in files:
+                raise DataError(
+                    f"{files[path.stem]} and {path} have the same name; rename or remove one of them."
+                )
+            files[path.stem] = path
+        return files
+
+    def _nothing_found(self, folders: Sequence[Path]) -> DataError:
+        looked = ", ".join(f"{folder}{'' if folder.is_dir() else ' (does not exist)'}" for folder in folders)
+        return DataError(
+            f"No images with masks were found. Looked in: {looked}. Expected: {self.images}/<name>.jpg (or "
+            f"{', '.join(SUFFIXES)}) and {self.masks}/<name>{self.mask_suffix}.png of the same size, in "
+            f"{self.root} or in its folders train, val, test. Set `root`, `images` and `masks`."
+        )
+
+    def _splits(self, pairs: Mapping[str, Any]) -> dict[str, str]:
+        if isinstance(self.split_file, dict):
+            return read_lists({split: self.root / path for split, path in self.split_file.items()})
+        default = None if self.folds else "split.csv" if (self.root / "split.csv").exists() else None
+        if split_file := self.split_file or default:
+            return read_split(self.root / split_file)
+        folds_file = self.folds or ("folds.csv" if (self.root / "folds.csv").exists() else None)
+        if folds_file:
+            scenes, folds = read_folds(self.root / folds_file)
+        else:
+            scenes, folds = {name: self._scene(name) for name in pairs}, None
+        return choose_fold(
+            folds or make_folds(scenes, self.num_folds, self.fold_seed), self.fold, self.val_fold
+        )
+
+    def _scene(self, name: str) -> str:
+        if self.scene_pattern is None:
+            return name
+        match = re.search(self.scene_pattern, name)
+        return match[match.re.groups and 1] if match else ""
+
+    # Sensor and classes
+
+    def _headers(self, files: Mapping[str, tuple[Path, Path]]) -> dict[str, Header]:
+        headers = {}
+        for name in progress(files, "headers of images and masks"):
+            image, mask = files[name]
+            header, truth = read_header(image), read_header(mask)
+            check_sizes(image, header[:2], mask, truth[:2])
+            headers[name] = header
+        return headers
+
+    def _declare(self, header: Header) -> None:
+        """Take the sensor from the arguments, and what they leave open from the first image."""
+        if hasattr(self, "sensor"):
+            return
+        if self.bands is not None:
+            bands = tuple(self.bands)
+        elif self.band_indexes is not None:
+            named = dict(zip(header.indexes, header.bands, strict=True))
+            bands = tuple(named.get(index, f"band_{index}") for index in self.band_indexes)
+        else:
+            bands = header.bands
+        self.sensor = Sensor(bands, self.unit, self.scale)
+
+    def _read_classes(self, masks: Sequence[Path]) -> ClassMap:
+        stored = self.root / "classes.json"
+        return find_classes(masks, self.given_classes, self.ignore, self.given_palette, stored)

@@ -1,0 +1,239 @@
+"""The base of all segmentation data modules: crops for training, grids for evaluation, exact resume."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch.utils.data import DataLoader
+
+from hqzoo._lightning import pl
+from hqzoo.data.augment import ColourJitter
+from hqzoo.data.labels import ClassMap, Colour
+from hqzoo.data.records import Record, RecordCache
+from hqzoo.data.sampling import EpochSampler, GridSampler
+from hqzoo.data.sensor import Sensor, Statistics
+from hqzoo.data.statistics import compute_statistics
+from hqzoo.data.windows import CropDataset, GridDataset
+from hqzoo.errors import ConfigError, DataError
+
+__all__ = ["SegmentationDataModule", "Split"]
+
+Split = Literal["train", "val", "test"]
+Batch = dict[str, Any]
+
+_SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+    "predict": (),
+    None: ("train", "val", "test"),
+}
+
+
+class SegmentationDataModule(pl.LightningDataModule):
+    """Images with class masks, cut into square windows.
+
+    A data set derives from this class, sets :attr:`sensor` and :attr:`class_map` (in its constructor, or in
+    :meth:`load_records`) and returns its images from :meth:`load_records`. All else happens here.
+
+    Training batches are ``{"image": (B, C, H, W) float32 in the sensor's unit, "mask": (B, H, W) int64}``
+    with mask values ``0..K-1`` or ``IGNORE_INDEX``. Batches of validation, test and prediction also hold
+    ``"scene"`` (list of image names), ``"row"``, ``"col"`` (offsets of the window), ``"height"`` and
+    ``"width"`` (full size of the image).
+
+    Every training sample is a pure function of (seed, epoch, index), and the state that Lightning saves in a
+    checkpoint holds the epoch and the batches done in it: training that is interrupted and resumed sees the
+    same samples, crops and colours as if it had gone on, with any number of workers.
+
+    Args:
+        batch_size: Windows in a batch.
+        num_workers: Processes that read and augment; 0 works in the main process.
+        crop_size: Side of the windows in pixels.
+        crops_per_epoch: Training crops in an epoch; None for as many as the images give: as many as fit side
+            by side.
+        augment: Whether training crops are augmented: the eight symmetries of the square, and ``jitter``.
+            CHOICE.
+        jitter: Strength of the colour jitter. CHOICE.
+        seed: Seed of crops, order and augmentation.
+        cache_gib: GiB of decoded images kept in memory; what does not fit is read again each time.
+
+    Raises:
+        ConfigError: If an argument is out of range.
+    """
+
+    sensor: Sensor
+    class_map: ClassMap
+
+    def __init__(
+        self,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        crop_size: int = 128,
+        crops_per_epoch: int | None = None,
+        augment: bool = True,
+        jitter: ColourJitter = ColourJitter(),  # noqa: B008 - frozen, and parsers show it as the default
+        seed: int = 0,
+        cache_gib: float = 4.0,
+    ) -> None:
+        super().__init__()
+        lowest = {
+            "batch_size": 1,
+            "num_workers": 0,
+            "crop_size": 1,
+            "crops_per_epoch": 1,
+            "seed": 0,
+            "cache_gib": 0,
+        }
+        for name, bound in lowest.items():
+            value = locals()[name]
+            if value is not None and value < bound:
+                raise ConfigError(f"`{name}` must be at least {bound}, got {value}.")
+        self.batch_size, self.num_workers = batch_size, num_workers
+        self.crop_size, self.crops_per_epoch = crop_size, crops_per_epoch
+        self.augment, self.jitter, self.seed = augment, jitter, seed
+        self.cache = RecordCache(int(cache_gib * 2**30))
+        self._records: dict[Split, Sequence[Record]] = {}
+        self._resume: dict[str, int] = {}
+
+    # What a data set says of itself
+
+    @abstractmethod
+    def load_records(self, split: Split) -> Sequence[Record]:
+        """Return the images of a split; called once per split.
+
+        Names of records are unique within a split. An empty ``"val"`` means that there is no validation.
+
+        Raises:
+            DataError: If files are missing or do not fit each other.
+        """
+
+    def predict_records(self) -> Sequence[Record]:
+        """Return the images to predict: the test split, unless a data set knows better."""
+        return self.records("test")
+
+    def default_crops(self, records: Sequence[Record]) -> int:
+        """Return the crops in an epoch if the user gives none: as many as fit side by side."""
+        return sum(max(1, round(record.height * record.width / self.crop_size**2)) for record in records)
+
+    def compute_statistics(self) -> Statistics:
+        """Compute the statistics of the training split. Data sets where this is slow override it."""
+        return compute_statistics(self.records("train"), self.cache, self.sensor)
+
+    # What tasks, callbacks and users read
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes ``0..K-1``."""
+        return self.class_map.names
+
+    @property
+    def palette(self) -> tuple[Colour, ...]:
+        """Colours of the classes."""
+        return self.class_map.palette or ()
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Mean and standard deviation per band over the training split, in the sensor's unit."""
+        return self.compute_statistics()
+
+    def records(self, split: Split) -> Sequence[Record]:
+        """Return the images of a split.
+
+        Raises:
+            DataError: If the split is empty. Only ``"val"`` may be.
+        """
+        if split not in self._records:
+            records = self.load_records(split)
+            if not records and split != "val":
+                raise DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}.")
+            self._records[split] = records
+        return self._records[split]
+
+    def where(self) -> str:
+        """Say where the images come from, for error messages."""
+        return "no image was found"
+
+    # Lightning's hooks
+
+    def setup(self, stage: str | None = None) -> None:
+        """Find the images of a stage: ``fit``, ``validate``, ``test``, ``predict``, or all splits."""
+        for split in _SPLITS_OF_STAGE[stage]:
+            self.records(split)
+        if stage == "predict":
+            self._to_predict = self.predict_records()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of random crops."""
+        records = self.records("train")
+        length = self.crops_per_epoch or self.default_crops(records)
+        jitter = self.jitter if self.augment else None
+        dataset = CropDataset(records, self.cache, self.sensor, self.crop_size, length, jitter, self.seed)
+        epoch, batches = self._resume.get("epoch", 0), self._resume.get("batches", 0)
+        self._resume = {}  # a second fit without a checkpoint starts anew
+        sampler = EpochSampler(length, self.seed, epoch, skip=batches * self.batch_size)
+        # A last batch of one or two samples would upset batch normalisation.
+        return self._loader(dataset, sampler, drop_last=len(sampler) >= self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """Return the loader of validation windows, or an empty list where there is no validation split."""
+        records = self.records("val")
+        return self._grid_loader(records) if records else []
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of test windows."""
+        return self._grid_loader(self.records("test"))
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of the windows to predict; where there are no masks, all pixels are ignored."""
+        return self._grid_loader(self._to_predict)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how far training has come: epoch, batches done in it, and the settings that make batches."""
+        state = {"epoch": 0, "batches": 0, "batch_size": self.batch_size, "seed": self.seed}
+        if self.trainer is not None:
+            # Not `completed`: Lightning raises it only after the callbacks that save checkpoints.
+            progress = self.trainer.fit_loop.state_dict()
+            epoch = progress["epoch_progress"]["current"]
+            batches = progress["epoch_loop.batch_progress"]["current"]["processed"]
+            running = epoch["started"] > epoch["processed"]
+            at_end = running and batches >= self.trainer.num_training_batches
+            state["epoch"] = epoch["processed"] + at_end
+            state["batches"] = batches if running and not at_end else 0
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on from a saved state; the next training loader starts there."""
+        self._resume = dict(state_dict)
+        for name in ("batch_size", "seed"):
+            then, now = state_dict.get(name), getattr(self, name)
+            if then is not None and then != now:
+                warnings.warn(
+                    f"This run resumes with {name}={now}, but the checkpoint was trained with {name}={then}: "
+                    "it will see other samples than an uninterrupted run.",
+                    stacklevel=2,
+                )
+
+    def _grid_loader(self, records: Sequence[Record]) -> DataLoader[Batch]:
+        dataset = GridDataset(records, self.cache, self.crop_size)
+        return self._loader(dataset, GridSampler(len(dataset)), drop_last=False)
+
+    def _loader(
+        self, dataset: CropDataset | GridDataset, sampler: EpochSampler | GridSampler, drop_last: bool
+    ) -> DataLoader[Batch]:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            drop_last=drop_last,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            # A generator of its own: else each new pass draws from the global one, and what the model draws
+            # there (dropout) would depend on how often training was resumed.
+            generator=torch.Generator().manual_seed(self.seed),
+        )

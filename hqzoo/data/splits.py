@@ -1,0 +1,199 @@
+"""Which image belongs to which split: split files, lists, and folds that keep scenes together."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePath
+from typing import Literal
+
+import numpy as np
+
+from hqzoo.data.readers import SUFFIXES
+from hqzoo.errors import ConfigError, DataError, did_you_mean, unknown_name
+
+__all__ = ["ValFold", "choose_fold", "make_folds", "read_folds", "read_lists", "read_split"]
+
+ValFold = int | Literal["next"] | None
+
+SPLITS = ("train", "val", "test")
+
+
+def read_split(path: Path) -> dict[str, str]:
+    """Read a CSV file with the columns ``name,split``.
+
+    Returns:
+        Image name to ``"train"``, ``"val"`` or ``"test"``.
+
+    Raises:
+        DataError: If the file is missing, a column is missing, a name repeats or a split is unknown.
+    """
+    splits = {name: row["split"] for name, row in _read_table(path, ("name", "split")).items()}
+    for name, split in splits.items():
+        if split not in SPLITS:
+            raise DataError(f"{path}, image '{name}': {unknown_name('split', split, SPLITS)}")
+    return splits
+
+
+def read_lists(paths: Mapping[str, Path]) -> dict[str, str]:
+    """Read one text file per split with an image name in each line.
+
+    Returns:
+        Image name to split.
+
+    Raises:
+        DataError: If a file is missing, a split is unknown, or a name stands in two splits.
+    """
+    splits: dict[str, str] = {}
+    for split, path in paths.items():
+        if split not in SPLITS:
+            raise DataError(unknown_name("split", split, SPLITS))
+        for line in _read_text(path).splitlines():
+            if not (name := stem(line.strip())):
+                continue
+            if splits.setdefault(name, split) != split:
+                raise DataError(f"{path}: the image '{name}' is in the split '{splits[name]}' as well.")
+    return splits
+
+
+def read_folds(path: Path) -> tuple[dict[str, str], dict[str, int] | None]:
+    """Read a CSV file with the columns ``name`` and ``scene``, ``fold`` or both.
+
+    Images with an empty scene count as one scene: nobody knows which of them are neighbours.
+
+    Returns:
+        Image name to scene (its own name where there is no column ``scene``), and image name to fold, or None
+        where there is no column ``fold``.
+
+    Raises:
+        DataError: If the file or a column is missing, a name repeats, a fold is no number, or a scene lies in
+            two folds.
+    """
+    table = _read_table(path, ("name",))
+    columns = set(next(iter(table.values()), {}))
+    if not columns & {"scene", "fold"}:
+        raise DataError(f"{path} needs a column 'scene' or 'fold' beside 'name'; it has {sorted(columns)}.")
+    scenes = {name: row.get("scene", name) for name, row in table.items()}
+    if "fold" not in columns:
+        return scenes, None
+    folds: dict[str, int] = {}
+    for name, row in table.items():
+        if not row["fold"].lstrip("-").isdigit():
+            raise DataError(f"{path}, image '{name}': a fold is a whole number, got '{row['fold']}'.")
+        folds[name] = int(row["fold"])
+    _check_scenes(path, scenes, folds)
+    return scenes, folds
+
+
+def make_folds(scenes: Mapping[str, str], num_folds: int, seed: int) -> dict[str, int]:
+    """Spread scenes over folds of nearly equal numbers of images; a scene is never divided.
+
+    Args:
+        scenes: Image name to scene.
+        num_folds: Number of folds.
+        seed: Seed of the draw. It is not the training seed: runs that are compared share their folds.
+
+    Returns:
+        Image name to fold ``0..num_folds-1``.
+
+    Raises:
+        DataError: If there are fewer scenes than folds.
+    """
+    members: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(scenes):
+        members[scenes[name]].append(name)
+    if len(members) < num_folds:
+        raise DataError(
+            f"{len(members)} scene(s) cannot fill {num_folds} folds. Images without scene count as one; give "
+            "each its scene in folds.csv, or lower `num_folds`."
+        )
+    names = sorted(members)
+    drawn = [names[place] for place in np.random.default_rng(seed).permutation(len(names))]
+    sizes = [0] * num_folds
+    folds: dict[str, int] = {}
+    for scene in sorted(drawn, key=lambda scene: -len(members[scene])):  # stable: ties stay as drawn
+        fold = sizes.index(min(sizes))
+        sizes[fold] += len(members[scene])
+        folds.update(dict.fromkeys(members[scene], fold))
+    return folds
+
+
+def choose_fold(folds: Mapping[str, int], fold: int, val_fold: ValFold) -> dict[str, str]:
+    """Make ``fold`` the test split, ``val_fold`` the validation split, and train on all others.
+
+    Args:
+        folds: Image name to fold.
+        fold: Fold to test on.
+        val_fold: Fold of the remaining ones to validate on; ``"next"`` for the one after ``fold`` (cyclic),
+            None for none.
+
+    Returns:
+        Image name to split.
+
+    Raises:
+        ConfigError: If a fold does not exist, both are the same, or nothing is left to train on.
+    """
+    known = sorted(set(folds.values()))
+    val = known[(known.index(fold) + 1) % len(known)] if val_fold == "next" and fold in known else val_fold
+    for argument, value in (("fold", fold), ("val_fold", val)):
+        if value is not None and value not in known:
+            raise ConfigError(f"`{argument}={value}`: there is no such fold; folds: {known}.")
+    if val == fold:
+        raise ConfigError(
+            f"`val_fold` is the test fold {fold}: choosing by it would spoil the test. "
+            f"Take another of {known}, or null."
+        )
+    if not set(known) - {fold, val}:
+        raise ConfigError(
+            f"Folds {known} leave nothing to train on with test fold {fold} and validation fold {val}. "
+            "Set `val_fold: null`, or make more folds."
+        )
+    return {name: "test" if k == fold else "val" if k == val else "train" for name, k in folds.items()}
+
+
+def stem(name: str) -> str:
+    """Return an image name without folder and image suffix; other dots belong to the name."""
+    path = PurePath(name)
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
+def _check_scenes(path: Path, scenes: Mapping[str, str], folds: Mapping[str, int]) -> None:
+    of_scene: dict[str, set[int]] = defaultdict(set)
+    for name, scene in scenes.items():
+        of_scene[scene].add(folds[name])
+    for scene, found in of_scene.items():
+        if len(found) > 1:
+            which = f"The scene '{scene}' lies" if scene else "Images without scene lie"
+            raise DataError(
+                f"{path}: {which} in folds {sorted(found)}. Neighbours on both sides of a split make scores "
+                "too good; put them into one fold."
+            )
+
+
+def _read_table(path: Path, needed: Collection[str]) -> dict[str, dict[str, str]]:
+    reader = csv.DictReader(_read_text(path).splitlines(), skipinitialspace=True)
+    columns = [column.strip() for column in reader.fieldnames or []]
+    for column in needed:
+        if column not in columns:
+            raise DataError(
+                f"{path} has no column '{column}'.{did_you_mean(column, columns)} Columns: {columns}."
+            )
+    reader.fieldnames = columns
+    table: dict[str, dict[str, str]] = {}
+    for row in reader:
+        values = {key: (value or "").strip() for key, value in row.items() if key is not None}
+        name = stem(values["name"])
+        if name in table:
+            raise DataError(f"{path}, line {reader.line_num}: the image '{name}' is listed twice.")
+        table[name] = values
+    return table
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8 text: {error}.") from error

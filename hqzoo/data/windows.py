@@ -1,0 +1,153 @@
+"""Data sets of square windows: random crops for training, a regular grid for evaluation and prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+
+from hqzoo.data.augment import ColourJitter, dihedral, jitter_colours
+from hqzoo.data.labels import IGNORE_INDEX
+from hqzoo.data.records import Image, Mask, Record, RecordCache, Window
+from hqzoo.data.sensor import Sensor
+
+__all__ = ["CropDataset", "GridDataset", "grid_size", "read_padded"]
+
+
+class CropDataset(Dataset[dict[str, Any]]):
+    """Random crops. The crop, its place and its augmentation follow from ``(seed, epoch, index)`` alone.
+
+    Crop ``index`` of ``length`` is drawn from the ``index``-th of ``length`` equal shares of the total area,
+    so that in every epoch each image gives its share of crops. With images of equal size and as many crops,
+    each gives one.
+
+    Args:
+        records: Images with masks.
+        cache: Memory of decoded images.
+        sensor: Bands, unit and scale, for the colour jitter.
+        crop_size: Side of a crop in pixels. Smaller images are reflected at their borders.
+        length: Crops in an epoch.
+        jitter: Colour changes; None for no augmentation, neither symmetries nor colours.
+        seed: Seed of all crops.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        cache: RecordCache,
+        sensor: Sensor,
+        crop_size: int,
+        length: int,
+        jitter: ColourJitter | None,
+        seed: int,
+    ) -> None:
+        self.records, self.cache, self.sensor = records, cache, sensor
+        self.crop_size, self.length, self.jitter, self.seed = crop_size, length, jitter, seed
+        areas = np.array([record.height * record.width for record in records], dtype=np.float64)
+        self._ends = np.cumsum(areas) / areas.sum()
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
+        """Return ``{"image": (C, S, S) float32, "mask": (S, S) int64}`` of a key ``(epoch, index)``.
+
+        A bare index is one of epoch 0.
+        """
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        rng = np.random.default_rng((self.seed, epoch, index))
+        share, down, right = rng.random(3)
+        record = self.records[int(np.searchsorted(self._ends, (index + share) / self.length, side="right"))]
+        row = int(down * (max(0, record.height - self.crop_size) + 1))
+        col = int(right * (max(0, record.width - self.crop_size) + 1))
+        image, mask = read_padded(self.cache, record, row, col, self.crop_size)
+        if self.jitter is not None:
+            image, mask = dihedral(image, mask, int(rng.integers(8)))
+        values = np.array(image, dtype=np.float32, order="C")  # a copy: the cached image must not change
+        if self.jitter is not None:
+            values = jitter_colours(values, self.sensor, self.jitter, rng)
+        return {"image": torch.from_numpy(values), "mask": torch.from_numpy(mask.astype(np.int64))}
+
+
+class GridDataset(Dataset[dict[str, Any]]):
+    """Windows on a regular grid that covers every pixel of every image exactly once.
+
+    Windows that reach over the lower or right border are filled by reflection, and ignored there.
+
+    Args:
+        records: Images, with or without masks.
+        cache: Memory of decoded images.
+        crop_size: Side of a window in pixels.
+    """
+
+    def __init__(self, records: Sequence[Record], cache: RecordCache, crop_size: int) -> None:
+        self.records, self.cache, self.crop_size = records, cache, crop_size
+        shapes = [
+            (grid_size(record.height, crop_size), grid_size(record.width, crop_size)) for record in records
+        ]
+        self._columns = np.array([columns for _, columns in shapes])
+        self._starts = np.concatenate([[0], np.cumsum([rows * columns for rows, columns in shapes])])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Return image, mask, ``scene`` (name), ``row``, ``col``, ``height`` and ``width`` of a window.
+
+        ``-1 - index`` is the same window with every pixel ignored (see ``GridSampler``).
+        """
+        repeated = index < 0
+        index = -1 - index if repeated else index
+        number = int(np.searchsorted(self._starts, index, side="right")) - 1
+        record = self.records[number]
+        down, right = divmod(index - int(self._starts[number]), int(self._columns[number]))
+        row, col = down * self.crop_size, right * self.crop_size
+        image, mask = read_padded(self.cache, record, row, col, self.crop_size)
+        labels = mask.astype(np.int64)
+        if repeated:
+            labels[:] = IGNORE_INDEX
+        return {
+            "image": torch.from_numpy(np.array(image, dtype=np.float32, order="C")),
+            "mask": torch.from_numpy(labels),
+            "scene": record.name,
+            "row": row,
+            "col": col,
+            "height": record.height,
+            "width": record.width,
+        }
+
+
+def grid_size(length: int, crop_size: int) -> int:
+    """Return how many windows of ``crop_size`` cover ``length`` pixels."""
+    return -(-length // crop_size)
+
+
+def read_padded(cache: RecordCache, record: Record, row: int, col: int, size: int) -> tuple[Image, Mask]:
+    """Read a square window that may reach over the lower and right border of its image.
+
+    Beyond the border the image is reflected (without repeating the edge) and the mask ignored.
+
+    Returns:
+        Image ``(C, size, size)`` and mask ``(size, size)`` uint8.
+    """
+    inside = Window(row, col, min(size, record.height - row), min(size, record.width - col))
+    if inside.height == inside.width == size:
+        return cache.read(record, inside)
+    rows, cols = _reflected(row, size, record.height), _reflected(col, size, record.width)
+    top, left = int(rows.min()), int(cols.min())
+    source = Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1)
+    image, mask = cache.read(record, source)
+    padded = np.full((size, size), IGNORE_INDEX, np.uint8)
+    padded[: inside.height, : inside.width] = mask[row - top :, col - left :][: inside.height, : inside.width]
+    return image[:, rows - top][:, :, cols - left], padded
+
+
+def _reflected(start: int, size: int, length: int) -> npt.NDArray[np.int64]:
+    """Indices ``start .. start + size - 1``, folded back like ``numpy.pad(mode="reflect")``."""
+    period = max(1, 2 * (length - 1))
+    folded = np.arange(start, start + size) % period
+    return np.minimum(folded, period - folded) if length > 1 else np.zeros(size, np.int64)

@@ -1,0 +1,109 @@
+"""The registry: architectures by name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from hqzoo.errors import ConfigError, did_you_mean, unknown_name
+
+__all__ = ["ModelInfo", "check_arguments", "create_model", "list_models", "model_info", "register_model"]
+
+_MODULES = ("hq_unet", "smp_unet")  # files of this folder that register architectures
+_REGISTRY: dict[str, ModelInfo] = {}
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of an architecture.
+
+    Args:
+        name: Name in the registry.
+        build: Constructor; takes ``in_channels`` and ``num_classes`` and the architecture's own arguments.
+        summary: One line.
+        paper: Where it was published.
+        qubits: Qubits of its circuit with default arguments, 0 without one.
+        published: Published scores as text, by data set; never our own.
+    """
+
+    name: str
+    build: Callable[..., nn.Module]
+    summary: str
+    paper: str = ""
+    qubits: int = 0
+    published: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> dict[str, inspect.Parameter]:
+        """The architecture's own arguments with their defaults."""
+        signature = inspect.signature(self.build)
+        return {k: p for k, p in signature.parameters.items() if k not in ("in_channels", "num_classes")}
+
+
+def register_model(**info: Any) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+    """Enter a constructor into the registry under its own name; arguments are those of :class:`ModelInfo`."""
+
+    def enter(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        _REGISTRY[build.__name__] = ModelInfo(build.__name__, build, **info)
+        return build
+
+    return enter
+
+
+def list_models() -> list[str]:
+    """Return the names of all architectures."""
+    for module in _MODULES:
+        importlib.import_module(f"hqzoo.models.{module}")
+    return sorted(_REGISTRY)
+
+
+def model_info(name: str) -> ModelInfo:
+    """Return what is known of an architecture.
+
+    Raises:
+        ConfigError: If no architecture has this name.
+    """
+    if name not in list_models():
+        raise ConfigError(unknown_name("architecture", name, _REGISTRY))
+    return _REGISTRY[name]
+
+
+def check_arguments(name: str, arguments: dict[str, Any]) -> None:
+    """Check the names of an architecture's arguments.
+
+    Raises:
+        ConfigError: If the architecture or one of the arguments does not exist; the message has the nearest name.
+    """
+    known = model_info(name).arguments
+    for key in arguments:
+        if key not in known:
+            raise ConfigError(
+                f"Architecture '{name}' has no argument '{key}'.{did_you_mean(key, known)} "
+                f"Its arguments: {', '.join(known)}."
+            )
+
+
+def create_model(name: str, *, in_channels: int, num_classes: int, **arguments: Any) -> nn.Module:
+    """Build an architecture with fresh weights.
+
+    Args:
+        name: One of :func:`list_models`.
+        in_channels: Bands of the image.
+        num_classes: Classes, that is channels of the logits.
+        **arguments: The architecture's own arguments.
+
+    Returns:
+        A module that maps normalised images ``(B, in_channels, H, W)`` to logits ``(B, num_classes, H, W)``.
+
+    Raises:
+        ConfigError: If the name or an argument is wrong.
+    """
+    check_arguments(name, arguments)
+    if in_channels < 1 or num_classes < 1:
+        raise ConfigError(f"in_channels={in_channels} and num_classes={num_classes} must be at least 1.")
+    return model_info(name).build(in_channels=in_channels, num_classes=num_classes, **arguments)

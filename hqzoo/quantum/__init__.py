@@ -1,0 +1,16 @@
+"""Circuits as values, engines that run them, and what can be known about them.
+
+This floor imports nothing from the rest of the package but its exceptions.
+"""
+
+from hqzoo.quantum import circuits
+from hqzoo.quantum.angles import Angle, data, weight
+from hqzoo.quantum.circuit import Circuit, Pauli
+from hqzoo.quantum.compile import CompiledCircuit, Plan, compile, plan  # noqa: A004
+from hqzoo.quantum.gates import Gate, controlled
+from hqzoo.quantum.layer import QuantumLayer
+
+__all__ = [
+    "Angle", "Circuit", "CompiledCircuit", "Gate", "Pauli", "Plan", "QuantumLayer", "circuits", "compile", "controlled",
+    "data", "plan", "weight",
+]  # fmt: skip

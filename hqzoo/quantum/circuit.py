@@ -1,0 +1,116 @@
+"""Circuits as values: wires, gates, observables, and nothing that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from hqzoo.errors import CircuitError
+from hqzoo.quantum.gates import Gate
+
+__all__ = ["Circuit", "Pauli"]
+
+
+@dataclass(frozen=True)
+class Pauli:
+    """A Pauli-string observable such as ``Pauli("Z", 0)`` or ``Pauli("XZ", (0, 3))``.
+
+    Args:
+        letters: One of X, Y, Z for every wire.
+        wires: The wires, one integer or a sequence without repetition.
+
+    Raises:
+        CircuitError: If letters and wires do not fit each other.
+    """
+
+    letters: str
+    wires: tuple[int, ...]
+
+    def __init__(self, letters: str, wires: int | Sequence[int]) -> None:
+        wires = (wires,) if isinstance(wires, int) else tuple(wires)
+        if len(letters) != len(wires) or not wires:
+            raise CircuitError(f"Pauli('{letters}', {wires}) needs one letter for each of its wires.")
+        if set(letters) - set("XYZ"):
+            raise CircuitError(f"Pauli('{letters}', {wires}): letters are X, Y and Z.")
+        if len(set(wires)) != len(wires) or min(wires) < 0:
+            raise CircuitError(f"Pauli('{letters}', {wires}): wires are distinct and start at 0.")
+        pairs = sorted(zip(wires, letters, strict=True))
+        object.__setattr__(self, "letters", "".join(letter for _, letter in pairs))
+        object.__setattr__(self, "wires", tuple(wire for wire, _ in pairs))
+
+    def __str__(self) -> str:
+        return " ".join(f"{letter}{wire}" for letter, wire in zip(self.letters, self.wires, strict=True))
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """An immutable circuit that starts in |0...0> and ends in the expectation values of Pauli strings.
+
+    Circuits hash, compare, pickle and print. Engines run them, and nothing else describes a circuit.
+
+    Args:
+        n_wires: Number of qubits.
+        gates: Gates in the order of time.
+        observables: Pauli strings; their expectation values are the outputs, in this order.
+
+    Raises:
+        CircuitError: If a gate or observable names a wire outside ``0..n_wires-1``, an index of data or weights is
+            missing, or there is nothing to read out.
+    """
+
+    n_wires: int
+    gates: tuple[Gate, ...]
+    observables: tuple[Pauli, ...]
+
+    def __init__(self, n_wires: int, gates: Iterable[Gate], observables: Iterable[Pauli]) -> None:
+        object.__setattr__(self, "n_wires", int(n_wires))
+        object.__setattr__(self, "gates", tuple(gates))
+        object.__setattr__(self, "observables", tuple(observables))
+        self._check()
+
+    def _check(self) -> None:
+        if self.n_wires < 1:
+            raise CircuitError(f"A circuit has at least one wire, got n_wires={self.n_wires}.")
+        if not self.observables:
+            raise CircuitError("A circuit without observables has no output; give at least one Pauli string.")
+        for item, wires in [(g, g.support) for g in self.gates] + [(p, p.wires) for p in self.observables]:
+            if max(wires) >= self.n_wires:
+                raise CircuitError(f"{item} names wire {max(wires)}; the circuit has wires 0..{self.n_wires - 1}.")
+        for kind, used in (("data", self._used("data")), ("weight", self._used("weight"))):
+            gaps = sorted(set(range(max(used, default=-1) + 1)) - used)
+            if gaps:
+                raise CircuitError(f"{kind} indices must run from 0 without gaps; no angle uses {kind}{gaps}.")
+
+    def _used(self, kind: str) -> set[int]:
+        return {index for gate in self.gates for angle in gate.angles for index, _ in getattr(angle, kind)}
+
+    @cached_property
+    def n_data(self) -> int:
+        """Number of data values per sample."""
+        return len(self._used("data"))
+
+    @cached_property
+    def n_weights(self) -> int:
+        """Number of trainable weights."""
+        return len(self._used("weight"))
+
+    @property
+    def n_observables(self) -> int:
+        """Number of outputs per sample."""
+        return len(self.observables)
+
+    def without_entanglers(self) -> Circuit:
+        """Return the same circuit without its gates on two or more wires (the ``separable`` control).
+
+        Weights that only entangling gates used would leave gaps; such circuits are refused.
+        """
+        return Circuit(self.n_wires, (g for g in self.gates if len(g.support) == 1), self.observables)
+
+    def __str__(self) -> str:
+        head = (
+            f"Circuit: {self.n_wires} wires, {len(self.gates)} gates, {self.n_data} data, "
+            f"{self.n_weights} weights, {self.n_observables} observables"
+        )
+        body = [f"  {gate}" for gate in self.gates]
+        return "\n".join([head, *body, "  read " + ", ".join(f"<{p}>" for p in self.observables)])

@@ -1,0 +1,115 @@
+"""The ``cone`` engine: runs the multiplicative network that :mod:`cone_plan` finds in a circuit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.engines.cone_plan import ConeProgram, plan_cone
+
+__all__ = ["ConeEngine"]
+
+
+class ConeEngine(nn.Module):
+    """Exact expectation values from the pieces that the observables can see.
+
+    Only real tensors, matrix products and elementwise operations: differentiable any number of times in data and
+    weights, and open to ``torch.compile``, ``vmap`` and ONNX export. It holds no parameters, and nothing of it enters
+    a ``state_dict``.
+
+    Args:
+        circuit: The circuit to run.
+        dtype: ``torch.float32`` or ``torch.float64``, whatever the surrounding precision.
+
+    Raises:
+        TooLarge: If the circuit's network is too large to be worth it.
+    """
+
+    def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.program: ConeProgram = plan_cone(circuit)
+        program = self.program
+        self._affine("data", program.data_angles, circuit.n_data)
+        self._affine("weight", program.weight_angles, circuit.n_weights)
+        self._constant("first", torch.tensor(program.first))
+        width = max((len(rows) for rows in program.monomials), default=0)
+        padded = [[*rows, *[0] * (width - len(rows))] for rows in program.monomials]
+        self._constant("monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
+        mix = torch.zeros(len(program.polynomials) + 1, len(program.monomials), dtype=torch.float64)
+        for row, polynomial in enumerate(program.polynomials):
+            for column, coefficient in polynomial:
+                mix[row + 1, column] = coefficient
+        self._constant("mix", mix.to(dtype))
+        self._constant("entries", torch.cat([_dense_entries(level) for level in program.levels]))
+
+    def _constant(self, name: str, value: Tensor) -> None:
+        self.register_buffer(name, value, persistent=False)
+
+    def _affine(self, kind: str, forms: tuple[tuple[tuple[int, float], ...], ...], size: int) -> None:
+        """Store ``angles = matrix @ values``, or plain indices where every angle is a multiple of one value."""
+        simple = all(len(form) == 1 for form in forms)
+        self._constant(f"{kind}_index", torch.tensor([form[0][0] for form in forms] if simple else [], dtype=torch.long))
+        factors = torch.tensor([[form[0][1]] for form in forms] if simple else [], dtype=self.dtype)
+        matrix = torch.zeros(0 if simple else len(forms), size, dtype=self.dtype)
+        if not simple:
+            for row, form in enumerate(forms):
+                for index, coefficient in form:
+                    matrix[row, index] = coefficient
+        self._constant(f"{kind}_factor", factors)
+        self._constant(f"{kind}_matrix", matrix)
+        same = simple and all(form == ((k, 1.0),) for k, form in enumerate(forms)) and len(forms) == size
+        setattr(self, f"_{kind}_as_is", same)
+        setattr(self, f"_{kind}_simple", simple)
+
+    def _angles(self, kind: str, values: Tensor) -> Tensor:
+        if getattr(self, f"_{kind}_as_is"):
+            return values
+        if getattr(self, f"_{kind}_simple"):
+            return values.index_select(0, getattr(self, f"{kind}_index")) * getattr(self, f"{kind}_factor")
+        return torch.mm(getattr(self, f"{kind}_matrix"), values)
+
+    def forward(self, data: Tensor, weights: Tensor) -> Tensor:
+        """Return expectation values ``(B, n_observables)`` of ``data`` ``(B, n_data)`` and ``weights`` ``(n_weights,)``."""
+        matrices = self._matrices(weights)
+        angles = self._angles("data", data.T)
+        one = torch.ones_like(data[:, :1].T) if data.shape[1] else data.new_ones(1, data.shape[0])
+        rows = torch.cat([one, angles.cos(), angles.sin()]).index_select(0, self.first)
+        for level, matrix in zip(self.program.levels, matrices, strict=True):
+            rows = torch.mm(matrix, _features(rows, level.sections))
+        return rows.T
+
+    def _matrices(self, weights: Tensor) -> list[Tensor]:
+        angles = self._angles("weight", weights.unsqueeze(1)).squeeze(1)
+        table = torch.cat([angles.new_ones(1), angles.cos(), angles.sin()])
+        coefficients = self.mix.sum(1)  # without weights every monomial is 1
+        if self.monomials.shape[0]:
+            product = table.index_select(0, self.monomials[0])
+            for factor in self.monomials[1:]:
+                product = product * table.index_select(0, factor)
+            coefficients = torch.mv(self.mix, product)
+        flat = coefficients.index_select(0, self.entries)
+        sizes = [level.rows * level.columns for level in self.program.levels]
+        shapes = [(level.rows, level.columns) for level in self.program.levels]
+        return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+
+
+def _features(rows: Tensor, sections: tuple[tuple[int, int], ...]) -> Tensor:
+    chunks = rows.split([count for degree, count in sections for _ in range(degree)])
+    features, start = [], 0
+    for degree, _ in sections:
+        product = chunks[start]
+        for chunk in chunks[start + 1 : start + degree]:
+            product = product * chunk
+        features.append(product)
+        start += degree
+    return torch.cat(features) if len(features) > 1 else features[0]
+
+
+def _dense_entries(level) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Numbers of the polynomials that fill the level's matrix, 0 where it is zero."""
+    matrix = torch.zeros(level.rows, level.columns, dtype=torch.long)
+    for row, column, polynomial in level.entries:
+        matrix[row, column] = polynomial + 1
+    return matrix.flatten()

@@ -1,0 +1,61 @@
+"""A circuit as a layer of a network."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from hqzoo.errors import CircuitError
+from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.compile import compile as compile_circuit
+
+__all__ = ["QuantumLayer"]
+
+
+class QuantumLayer(nn.Module):
+    """A circuit with trainable weights: ``(..., n_data) -> (..., n_observables)``.
+
+    ``weights`` is its only parameter and the only entry of its ``state_dict``.
+
+    Args:
+        circuit: The circuit.
+        engine: Engine that runs it, see :func:`hqzoo.quantum.compile`.
+        init: ``"uniform"`` draws weights from [0, 2π], what PennyLane's TorchLayer does; ``"zeros"``. The papers do
+            not state it: CHOICE ``"uniform"``.
+        seed: Seed of the initial weights; None takes torch's global generator.
+        dtype: Precision of the simulation.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        engine: str = "auto",
+        init: Literal["uniform", "zeros"] = "uniform",
+        seed: int | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        if init not in ("uniform", "zeros"):
+            raise CircuitError(f"init='{init}' is not one of uniform, zeros.")
+        self.compiled = compile_circuit(circuit, engine, dtype)
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        values = torch.rand(circuit.n_weights, generator=generator, dtype=dtype) * (2 * math.pi)
+        self.weights = nn.Parameter(values if init == "uniform" else torch.zeros_like(values))
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit that the layer runs."""
+        return self.compiled.circuit
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Return expectation values ``(..., n_observables)`` of angles ``(..., n_data)``."""
+        out: Tensor = self.compiled(data, self.weights)
+        return out
+
+    def extra_repr(self) -> str:
+        """Say what the layer simulates, and how."""
+        c = self.circuit
+        return f"wires={c.n_wires}, data={c.n_data}, weights={c.n_weights}, outputs={c.n_observables}, engine={self.compiled.plan.engine}"

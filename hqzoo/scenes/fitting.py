@@ -1,0 +1,152 @@
+"""Does a scene fit the sensor that a model was trained on? Refusing beats a plausible map of nonsense."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+
+from hqzoo.errors import SceneError, SensorError
+from hqzoo.scenes.scene import Scene
+
+if TYPE_CHECKING:
+    from hqzoo.data.sensor import Sensor
+
+__all__ = ["check_scene"]
+
+SAMPLE = 256
+"""Side of the squares whose values are looked at, in pixels."""
+
+SAME_BAND = {"r": "red", "g": "green", "b": "blue"}
+SAME_UNIT = {"dn": "digital number", "digital numbers": "digital number", "decibel": "db"}
+
+
+def check_scene(scene: Scene, sensor: Sensor) -> None:
+    """Compare bands, their names, their type, unit and values with what the model was trained on.
+
+    Stored values are taken as they are, as the data modules take them: a GDAL scale or offset is not applied.
+
+    Raises:
+        SensorError: If they do not fit; says what differs and how to mend it.
+        SceneError: If the scene is damaged or its bands have several types.
+    """
+    _check_count(scene, sensor)
+    _check_type(scene, sensor)
+    _check_names(scene, sensor)
+    _check_unit(scene, sensor)
+    _check_values(scene, sensor)
+
+
+def _check_count(scene: Scene, sensor: Sensor) -> None:
+    if len(scene.bands) == len(sensor.bands):
+        return
+    remedy = "Choose the bands: gdal_translate -b 1 -b 2 ... SCENE OUT."
+    counted = f"{len(scene.bands)} bands"
+    if scene.alpha:
+        counted += f" and an alpha band (number {scene.alpha[0]}), which is mask and not imagery"
+        if len(scene.bands) + len(scene.alpha) == len(sensor.bands):
+            option = f"-colorinterp_{scene.alpha[0]} undefined"
+            remedy = f"If that band is imagery, say so: gdal_edit.py {option} SCENE."
+    if ColorInterp.palette in scene.dataset.colorinterp:
+        counted += " of indices into a colour table"
+        remedy = "Turn the indices into colours: gdal_translate -expand rgb SCENE OUT."
+    raise SensorError(
+        f"The scene {scene.path} has {counted}; the model takes {len(sensor.bands)} "
+        f"({', '.join(sensor.bands)}). {remedy}"
+    )
+
+
+def _check_type(scene: Scene, sensor: Sensor) -> None:
+    types = sorted({scene.dataset.dtypes[band - 1] for band in scene.bands})
+    if len(types) > 1:
+        raise SceneError(
+            f"The bands of the scene {scene.path} have several types ({', '.join(types)}): convert them to "
+            "one with gdal_translate -ot."
+        )
+    dtype = scene.dtype
+    if np.issubdtype(dtype, np.complexfloating):
+        raise SensorError(
+            f"The scene {scene.path} holds complex numbers ({dtype}); the model takes real ones."
+        )
+    if not np.issubdtype(dtype, np.integer):
+        return
+    largest = int(np.iinfo(dtype).max)
+    # Full scale 255 means 8-bit imagery; other scales say nothing about the type that stores them.
+    if largest < sensor.scale or (sensor.scale == 255 < largest):
+        raise SensorError(
+            f"The scene {scene.path} is {dtype} (values to {largest}); the model takes {sensor.unit} with "
+            f"full scale {sensor.scale:g}. Bring the scene to that unit: gdal_translate -ot TYPE -scale "
+            "FROM0 FROM1 TO0 TO1 SCENE OUT."
+        )
+
+
+def _check_names(scene: Scene, sensor: Sensor) -> None:
+    expected = [_band_name(name) for name in sensor.bands]
+    described = [_band_name(scene.dataset.descriptions[band - 1] or "") for band in scene.bands]
+    coloured = [scene.dataset.colorinterp[band - 1].name for band in scene.bands]
+    # Descriptions are written by somebody; colours are often GDAL's default for three bands, so they count
+    # only where they name exactly the sensor's bands. Names of another vocabulary (B4 for red) tell nothing.
+    names = described if set(described) & set(expected) else coloured
+    if names is coloured and set(names) != set(expected):
+        return
+    wrong = [number for number, name in enumerate(names) if name and name != expected[number]]
+    if wrong:
+        number = wrong[0]
+        raise SensorError(
+            f"Band {scene.bands[number]} of the scene {scene.path} is '{names[number]}'; the model expects "
+            f"'{expected[number]}' there, in all: {', '.join(sensor.bands)}. Reorder the bands: "
+            "gdal_translate -b ... SCENE OUT."
+        )
+
+
+def _band_name(name: str) -> str:
+    # "B04, central wavelength 665 nm", "B4" and "b04" are the same band.
+    plain = re.sub(r"^b0+(?=\d)", "b", name.split(",")[0].strip().casefold())
+    return SAME_BAND.get(plain, plain)
+
+
+def _check_unit(scene: Scene, sensor: Sensor) -> None:
+    for band in scene.bands:
+        unit = scene.dataset.units[band - 1]
+        if unit and _unit_name(unit) != _unit_name(sensor.unit):
+            raise SensorError(
+                f"Band {band} of the scene {scene.path} is in '{unit}'; the model takes '{sensor.unit}'. "
+                f"Convert it, or if both mean the same, rename it: gdal_edit.py -units '{sensor.unit}' SCENE."
+            )
+
+
+def _unit_name(unit: str) -> str:
+    plain = " ".join(unit.casefold().split())
+    return SAME_UNIT.get(plain, plain)
+
+
+def _check_values(scene: Scene, sensor: Sensor) -> None:
+    values = np.concatenate([_sample(scene, part) for part in (0.5, 0.1, 0.3, 0.7, 0.9)], axis=None)
+    if not values.size:
+        return
+    low, middle, high = float(values.min()), float(np.median(values)), float(values.max())
+    too_bright = middle > sensor.scale
+    # 0 to 1 where full scale is 255 or 10000; an all-black sample is no evidence.
+    unscaled = (
+        sensor.scale >= 100 and low >= 0 and 0 < high <= 1 and not np.issubdtype(values.dtype, np.integer)
+    )
+    if too_bright or unscaled:
+        raise SensorError(
+            f"The values of the scene {scene.path} do not fit: in a sample they go from {low:g} to {high:g} "
+            f"(half of them above {middle:g}); the model takes {sensor.unit} with full scale "
+            f"{sensor.scale:g}. Bring the scene to that unit: gdal_translate -ot TYPE -scale FROM0 FROM1 TO0 "
+            "TO1 SCENE OUT."
+        )
+
+
+def _sample(scene: Scene, part: float) -> NDArray[Any]:
+    # Squares along the diagonal.
+    row = round(part * max(0, scene.height - SAMPLE))
+    column = round(part * max(0, scene.width - SAMPLE))
+    rows = (row, min(row + SAMPLE, scene.height))
+    columns = (column, min(column + SAMPLE, scene.width))
+    image, valid = scene.read(rows, columns)
+    return image[:, valid].ravel()

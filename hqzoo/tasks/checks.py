@@ -1,0 +1,122 @@
+"""What a task refuses: images, masks and data sets that do not fit what its model was built for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hqzoo.data.sensor import Sensor, Statistics
+from hqzoo.errors import ConfigError, DataError, SensorError
+
+__all__ = ["check_classes", "check_image", "check_labels", "check_mask", "check_numbers", "check_sensor"]
+
+
+def check_image(image: Tensor, sensor: Sensor, *, values: bool) -> None:
+    """Refuse a batch that is no ``(B, C, H, W)`` of finite numbers with the sensor's bands.
+
+    Args:
+        image: The batch.
+        sensor: What the model was built for.
+        values: Whether to look at the pixels too; on an accelerator that waits for all work under way.
+
+    Raises:
+        SensorError: If shape, dtype or a pixel is wrong.
+    """
+    bands = len(sensor.bands)
+    if image.ndim != 4 or image.shape[1] != bands:
+        raise SensorError(
+            f"Expected images (B, {bands}, H, W) with the bands {', '.join(sensor.bands)}, got "
+            f"{tuple(image.shape)}."
+        )
+    if not image.is_floating_point():
+        raise SensorError(
+            f"Expected images as floating-point numbers in the unit '{sensor.unit}', got {image.dtype}: "
+            "convert them with .float()."
+        )
+    # A sum is one pass over memory and finite almost always; only if not, each pixel is asked.
+    if values and not image.sum(dtype=torch.float32).isfinite() and not (finite := image.isfinite()).all():
+        wrong = (~finite).sum(dim=(0, 2, 3)).tolist()
+        counts = ", ".join(f"{n} in {band}" for n, band in zip(wrong, sensor.bands, strict=True) if n)
+        raise SensorError(f"The images hold NaN or infinite pixels: {counts}. Fill or mask them before.")
+
+
+def check_mask(mask: Tensor, logits: Tensor, ignore_index: int, *, values: bool) -> None:
+    """Refuse a mask that does not fit its logits.
+
+    Args:
+        mask: Class indices or ``ignore_index``, ``(B, H, W)`` int64.
+        logits: ``(B, K, H, W)``.
+        ignore_index: Value of unlabelled pixels.
+        values: Whether to look at the pixels too; on an accelerator that waits for all work under way.
+
+    Raises:
+        DataError: If shape, dtype or a value is wrong.
+    """
+    expected = (logits.shape[0], *logits.shape[2:])
+    if tuple(mask.shape) != expected or mask.dtype != torch.int64:
+        raise DataError(f"Expected a mask {expected} of int64, got {tuple(mask.shape)} of {mask.dtype}.")
+    if values:
+        check_labels(mask, logits.shape[1], ignore_index)
+
+
+def check_labels(mask: Tensor, num_classes: int, ignore_index: int) -> None:
+    """Refuse a mask with a value that is neither a class index nor ``ignore_index``.
+
+    Raises:
+        DataError: Listing those values.
+    """
+    wrong = ((mask < 0) | (mask >= num_classes)) & (mask != ignore_index)
+    if wrong.any():
+        raise DataError(
+            f"The mask holds {sorted(set(mask[wrong].tolist()))}; expected class indices 0 to "
+            f"{num_classes - 1}, or {ignore_index} for unlabelled pixels. Check the classes of the data "
+            "module and the loss setting ignore_index."
+        )
+
+
+def check_sensor(trained: Sensor, given: Sensor) -> None:
+    """Refuse data of another sensor than the model's.
+
+    Raises:
+        SensorError: Naming the first difference.
+    """
+    difference = trained.difference(given)
+    if difference:
+        raise SensorError(
+            f"The model was built for other images than the data holds. {difference} (the model's first, "
+            "then the data's). Choose data with the model's bands, order, unit and scale, or train a model "
+            "for these."
+        )
+
+
+def check_classes(trained: Sequence[str], given: Sequence[str]) -> None:
+    """Refuse data with other classes than the model's.
+
+    Raises:
+        ConfigError: Listing both.
+    """
+    if tuple(trained) != tuple(given):
+        raise ConfigError(
+            f"The model knows the classes {', '.join(trained)}; the data has {', '.join(given)}. Names and "
+            "order must agree."
+        )
+
+
+def check_numbers(
+    bands: int, statistics: Statistics, num_classes: int, palette: Sequence[Sequence[int]] | None
+) -> None:
+    """Refuse statistics or a palette of the wrong length.
+
+    Raises:
+        ConfigError: Naming both numbers.
+    """
+    if len(statistics.mean) != bands:
+        raise ConfigError(
+            f"The statistics describe {len(statistics.mean)} bands, but the sensor has {bands}."
+        )
+    if palette is not None and (len(palette) != num_classes or any(len(colour) != 3 for colour in palette)):
+        raise ConfigError(
+            f"The palette must hold one RGB colour for each of {num_classes} classes, got {list(palette)}."
+        )

@@ -1,0 +1,97 @@
+"""Lightning checkpoints of hqzoo: one file rebuilds model and task."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hqzoo.errors import CheckpointError, did_you_mean
+from hqzoo.tasks.segmentation import SegmentationTask
+
+__all__ = ["load_task"]
+
+
+def load_task(path: str | Path, map_location: str | torch.device = "cpu") -> SegmentationTask:
+    """Rebuild a task, with its model, weights, sensor, statistics and classes, from its checkpoint alone.
+
+    Nothing in the file is executed: it may hold tensors and plain types only.
+
+    Args:
+        path: Checkpoint written by a ``Trainer`` or by ``hqzoo fit``.
+        map_location: Device that the task is put on.
+
+    Returns:
+        The task in evaluation mode.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, holds code, or was not written by hqzoo.
+    """
+    path = Path(path)
+    checkpoint = _read(path)
+    arguments = dict(checkpoint["hyper_parameters"])
+    cls = _task_class(arguments, path)
+    task = cls(**{name: value for name, value in arguments.items() if not name.startswith("_")})
+    task.configure_model()
+    if not hasattr(task, "model"):
+        raise CheckpointError(
+            f"The checkpoint {path} does not say which sensor and classes it was trained on."
+        )
+    task.on_load_checkpoint(checkpoint)  # refuses weights that do not fit
+    task.load_state_dict(checkpoint["state_dict"])
+    return task.to(torch.device(map_location)).eval()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what the file holds, if it looks like a checkpoint of a task."""
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint {path}.{_remedy(path)}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise CheckpointError(
+            f"The file {path} cannot be read as a checkpoint: it is damaged, incomplete, or holds more than "
+            f"tensors and plain types ({reason}). Copy it again, or use the run's other checkpoint."
+        ) from error
+    arguments = checkpoint.get("hyper_parameters") if isinstance(checkpoint, Mapping) else None
+    named = isinstance(arguments, Mapping) and "architecture" in arguments
+    if not named or "state_dict" not in checkpoint:
+        raise CheckpointError(
+            f"The file {path} is no checkpoint of an hqzoo task: it does not say which architecture it "
+            "holds. Use one that hqzoo fit wrote (checkpoints/last.ckpt or best.ckpt in the run's folder)."
+        )
+    return dict(checkpoint)
+
+
+def _remedy(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f" The folder {folder} does not exist either."
+    there = sorted(file.name for file in folder.glob("*.ckpt"))
+    if not there:
+        return f" The folder {folder} holds no checkpoint."
+    return f"{did_you_mean(path.name, there)} The folder holds: {', '.join(there)}."
+
+
+def _task_class(arguments: Mapping[str, Any], path: Path) -> type[SegmentationTask]:
+    """Return the class that wrote the checkpoint; only classes that are imported already are looked at."""
+    name = arguments.get("_class_path")
+    known = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in _with_subclasses(SegmentationTask)}
+    if name is None:
+        return SegmentationTask
+    if name not in known:
+        raise CheckpointError(
+            f"The checkpoint {path} was written by the task {name}, which is not imported. Import its module "
+            f"first. Known tasks: {', '.join(sorted(known))}."
+        )
+    return known[name]
+
+
+def _with_subclasses(cls: type[SegmentationTask]) -> Iterator[type[SegmentationTask]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from _with_subclasses(child)
