@@ -75,26 +75,29 @@ class LineProgress(pl.callbacks.ProgressBar):
         self._advance(self._epoch(), index + 1, self.total_train_batches)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._write(f"{self._epoch()}: done, step {trainer.global_step}{self._metrics()}")
+        metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+        shown = {name: value for name, value in metrics.items() if name.count("/") < 2}  # no classes
+        scores = "".join(f", {name} {value:.4g}" for name, value in shown.items())
+        self._write(f"{self._epoch()}: done, step {trainer.global_step}{scores}")
 
     def on_validation_epoch_start(self, *_: Any) -> None:
         self._begin()
 
     def on_validation_batch_end(self, trainer: Any, *args: Any) -> None:
         if not trainer.sanity_checking:
-            self._advance("validation", args[3] + 1, self.total_val_batches_current_dataloader)
+            self._advance("validation", args[3] + 1, sum(trainer.num_val_batches))
 
     def on_test_epoch_start(self, *_: Any) -> None:
         self._begin()
 
     def on_test_batch_end(self, trainer: Any, *args: Any) -> None:
-        self._advance("test", args[3] + 1, self.total_test_batches_current_dataloader)
+        self._advance("test", args[3] + 1, sum(trainer.num_test_batches))
 
     def on_predict_epoch_start(self, *_: Any) -> None:
         self._begin()
 
     def on_predict_batch_end(self, trainer: Any, *args: Any) -> None:
-        self._advance("prediction", args[3] + 1, self.total_predict_batches_current_dataloader)
+        self._advance("prediction", args[3] + 1, sum(trainer.num_predict_batches))
 
 
 def progress_callback() -> pl.callbacks.ProgressBar:

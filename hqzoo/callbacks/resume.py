@@ -65,7 +65,8 @@ class Resumable(pl.callbacks.Checkpoint):
         self.notify = notify
         self._stop = False
         self._saved_step = -1  # global step of the checkpoint that the interruption wrote
-        self._next_state: dict[str, Any] | None = None
+        self._next_state: dict[str, Any] | None = None  # of the generators, for the next training batch
+        self._resumed = False  # whether that state came from a checkpoint
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Settle where the checkpoint goes."""
@@ -119,7 +120,7 @@ class Resumable(pl.callbacks.Checkpoint):
         self._leave_if_saved(trainer)
         if self._next_state is not None:
             set_random_state(self._next_state)
-            self._next_state = None
+            self._next_state, self._resumed = None, False
 
     def _agreed_to_stop(self, trainer: pl.Trainer) -> bool:
         if trainer.sanity_checking:
@@ -131,7 +132,7 @@ class Resumable(pl.callbacks.Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.fast_dev_run or self.path is None:  # type: ignore[attr-defined]
             return
-        trainer.save_checkpoint(self.path)  # Lightning writes into a temporary file and renames it
+        trainer.save_checkpoint(self.path, weights_only=False)  # Lightning writes beside it and renames
         if self._stop:
             self._saved_step = trainer.global_step
 
@@ -147,13 +148,13 @@ class Resumable(pl.callbacks.Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the random states, from which the next training batch will go on in this run as well."""
-        if self._next_state is None:
+        if not self._resumed:
             self._next_state = get_random_state()
         return {"random": self._next_state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the random states of a checkpoint, for the first training batch."""
-        self._next_state = state_dict["random"]
+        self._next_state, self._resumed = state_dict["random"], True
 
 
 def get_random_state() -> dict[str, Any]:

@@ -201,8 +201,9 @@ def _find_class(class_path: str, base: type | None) -> tuple[type | None, list[s
 
 
 def _subclasses(base: type) -> set[type]:
-    direct: list[type] = [cls for cls in base.__subclasses__() if not cls.__name__.startswith("_")]
-    return {base, *direct, *(deep for child in direct for deep in _subclasses(child))}
+    children: list[type] = base.__subclasses__()
+    below = [each for child in children if not child.__name__.startswith("_") for each in _subclasses(child)]
+    return {base, *below}
 
 
 def _class_names(cls: type) -> set[str]:

@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -137,10 +137,25 @@ class BestCheckpoint(pl.callbacks.ModelCheckpoint):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "best", monitor="val/miou", mode="max", enable_version_counter=False)
+        super().__init__(
+            folder,
+            "best",
+            monitor="val/miou",
+            mode="max",
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        )
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Do nothing: without validation there is no best epoch."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the best score so far, also where the run folder has been moved."""
+        path = str(Path(str(self.dirpath)) / "best.ckpt")
+        score = state_dict["best_model_score"]
+        moved = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
+        here = {**state_dict, **moved, "best_k_models": {path: score}} if score is not None else state_dict
+        super().load_state_dict(here)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save if this validation was the best so far."""
@@ -232,12 +247,13 @@ def _quieten() -> None:
     """Keep advertisements and warnings that are no news here out of the log."""
 
     def is_news(record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith(("💡", "TPU available", "HPU available"))
+        return not record.getMessage().startswith(("💡", "TPU available", "Loading `train_dataloader`"))
 
     logging.getLogger(f"{pl.__name__}.utilities.rank_zero").addFilter(is_news)
     for message in (
         ".*does not have many workers.*",
         ".*Checkpoint directory .* exists and is not empty.*",
+        ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # our samplers are
     ):
         warnings.filterwarnings("ignore", message)

@@ -49,6 +49,13 @@ CHECKPOINT_HELP = {
 }
 
 
+class _StrictParser(LightningArgumentParser):
+    """Accept no abbreviations, at any depth: a mistyped ``--model.loss.nam`` must not pass for ``name``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+
 class CommandLine(LightningCLI):
     """Parse one verb's arguments and build its data module, trainer and, for ``fit``, its task.
 
@@ -78,8 +85,8 @@ class CommandLine(LightningCLI):
                 "usage": f"hqzoo {verb} [-c RECIPE.yaml] [--KEY VALUE ...]",
                 "description": description,
                 "exit_on_error": False,
-                "allow_abbrev": False,  # a mistyped option must not pass for an abbreviation
             },
+            parser_class=_StrictParser,
         )
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -103,7 +110,10 @@ class CommandLine(LightningCLI):
             raise ConfigError(explain(str(error), parser, list(args))) from error
 
     def before_instantiate_classes(self) -> None:
-        """Check what jsonargparse cannot see: the arguments in the dictionary of an architecture."""
+        """Check what jsonargparse cannot see: the arguments in the dictionary of an architecture.
+
+        Loggers that would write into the working directory write into the run folder instead.
+        """
         if self.config.get("model"):
             self.model_settings = self.config["model"]["init_args"].as_dict()
         model = self.model_settings
@@ -111,6 +121,11 @@ class CommandLine(LightningCLI):
             import hqzoo.models
 
             hqzoo.models.check_arguments(model["architecture"], model.get("architecture_args") or {})
+        given = self.config["trainer"]["logger"]
+        for logger in given if isinstance(given, list) else [given]:
+            arguments = logger.get("init_args") if hasattr(logger, "get") else None
+            if arguments is not None and arguments.get("save_dir") == ".":  # WandbLogger's default
+                arguments["save_dir"] = self.config["trainer"]["default_root_dir"]
         if self.verb != "fit":
             self.config["model"] = None  # rebuilt from the checkpoint
 
@@ -153,7 +168,7 @@ class CommandLine(LightningCLI):
         """Return the whole configuration as YAML; ``hqzoo fit -c`` of it starts the same run afresh."""
         config = self.config.clone()
         config["ckpt_path"] = None
-        return str(self.parser.dump(config))
+        return str(self.parser.dump(config, skip_none=False))
 
 
 def _make_short_names_known() -> None:

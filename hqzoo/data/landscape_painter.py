@@ -352,7 +352,7 @@ def _photograph(canvas: Canvas) -> Array:
     hidden = shadows(canvas.height, canvas.sun, dice.uniform(0.55, 1.0))
     shade = np.array([0.44, 0.47, 0.54])[:, None, None]
     image = np.where(hidden, canvas.colour * shade, canvas.colour)
-    exposure = dice.uniform(0.85, 1.2) * (1.0 + 0.16 * fractal_noise(dice, size, 120.0, 2))
+    exposure = dice.uniform(0.9, 1.15) * (1.0 + 0.16 * fractal_noise(dice, size, 120.0, 2))
     cast = np.array([dice.uniform(0.93, 1.07) for _ in range(3)])[:, None, None]
     haze = np.array([0.8, 0.9, 1.0])[:, None, None] * dice.uniform(0.0, 30.0)
     image = blur(image * exposure * cast * 0.95 + haze)

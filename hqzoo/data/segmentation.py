@@ -35,6 +35,17 @@ _SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
 }
 
 
+class _ResumableLoader(DataLoader[Batch]):
+    """A loader that Lightning takes for resumable. It is: the data module keeps its state (see there)."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take nothing."""
+
+
 class SegmentationDataModule(pl.LightningDataModule):
     """Images with class masks, cut into square windows.
 
@@ -225,7 +236,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     def _loader(
         self, dataset: CropDataset | GridDataset, sampler: EpochSampler | GridSampler, drop_last: bool
     ) -> DataLoader[Batch]:
-        return DataLoader(
+        return _ResumableLoader(
             dataset,
             batch_size=self.batch_size,
             sampler=sampler,

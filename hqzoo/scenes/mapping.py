@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
@@ -43,11 +42,6 @@ DEFAULT_WINDOW = 256
 
 BAND_MEMORY = 256 * 2**20
 """Bytes that the rows in progress may take; wider scenes are mapped in vertical strips."""
-
-GDAL_OPTIONS = {
-    "GDAL_CACHEMAX": 64 * 2**20,  # GDAL's default, 5 % of the machine's memory, would grow with the scene
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # otherwise a truncated JPEG reads as grey
-}
 
 
 def map_scene(
@@ -100,7 +94,7 @@ def map_scene(
     if probabilities is not None:
         contents[Path(probabilities)] = probability_content(task.classes, probability_dtype)
 
-    with rasterio.Env(**GDAL_OPTIONS), open_scene(scene, task.sensor) as source:
+    with open_scene(scene, task.sensor) as source:
         check_scene(source, task.sensor)
         files = [GeoTiff(path, content, source) for path, content in contents.items()]
 

@@ -27,6 +27,12 @@ __all__ = ["GDAL_ERRORS", "Scene", "open_scene", "reason"]
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
+GDAL_OPTIONS = {
+    "GDAL_CACHEMAX": 64 * 2**20,  # GDAL's default is 5 % of the machine's memory
+    "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # otherwise the rest of a truncated JPEG reads as grey
+    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # it would read a truncated PNG as black, and all of a PNG at once
+}
+
 
 class Scene:
     """A raster opened for reading, seen as imagery plus a mask of valid pixels.
@@ -77,20 +83,25 @@ class Scene:
         """
         window = Window.from_slices(rows, columns)
         try:
-            # One call for imagery and alpha: GDAL would decode pixel-interleaved blocks twice for two.
-            values = self.dataset.read([*self.bands, *self.alpha], window=window, out_dtype=self.dtype)
+            image, alpha = self._read_bands(window)
             mask = self.dataset.read_masks(self.bands[0], window=window) if self._has_mask else None
         except GDAL_ERRORS as error:
             raise SceneError(
                 f"Cannot read rows {rows[0]} to {rows[1] - 1} of the scene {self.path}: {reason(error)}. "
                 "The file seems truncated or damaged: copy or download it again."
             ) from error
-        image, alpha = values[: len(self.bands)], values[len(self.bands) :]
         valid = ~self._missing(image) & (alpha > 0).all(axis=0)
         if mask is not None:
             valid &= mask > 0
         self._check_finite(image, valid, rows[0], columns[0])
         return image, valid
+
+    def _read_bands(self, window: Window) -> tuple[NDArray[Any], NDArray[Any]]:
+        if len({self.dataset.dtypes[band - 1] for band in (*self.bands, *self.alpha)}) > 1:
+            return self.dataset.read(self.bands, window=window), self.dataset.read(self.alpha, window=window)
+        # In one call: GDAL could decode pixel-interleaved blocks twice for two.
+        values = self.dataset.read([*self.bands, *self.alpha], window=window)
+        return values[: len(self.bands)], values[len(self.bands) :]
 
     @property
     def _has_mask(self) -> bool:
@@ -126,7 +137,7 @@ class Scene:
 
 @contextmanager
 def open_scene(path: Path | str, sensor: Sensor) -> Iterator[Scene]:
-    """Open a raster for mapping.
+    """Open a raster for mapping, with GDAL set to flat memory and loud errors as long as it is open.
 
     Args:
         path: File, or any name that GDAL understands (``/vsicurl/...``).
@@ -135,23 +146,26 @@ def open_scene(path: Path | str, sensor: Sensor) -> Iterator[Scene]:
     Raises:
         SceneError: If the file is missing or is no raster.
     """
-    try:
-        with warnings.catch_warnings():
-            # A scene without georeference is mapped as it is; GDAL's warning would say nothing new.
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            dataset = rasterio.open(path)
-    except GDAL_ERRORS as error:
-        raise SceneError(
-            f"Cannot open the scene {path}: {reason(error)}. Expected a raster that GDAL reads, such as a "
-            "GeoTIFF."
-        ) from error
-    with dataset:
+    with rasterio.Env(**GDAL_OPTIONS), _opened(path) as dataset:
         if not dataset.count:
             raise SceneError(
                 f"The scene {path} is a container without bands of its own. Name one of its parts: "
                 f"{', '.join(dataset.subdatasets[:5]) or 'it has none'}."
             )
         yield Scene(dataset, sensor.scale)
+
+
+def _opened(path: Path | str) -> rasterio.DatasetReader:
+    try:
+        with warnings.catch_warnings():
+            # A scene without georeference is mapped as it is; rasterio's warning would say nothing new.
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except GDAL_ERRORS as error:
+        raise SceneError(
+            f"Cannot open the scene {path}: {reason(error)}. Expected a raster that GDAL reads, such as a "
+            "GeoTIFF."
+        ) from error
 
 
 def reason(error: BaseException) -> str:

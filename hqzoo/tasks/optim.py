@@ -108,7 +108,9 @@ def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> Optimizer:
         raise ConfigError(unknown_name("optimizer", settings.name, known))
     for name in ("lr", "weight_decay", "quantum_lr", "quantum_weight_decay"):
         if (getattr(settings, name) or 0) < 0:
-            raise ConfigError(f"The optimizer setting {name} must not be negative, got {getattr(settings, name)}.")
+            raise ConfigError(
+                f"The optimizer setting {name} must not be negative, got {getattr(settings, name)}."
+            )
     cls = getattr(torch.optim, settings.name)
     arguments = [name for name in inspect.signature(cls).parameters if name != "params"]
     own = ("lr", "weight_decay")

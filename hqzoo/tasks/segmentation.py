@@ -264,9 +264,9 @@ class SegmentationTask(pl.LightningModule):
         loss, logits = self._loss_and_logits(batch)
         prediction = logits.argmax(1)
         metrics.update(prediction, batch["mask"])
-        self.log(
-            f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=len(prediction), sync_dist=True
-        )
+        labelled = int((batch["mask"] != self.loss_settings.ignore_index).sum())
+        # Weighted by labelled pixels, so that the loss of a split does not depend on its batches either.
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=labelled, sync_dist=True)
         return prediction
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

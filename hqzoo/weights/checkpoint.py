@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 
+from hqzoo import __version__
 from hqzoo.errors import CheckpointError, did_you_mean
 from hqzoo.tasks.segmentation import SegmentationTask
 
@@ -34,7 +36,7 @@ def load_task(path: str | Path, map_location: str | torch.device = "cpu") -> Seg
     checkpoint = _read(path)
     arguments = dict(checkpoint["hyper_parameters"])
     cls = _task_class(arguments, path)
-    task = cls(**{name: value for name, value in arguments.items() if not name.startswith("_")})
+    task = cls(**_constructor_arguments(cls, arguments, checkpoint, path))
     task.configure_model()
     if not hasattr(task, "model"):
         raise CheckpointError(
@@ -89,6 +91,21 @@ def _task_class(arguments: Mapping[str, Any], path: Path) -> type[SegmentationTa
             f"first. Known tasks: {', '.join(sorted(known))}."
         )
     return known[name]
+
+
+def _constructor_arguments(
+    cls: type[SegmentationTask], arguments: Mapping[str, Any], checkpoint: Mapping[str, Any], path: Path
+) -> dict[str, Any]:
+    known = inspect.signature(cls).parameters
+    given = {name: value for name, value in arguments.items() if not name.startswith("_")}
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    if not open_ended and (unknown := sorted(set(given) - set(known))):
+        raise CheckpointError(
+            f"The checkpoint {path} has arguments that {cls.__name__} does not know: {', '.join(unknown)}. "
+            f"It was written by hqzoo {checkpoint.get('hqzoo_version', 'of an unknown version')}; this is "
+            f"{__version__}."
+        )
+    return given
 
 
 def _with_subclasses(cls: type[SegmentationTask]) -> Iterator[type[SegmentationTask]]:

@@ -129,8 +129,10 @@ def _place(op: Turn | Matrix, blocks: list[Block | None], last: dict[int, int]) 
     new = Block(mask, [op], kinds)
     for index in sorted(before):
         block = blocks[index]
-        # A block on fewer wires that nothing else follows melts into the new one.
-        if block is not None and block.mask & ~mask == 0 and _fits(block, mask, new.kinds, melt=True):
+        # A block inside these wires that no other block follows melts into the new one.
+        if block is None or block.mask & ~mask or not _fits(block, mask, new.kinds, melt=True):
+            continue
+        if all(last[wire] == index for wire, _ in single_letters((block.mask, 0))):
             new.ops[:0] = block.ops
             new.kinds |= block.kinds
             blocks[index] = None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, plan_cone
 
 __all__ = ["ConeEngine"]
 
 
-class ConeEngine(nn.Module):
+class ConeEngine(Engine):
     """Exact expectation values from the pieces that the observables can see.
 
     Only real tensors, matrix products and elementwise operations: differentiable any number of times in data and
@@ -27,38 +28,34 @@ class ConeEngine(nn.Module):
     """
 
     def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        self.dtype = dtype
+        super().__init__(dtype)
         self.program: ConeProgram = plan_cone(circuit)
         program = self.program
         self._affine("data", program.data_angles, circuit.n_data)
         self._affine("weight", program.weight_angles, circuit.n_weights)
-        self._constant("first", torch.tensor(program.first))
+        self.constant("first", torch.tensor(program.first, dtype=torch.long))
         width = max((len(rows) for rows in program.monomials), default=0)
         padded = [[*rows, *[0] * (width - len(rows))] for rows in program.monomials]
-        self._constant("monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
+        self.constant("monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
         mix = torch.zeros(len(program.polynomials) + 1, len(program.monomials), dtype=torch.float64)
         for row, polynomial in enumerate(program.polynomials):
             for column, coefficient in polynomial:
                 mix[row + 1, column] = coefficient
-        self._constant("mix", mix.to(dtype))
-        self._constant("entries", torch.cat([_dense_entries(level) for level in program.levels]))
-
-    def _constant(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value, persistent=False)
+        self.constant("mix", mix.to(dtype))
+        self.constant("entries", torch.cat([_dense_entries(level) for level in program.levels]))
 
     def _affine(self, kind: str, forms: tuple[tuple[tuple[int, float], ...], ...], size: int) -> None:
         """Store ``angles = matrix @ values``, or plain indices where every angle is a multiple of one value."""
         simple = all(len(form) == 1 for form in forms)
-        self._constant(f"{kind}_index", torch.tensor([form[0][0] for form in forms] if simple else [], dtype=torch.long))
+        self.constant(f"{kind}_index", torch.tensor([form[0][0] for form in forms] if simple else [], dtype=torch.long))
         factors = torch.tensor([[form[0][1]] for form in forms] if simple else [], dtype=self.dtype)
         matrix = torch.zeros(0 if simple else len(forms), size, dtype=self.dtype)
         if not simple:
             for row, form in enumerate(forms):
                 for index, coefficient in form:
                     matrix[row, index] = coefficient
-        self._constant(f"{kind}_factor", factors)
-        self._constant(f"{kind}_matrix", matrix)
+        self.constant(f"{kind}_factor", factors)
+        self.constant(f"{kind}_matrix", matrix)
         same = simple and all(form == ((k, 1.0),) for k, form in enumerate(forms)) and len(forms) == size
         setattr(self, f"_{kind}_as_is", same)
         setattr(self, f"_{kind}_simple", simple)

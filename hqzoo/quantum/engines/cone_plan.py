@@ -296,7 +296,8 @@ class _Layout:
         rows = []
         for value in wanted:
             if self.depth.get(value, 0) == depth:
-                rows.append([(children or (ONE,), polynomial) for children, polynomial in self.values[value]])
+                terms = self.values[value] or [((), {})]  # an output that is always zero
+                rows.append([(children or (ONE,), polynomial) for children, polynomial in terms])
             else:
                 rows.append([((value,), {(): 1.0})])
         features = sorted({children for row in rows for children, _ in row}, key=lambda c: (len(c), [_order(v) for v in c]))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.pauli import PauliString, from_letters, rotations
 
 __all__ = ["StatevectorEngine"]
@@ -16,7 +17,7 @@ MAX_WIRES = 24
 Planes = tuple[Tensor, Tensor]
 
 
-class StatevectorEngine(nn.Module):
+class StatevectorEngine(Engine):
     """Exact expectation values from all ``2^n`` amplitudes.
 
     Every gate is applied as Pauli rotations ``cos(t/2) - i sin(t/2) P``, where ``P`` permutes amplitudes and flips
@@ -31,13 +32,13 @@ class StatevectorEngine(nn.Module):
     """
 
     def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
+        super().__init__(dtype)
         if circuit.n_wires > MAX_WIRES:
             raise CircuitError(
                 f"A state vector of {circuit.n_wires} wires has 2^{circuit.n_wires} amplitudes; the limit is {MAX_WIRES} "
                 "wires. Use engine='cone', which needs only what the observables see."
             )
-        self.circuit, self.dtype = circuit, dtype
+        self.circuit = circuit
         self._axes: dict[PauliString, str] = {}
         for gate in circuit.gates:
             if gate.name != "Unitary":
@@ -57,8 +58,8 @@ class StatevectorEngine(nn.Module):
         parity = torch.zeros_like(index)
         for wire in range(self.circuit.n_wires):
             parity ^= (source & z) >> wire & 1
-        self.register_buffer(f"{name}_source", source, persistent=False)
-        self.register_buffer(f"{name}_sign", (1 - 2 * parity).to(self.dtype), persistent=False)
+        self.constant(f"{name}_source", source)
+        self.constant(f"{name}_sign", (1 - 2 * parity).to(self.dtype))
 
     def _bits(self, mask: int) -> int:
         """Wire 0 is the most significant bit of an amplitude's index."""
@@ -80,7 +81,7 @@ class StatevectorEngine(nn.Module):
         state: Planes = (real, torch.zeros_like(real))
         for gate in self.circuit.gates:
             if gate.matrix is not None:
-                state = self._unitary(gate.controls, gate.wires, torch.tensor(gate.matrix), state)
+                state = self._unitary(gate.controls, gate.wires, torch.tensor(gate.matrix, dtype=torch.complex128), state)
                 continue
             for rotation in rotations(gate):
                 half = _value(rotation.angle, data, weights) / 2
@@ -102,9 +103,10 @@ class StatevectorEngine(nn.Module):
         def act(matrix: Tensor, plane: Tensor) -> Tensor:
             n = self.circuit.n_wires
             axes = [1 + wire for wire in controls + wires]
-            grid = plane.view(-1, *[2] * n).movedim(axes, range(1, 1 + len(axes)))
+            front = list(range(1, 1 + len(axes)))
+            grid = plane.view(-1, *[2] * n).movedim(axes, front)
             mixed = (matrix @ grid.reshape(len(plane), size, -1)).view(grid.shape)
-            return mixed.movedim(range(1, 1 + len(axes)), axes).reshape(plane.shape)
+            return mixed.movedim(front, axes).reshape(plane.shape)
 
         return act(real, state[0]) - act(imag, state[1]), act(real, state[1]) + act(imag, state[0])
 

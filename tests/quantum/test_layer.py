@@ -1,0 +1,65 @@
+"""A circuit as a layer."""
+
+import copy
+import math
+
+import pytest
+import torch
+
+from hqzoo.quantum import QuantumLayer, circuits, compile
+
+
+def test_only_the_weights_are_state():
+    layer = QuantumLayer(circuits.hq_unet(2, 2), seed=1)
+    assert list(layer.state_dict()) == ["weights"]
+    assert [name for name, _ in layer.named_parameters()] == ["weights"]
+    assert 0 <= layer.weights.min() <= layer.weights.max() <= 2 * math.pi
+    assert torch.equal(layer.weights, QuantumLayer(circuits.hq_unet(2, 2), seed=1).weights)
+    assert QuantumLayer(circuits.hq_unet(2, 2), init="zeros").weights.abs().sum() == 0
+
+
+def test_deepcopy_and_state_dict_round_trip_keep_the_function():
+    layer = QuantumLayer(circuits.hq_unet(2, 3))
+    angles = torch.rand(4, 18)
+    expected = layer(angles)
+    other = QuantumLayer(circuits.hq_unet(2, 3))
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(copy.deepcopy(layer)(angles), expected)
+    assert torch.equal(other(angles), expected)
+
+
+def test_half_precision_models_keep_exact_constants():
+    layer = QuantumLayer(circuits.hq_unet(2, 2))
+    angles = torch.rand(4, 12)
+    layer.to(torch.bfloat16)
+    weights = layer.weights.detach().float()
+    torch.testing.assert_close(layer(angles), compile(layer.circuit)(angles, weights), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_compiles_to_one_graph(periodic):
+    layer = QuantumLayer(circuits.hq_unet(3, 3, periodic=periodic))
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    angles = torch.rand(4, 27, requires_grad=True)
+    torch.testing.assert_close(compiled(angles), layer(angles))
+    (ours,) = torch.autograd.grad(compiled(angles).sum(), angles)
+    (plain,) = torch.autograd.grad(layer(angles).sum(), angles)
+    torch.testing.assert_close(ours, plain)
+
+
+def test_closed_form_of_a_single_filter():
+    """<Z_a>, <Z_b> of F after RY(x): by hand from the plane rotations and two products of hq-unet.md 3.5."""
+    from hqzoo.quantum import Circuit, Pauli, data, weight
+    from hqzoo.quantum.gates import CNOT, RY
+
+    circuit = Circuit(
+        2,
+        [RY(data(0), 0), RY(data(1), 1), CNOT(0, 1), RY(weight(0), 0), RY(weight(1), 1)],
+        [Pauli("Z", 0), Pauli("Z", 1)],
+    )
+    x, w = torch.tensor([[0.4, 1.1]], dtype=torch.float64), torch.tensor([0.7, -0.2], dtype=torch.float64)
+    (a, b), (phi_a, phi_b) = x[0], w
+    z_a = phi_a.cos() * a.cos() - phi_a.sin() * a.sin() * b.sin()
+    z_b = phi_b.cos() * a.cos() * b.cos() - phi_b.sin() * b.sin()
+    out = compile(circuit, dtype=torch.float64)(x, w)[0]
+    torch.testing.assert_close(out, torch.stack([z_a, z_b]))
