@@ -135,7 +135,8 @@ def _figure(
     for cells, pictures in zip(grid, rows, strict=True):
         for axes, picture in zip(cells, pictures, strict=True):
             axes.imshow(picture, interpolation="nearest")
-            axes.set_axis_off()
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(color="0.6", linewidth=0.5)  # unlabelled areas are white: show where they end
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=10)
     patches = [Patch(facecolor=colour, edgecolor="0.4", label=name) for name, colour in entries]

@@ -51,6 +51,7 @@ VERBS: dict[str, Verb] = {
     "test": Verb("score a checkpoint on the test split", "fit", lightning=True),
     "predict": Verb("write class maps of a whole data set", "fit", lightning=True),
     "models": Verb("list the architectures and their sizes", "models"),
+    "quickstart": Verb("train HQ-UNet and its control in minutes, compare, map a scene", "quickstart"),
     "map": Verb("turn a georeferenced scene into a class map", "map"),
 }
 

@@ -173,7 +173,7 @@ def _with_config_of_run(argv: list[str]) -> list[str]:
     folder = RunFolder.of_checkpoint(Path(value))
     if folder is None or not folder.config.is_file():
         return argv
-    return ["-c", str(folder.config), *argv]
+    return ["-c", str(folder.config), "--trainer.default_root_dir", str(folder.root), *argv]
 
 
 def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
@@ -189,15 +189,17 @@ def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
 
 def _load(checkpoint: Path, command: CommandLine) -> SegmentationTask:
     """Rebuild the task from its checkpoint; refuse one that a recipe contradicts."""
+    from hqzoo.models import model_info
     from hqzoo.weights import load_task
 
     task = load_task(checkpoint)
     _say(f"Checkpoint: {checkpoint}")
-    stored = {"architecture": task.hparams["architecture"], **(task.hparams["architecture_args"] or {})}
-    wanted = command.model_settings
-    asked = {"architecture": wanted.get("architecture"), **(wanted.get("architecture_args") or {})}
-    for key, value in asked.items() if wanted else ():
-        if key in stored and stored[key] != value:
+    settings = command.model_settings
+    wanted = {"architecture": settings.get("architecture"), **(settings.get("architecture_args") or {})}
+    defaults = {name: each.default for name, each in model_info(task.architecture).arguments.items()}
+    stored = {"architecture": task.architecture, **defaults, **task.architecture_args}
+    for key, value in wanted.items() if settings else ():
+        if stored.get(key, value) != value:
             raise ConfigError(
                 f"The recipe says {key} = {value!r}, but {checkpoint} holds a model with "
                 f"{key} = {stored[key]!r}. Give the checkpoint of the run you mean (--ckpt_path, "
@@ -252,6 +254,7 @@ def _quieten() -> None:
     logging.getLogger(f"{pl.__name__}.utilities.rank_zero").addFilter(is_news)
     for message in (
         ".*does not have many workers.*",
+        ".*Total length of `list` across ranks is zero.*",  # no validation: a choice
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # our samplers are

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hqzoo.errors import DataError
@@ -29,7 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
             f"Cannot write {path}: {error.strerror or error}. Is the disk full, or the folder read-only?"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # where even this fails, the error above says why
+            beside.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

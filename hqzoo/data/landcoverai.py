@@ -117,7 +117,7 @@ class LandCoverAIDataModule(SegmentationDataModule):
         splits = read_lists({name: self.root / f"{name}.txt" for name in SPLITS})
         if absent := [tile for tile in splits if tile not in orthophotos]:
             raise DataError(
-                f"{len(absent)} of {len(splits)} tiles of the official lists were not cut, such as {absent[0]}: "
+                f"{len(absent)} of {len(splits)} tiles of the lists were not cut, such as {absent[0]}: "
                 f"orthophotos are missing in {self.root / 'images'}. Unpack the whole archive, and remove "
                 f"{self.tiles / 'complete'}."
             )

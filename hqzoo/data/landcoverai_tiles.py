@@ -29,7 +29,7 @@ TILE_SIZE = 512
 _OBTAIN = (
     "Get `landcover.ai.v1.zip` (about 1.5 GB, 41 orthophotos, licence CC BY-NC-SA 4.0: not commercial) "
     "from https://landcover.ai.linuxpolska.com/download/landcover.ai.v1.zip and put it into the root, or "
-    "set `download: true`. The tiles need about 5 GB more. TorchGeo's `output.zip` holds JPEG tiles and will not do."
+    "set `download: true`. The tiles need about 5 GB more. TorchGeo's `output.zip` (JPEG tiles) will not do."
 )
 
 
@@ -64,8 +64,8 @@ def find_orthophotos(root: Path, download: bool) -> dict[str, tuple[Path, Path]]
         LandCoverAIGeo(str(root), download=download)
     except DatasetNotFoundError as error:
         raise DataError(
-            f"LandCover.ai was not found. Looked in {root} for images/*.tif with as many masks/*.tif, and for "
-            f"{LandCoverAIGeo.filename}. {_OBTAIN}"
+            f"LandCover.ai was not found. Looked in {root} for images/*.tif with as many masks/*.tif, "
+            f"and for {LandCoverAIGeo.filename}. {_OBTAIN}"
         ) from error
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise DataError(
@@ -122,7 +122,7 @@ def _tiles(name: str, image: Path, mask: Path) -> Iterator[_Tile]:
         pixels, labels = read_image(image, (1, 2, 3), strip), read_mask(mask, strip)
         if pixels.dtype != np.uint8 or labels.dtype != np.uint8 or labels.ndim != 2:
             raise DataError(
-                f"{image} is of type {pixels.dtype} and {mask} of type {labels.dtype} with shape {labels.shape}; "
+                f"{image} is of type {pixels.dtype} and {mask} of type {labels.dtype}, shape {labels.shape}; "
                 "expected 8-bit values and one band in the mask."
             )
         for col in range(0, width - TILE_SIZE + 1, TILE_SIZE):

@@ -39,7 +39,7 @@ CROPS: tuple[Colour, ...] = (
     (98, 116, 72),  # meadow
     (74, 98, 58),  # rich meadow
     (60, 82, 52),  # dark crop: the mean colour of woods
-    (54, 72, 62),  # blue-green wheat: the colour of water
+    (58, 80, 66),  # blue-green wheat: the colour of water
     (172, 156, 106),  # ripe corn
     (152, 138, 104),  # stubble
     (112, 92, 74),  # ploughed
@@ -57,6 +57,7 @@ HARD_GROUND: tuple[Colour, ...] = (
 )
 ROOFS: tuple[Colour, ...] = (
     (172, 88, 64),  # tiles
+    (160, 76, 60),  # new tiles
     (134, 86, 66),  # old tiles
     (128, 124, 120),  # cement
     (80, 76, 74),  # slate
@@ -218,7 +219,7 @@ def _settlement(canvas: Canvas, roads: Array) -> None:
     for _ in range(round(0.006 * H * W)):
         y, x = dice.count(0, H - 1), dice.count(0, W - 1)
         keen = village[y, x] > dice.uniform(0.25, 0.7) and roads[y, x] < dice.uniform(8.0, 50.0)
-        is_yard = dice.chance(0.2)
+        is_yard = dice.chance(0.16)
         long, wide = dice.uniform(9.0, 20.0), dice.uniform(6.0, 10.5)
         if is_yard:
             long, wide = dice.uniform(6.0, 22.0), dice.uniform(5.0, 14.0)
@@ -326,7 +327,7 @@ def _woods(canvas: Canvas, roads: Array) -> None:
 
 def _lone_trees(canvas: Canvas, roads: Array) -> None:
     """Single trees and bushes in fields and gardens: crowns all the same, but no woodland."""
-    grows = (canvas.dice.field(*canvas.size) < 0.03) & (canvas.mask == BACKGROUND)
+    grows = (canvas.dice.field(*canvas.size) < 0.02) & (canvas.mask == BACKGROUND)
     grows &= (roads > 5.0) & (canvas.height == 0.0)
     _plant(canvas, grows, 9.0, BACKGROUND)
 

@@ -105,7 +105,7 @@ def read_header(path: Path) -> Header:
     """
     if _is_tiff(path):
         with _open_tiff(path) as tiff:
-            kept = [i for i, colour in enumerate(tiff.colorinterp, 1) if colour.name != "alpha"]
+            kept = [i for i in tiff.indexes if not _is_alpha(tiff, i)]
             named = [tiff.descriptions[i - 1] or "" for i in kept]
             bands = tuple(named) if all(named) and len(set(named)) == len(named) else _band_names(len(kept))
             return Header(tiff.height, tiff.width, bands, tuple(kept))
@@ -201,6 +201,20 @@ def _check_values(image: Image, sensor: Sensor, path: Path) -> None:
             f"declares {sensor.unit} with full scale {sensor.scale:g}. Set `unit` and `scale` (reflectance "
             "x 1e4: 10000; 16-bit digital numbers: 65535)."
         )
+
+
+def _is_alpha(tiff: DatasetReader, index: int) -> bool:
+    """Tell a transparency mask from a band.
+
+    GDAL marks the fourth band of every 8-bit file as alpha unless told otherwise, so also near infrared. A band that
+    has another name, or holds more than 0 and 255, is none.
+    """
+    if tiff.colorinterp[index - 1].name != "alpha":
+        return False
+    if name := tiff.descriptions[index - 1]:
+        return name.lower() == "alpha"
+    sample = tiff.read(index, out_shape=(min(tiff.height, 256), min(tiff.width, 256)))
+    return bool(np.isin(sample, (0, 255)).all())
 
 
 def _check_indexes(indexes: Sequence[int], count: int, path: Path) -> None:

@@ -17,7 +17,14 @@ __all__ = ["HQUNet", "hq_unet"]
 class HQUNet(nn.Module):
     """Encoder, bottleneck, decoder and a 1x1 convolution to the classes; see :func:`hq_unet`."""
 
-    def __init__(self, encoder: UNetEncoder, bottleneck: nn.Module, decoder: UNetDecoder, head: nn.Module, size: int | None) -> None:
+    def __init__(
+        self,
+        encoder: UNetEncoder,
+        bottleneck: nn.Module,
+        decoder: UNetDecoder,
+        head: nn.Module,
+        size: int | None,
+    ) -> None:
         super().__init__()
         self.encoder, self.bottleneck, self.decoder, self.head = encoder, bottleneck, decoder, head
         self.input_size = size
@@ -109,6 +116,16 @@ def hq_unet(
     circuit = circuits.hq_unet(grid, grid, n_layers, periodic, encoding, readout, passes, angle_scale)
     outside = sum(p.numel() for part in (encoder, decoder, head) for p in part.parameters())
     bottleneck = QuantumBottleneck(
-        channels_in, channels, input_size // 16, (grid, grid), circuit, control, control_hidden, post, residual, outside, engine
+        channels_in,
+        channels,
+        input_size // 16,
+        (grid, grid),
+        circuit,
+        control,
+        control_hidden,
+        post,
+        residual,
+        outside,
+        engine,
     )
     return HQUNet(encoder, bottleneck, decoder, head, input_size)

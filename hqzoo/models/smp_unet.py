@@ -26,7 +26,10 @@ class SmpUNet(nn.Module):
         return out
 
 
-@register_model(summary="U-Net of segmentation-models-pytorch, from scratch", paper="Ronneberger et al. 2015; He et al. 2016")
+@register_model(
+    summary="U-Net of segmentation-models-pytorch, from scratch",
+    paper="Ronneberger et al. 2015; He et al. 2016",
+)
 def smp_unet(in_channels: int = 3, num_classes: int = 5, encoder: str = "resnet18") -> SmpUNet:
     """Build the anchor.
 

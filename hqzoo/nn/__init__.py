@@ -5,4 +5,12 @@ from hqzoo.nn.normalizer import Normalizer
 from hqzoo.nn.quantum_bottleneck import QuantumBottleneck
 from hqzoo.nn.unet import DoubleConv, UNetDecoder, UNetEncoder
 
-__all__ = ["CONTROLS", "DoubleConv", "Normalizer", "QuantumBottleneck", "UNetDecoder", "UNetEncoder", "build_core"]
+__all__ = [
+    "CONTROLS",
+    "DoubleConv",
+    "Normalizer",
+    "QuantumBottleneck",
+    "UNetDecoder",
+    "UNetEncoder",
+    "build_core",
+]

@@ -6,7 +6,7 @@ This floor imports nothing from the rest of the package but its exceptions.
 from hqzoo.quantum import circuits
 from hqzoo.quantum.angles import Angle, data, weight
 from hqzoo.quantum.circuit import Circuit, Pauli
-from hqzoo.quantum.compile import CompiledCircuit, Plan, compile, plan  # noqa: A004
+from hqzoo.quantum.compile import CompiledCircuit, Plan, compile, plan
 from hqzoo.quantum.gates import Gate, controlled
 from hqzoo.quantum.layer import QuantumLayer
 

@@ -24,7 +24,15 @@ BASE_GATES: dict[str, tuple[int, int]] = {  # name: (wires, angles)
     "IsingXX": (2, 1), "IsingYY": (2, 1), "IsingZZ": (2, 1), "Unitary": (0, 0),
 }  # fmt: skip
 
-_CONTROLLED_NAMES = {"X": "CNOT", "Z": "CZ", "RX": "CRX", "RY": "CRY", "RZ": "CRZ", "PhaseShift": "CPhase", "SWAP": "CSWAP"}
+_CONTROLLED_NAMES = {
+    "X": "CNOT",
+    "Z": "CZ",
+    "RX": "CRX",
+    "RY": "CRY",
+    "RZ": "CRZ",
+    "PhaseShift": "CPhase",
+    "SWAP": "CSWAP",
+}
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def _strip_width(scene: Scene, window: int, num_classes: int) -> int:
 
 def _window_side(task: SegmentationTask, window: int | None) -> int:
     needed: int | None = getattr(task.model, "input_size", None)
-    side = window or needed or DEFAULT_WINDOW
+    side = (needed or DEFAULT_WINDOW) if window is None else window
     if needed is not None and side != needed:
         raise ConfigError(f"The model takes windows of {needed} pixels, not {side}: leave the window out.")
     if needed is None and (side < 32 or side % 32):

@@ -145,7 +145,10 @@ class GeoTiff:
             raise SceneError(f"Cannot write {self.path}: {reason(error)}. {self._free()}") from error
 
     def _free(self) -> str:
-        free = shutil.disk_usage(self.path.parent).free / 1e6
+        try:
+            free = shutil.disk_usage(self.path.parent).free / 1e6
+        except OSError:
+            return f"The folder {self.path.parent} is gone."
         return f"{self.path.parent} has {free:,.0f} MB free; check that, and your right to write there."
 
 
@@ -186,8 +189,10 @@ def _grid(scene: Scene) -> dict[str, Any]:
 
 
 def _kept_tags(scene: Scene) -> dict[str, str]:
-    # Whether coordinates mean a pixel's corner or its centre is part of the grid.
-    return {key: value for key, value in scene.dataset.tags().items() if key == "AREA_OR_POINT"}
+    # Whether coordinates mean a pixel's corner or its centre is part of the grid. Not with GCPs: GDAL hands
+    # them over as corners, but would move them again when it reads them from a file of centres.
+    tags = {} if scene.dataset.gcps[0] else scene.dataset.tags()
+    return {key: value for key, value in tags.items() if key == "AREA_OR_POINT"}
 
 
 def _checksum(pixels: NDArray[Any]) -> int:

@@ -18,7 +18,7 @@ from hqzoo.nn import Normalizer
 from hqzoo.quantum import QuantumLayer
 from hqzoo.tasks.checks import check_classes, check_image, check_mask, check_numbers, check_sensor
 from hqzoo.tasks.losses import LossSettings, SegmentationLoss
-from hqzoo.tasks.metrics import SegmentationMetrics
+from hqzoo.tasks.metrics import SegmentationMetrics, to_numbers
 from hqzoo.tasks.optim import OptimizerSettings, ScheduleSettings, build_optimizer, build_schedule
 from hqzoo.tasks.settings import as_settings, to_plain
 
@@ -307,7 +307,10 @@ class SegmentationTask(pl.LightningModule):
     def on_test_end(self) -> None:
         """Complete the report with what is known only after the last batch."""
         if self._report is not None:
-            self._report |= {"loss": self.trainer.callback_metrics["test/loss"].item(), **self._description()}
+            self._report |= {
+                "loss": to_numbers(self.trainer.callback_metrics["test/loss"]),
+                **self._description(),
+            }
 
     def _description(self) -> dict[str, Any]:
         parameters = list(self.model.parameters())

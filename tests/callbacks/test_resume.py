@@ -123,17 +123,9 @@ def test_stopped_and_resumed_equals_uninterrupted(
 
 def test_checkpoint_of_a_finished_epoch_goes_on_exactly(whole: Dice, tmp_path: Path) -> None:
     """As after a power cut: the newest checkpoint is that of the last epoch's end."""
-    first = Dice()
-    trainer_root = tmp_path / "short"
-    resumable = Resumable(trainer_root / "last.ckpt")
-    trainer = pl.Trainer(
-        max_epochs=2, logger=False, accelerator="cpu", callbacks=[resumable], enable_progress_bar=False,
-        enable_model_summary=False, num_sanity_val_steps=0,
-    )  # fmt: skip
-    pl.seed_everything(3)
-    trainer.fit(first, datamodule=Toy())
-    second = Dice()
-    train(second, tmp_path / "on", trainer_root / "last.ckpt")
+    first, second = Dice(), Dice()
+    train(first, tmp_path, max_epochs=2)
+    train(second, tmp_path / "on", tmp_path / "last.ckpt")
     assert first.steps + second.steps == whole.steps
     assert torch.equal(second.layer.weight, whole.layer.weight)
 
@@ -155,7 +147,6 @@ def test_validation_within_an_epoch(tmp_path: Path) -> None:
 def test_second_signal_in_validation_stops_at_once_and_loses_only_the_validation(
     whole: Dice, tmp_path: Path
 ) -> None:
-    first = Dice(kill_at=("val", 0, 1), times=1)
 
     class Impatient(Dice):
         def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:

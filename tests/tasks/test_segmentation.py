@@ -190,6 +190,15 @@ class TestTraining:
         assert report["oa"] == pytest.approx(sk.accuracy_score(t, p))
         assert report["miou"] == pytest.approx(sk.jaccard_score(t, p, average="macro"))
 
+    def test_a_split_without_labels_reports_nothing_rather_than_zero(self, tmp_path):
+        task, data = tiny_task(), SquaresDataModule()
+        for record in data.records("test"):
+            record.mask[:] = 255
+        tiny_trainer(tmp_path).test(task, data, verbose=False)
+        report = task.test_report()
+        assert (report["loss"], report["miou"], report["oa"]) == (None, None, None)
+        json.dumps(report, allow_nan=False)
+
     def test_a_report_needs_a_test(self):
         with pytest.raises(ConfigError, match=r"run trainer\.test"):
             tiny_task().test_report()

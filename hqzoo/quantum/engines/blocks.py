@@ -10,7 +10,15 @@ import numpy as np
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import Gate
-from hqzoo.quantum.pauli import PauliString, conjugate, from_letters, heisenberg, rotations, single_letters, support
+from hqzoo.quantum.pauli import (
+    PauliString,
+    conjugate,
+    from_letters,
+    heisenberg,
+    rotations,
+    single_letters,
+    support,
+)
 
 __all__ = ["Block", "Factor", "Term", "blocks_of", "expand"]
 

@@ -36,7 +36,9 @@ class ConeEngine(Engine):
         self.constant("first", torch.tensor(program.first, dtype=torch.long))
         width = max((len(rows) for rows in program.monomials), default=0)
         padded = [[*rows, *[0] * (width - len(rows))] for rows in program.monomials]
-        self.constant("monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
+        self.constant(
+            "monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous()
+        )
         mix = torch.zeros(len(program.polynomials) + 1, len(program.monomials), dtype=torch.float64)
         for row, polynomial in enumerate(program.polynomials):
             for column, coefficient in polynomial:
@@ -47,7 +49,9 @@ class ConeEngine(Engine):
     def _affine(self, kind: str, forms: tuple[tuple[tuple[int, float], ...], ...], size: int) -> None:
         """Store ``angles = matrix @ values``, or plain indices where every angle is a multiple of one value."""
         simple = all(len(form) == 1 for form in forms)
-        self.constant(f"{kind}_index", torch.tensor([form[0][0] for form in forms] if simple else [], dtype=torch.long))
+        self.constant(
+            f"{kind}_index", torch.tensor([form[0][0] for form in forms] if simple else [], dtype=torch.long)
+        )
         factors = torch.tensor([[form[0][1]] for form in forms] if simple else [], dtype=self.dtype)
         matrix = torch.zeros(0 if simple else len(forms), size, dtype=self.dtype)
         if not simple:

@@ -95,7 +95,13 @@ def plan_cone(circuit: Circuit) -> ConeProgram:
     nodes, output_terms = _collect(outputs, blocks, history)
     values = _simplify(nodes, output_terms)
     largest = max(
-        (support(child[0]).bit_count() for terms in values.values() for children, _ in terms for child in children if len(child) == 2),
+        (
+            support(child[0]).bit_count()
+            for terms in values.values()
+            for children, _ in terms
+            for child in children
+            if len(child) == 2
+        ),
         default=0,
     )
     return _Layout(values, len(outputs), len(data_angles.forms), len(weight_angles.forms)).program(
@@ -164,10 +170,14 @@ class _History:
 _Terms = dict[tuple[Value, ...], dict[Term, float]]  # product of values: polynomial in the weights
 
 
-def _collect(outputs: list[PauliString], blocks: list[Block], history: _History) -> tuple[dict[Node, _Terms], list[_Terms]]:
+def _collect(
+    outputs: list[PauliString], blocks: list[Block], history: _History
+) -> tuple[dict[Node, _Terms], list[_Terms]]:
     """Follow the outputs back to |0...0> and return every node met with its terms."""
     end = len(blocks)
-    output_terms: list[_Terms] = [{tuple(sorted(history.factor(string, end))): {(): 1.0}} for string in outputs]
+    output_terms: list[_Terms] = [
+        {tuple(sorted(history.factor(string, end))): {(): 1.0}} for string in outputs
+    ]
     nodes: dict[Node, _Terms] = {}
     heap = [(-child[1], child) for terms in output_terms for children in terms for child in children]
     heapq.heapify(heap)
@@ -208,7 +218,9 @@ def _order(value: Value) -> tuple[int, str]:
     return (len(value), repr(value))
 
 
-def _simplify(nodes: dict[Node, _Terms], outputs: list[_Terms]) -> dict[Value, list[tuple[tuple[Value, ...], dict[Term, float]]]]:
+def _simplify(
+    nodes: dict[Node, _Terms], outputs: list[_Terms]
+) -> dict[Value, list[tuple[tuple[Value, ...], dict[Term, float]]]]:
     """Drop zeros, fold constants and look through nodes that only rename another value.
 
     Outputs become the nodes ``("out", k)``.
@@ -279,7 +291,13 @@ class _Layout:
             levels.append(level)
         first = tuple(self._trig_row(value, self.n_data) for value in wanted)  # type: ignore[arg-type]
         return ConeProgram(
-            data_angles, weight_angles, first, tuple(reversed(levels)), tuple(self.monomials), tuple(self.polynomials), largest
+            data_angles,
+            weight_angles,
+            first,
+            tuple(reversed(levels)),
+            tuple(self.monomials),
+            tuple(self.polynomials),
+            largest,
         )
 
     def _set_depths(self, outputs: list[Value]) -> None:
@@ -300,10 +318,14 @@ class _Layout:
                 rows.append([(children or (ONE,), polynomial) for children, polynomial in terms])
             else:
                 rows.append([((value,), {(): 1.0})])
-        features = sorted({children for row in rows for children, _ in row}, key=lambda c: (len(c), [_order(v) for v in c]))
+        features = sorted(
+            {children for row in rows for children, _ in row}, key=lambda c: (len(c), [_order(v) for v in c])
+        )
         column = {children: number for number, children in enumerate(features)}
         entries = tuple(
-            (r, column[children], self._polynomial(polynomial)) for r, row in enumerate(rows) for children, polynomial in row
+            (r, column[children], self._polynomial(polynomial))
+            for r, row in enumerate(rows)
+            for children, polynomial in row
         )
         sections, incoming = [], []
         for degree in sorted({len(children) for children in features}):

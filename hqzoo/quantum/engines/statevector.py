@@ -81,7 +81,9 @@ class StatevectorEngine(Engine):
         state: Planes = (real, torch.zeros_like(real))
         for gate in self.circuit.gates:
             if gate.matrix is not None:
-                state = self._unitary(gate.controls, gate.wires, torch.tensor(gate.matrix, dtype=torch.complex128), state)
+                state = self._unitary(
+                    gate.controls, gate.wires, torch.tensor(gate.matrix, dtype=torch.complex128), state
+                )
                 continue
             for rotation in rotations(gate):
                 half = _value(rotation.angle, data, weights) / 2
@@ -94,7 +96,9 @@ class StatevectorEngine(Engine):
             outputs.append((state[0] * turned[0] + state[1] * turned[1]).sum(-1))
         return torch.stack(outputs, -1)
 
-    def _unitary(self, controls: tuple[int, ...], wires: tuple[int, ...], matrix: Tensor, state: Planes) -> Planes:
+    def _unitary(
+        self, controls: tuple[int, ...], wires: tuple[int, ...], matrix: Tensor, state: Planes
+    ) -> Planes:
         size, inner = 2 ** len(controls + wires), len(matrix)
         full = torch.eye(size, dtype=torch.complex128)
         full[size - inner :, size - inner :] = matrix

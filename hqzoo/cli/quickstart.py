@@ -1,0 +1,212 @@
+"""Train HQ-UNet and its classical control, compare them on unseen images, and map a scene.
+
+Both rows have the same budget, crops and seed. Without --data the images are generated landscapes with
+LandCover.ai's five classes; with --data FOLDER they are the images and masks of a folder (FOLDER/images,
+FOLDER/masks; a folder that a recipe is named after is read as that recipe says).
+
+Leaves in the output folder: report.json, panel.png (image, truth, prediction, difference), map.tif, and the runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hqzoo.errors import HqzooError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hqzoo.data import SegmentationDataModule
+    from hqzoo.tasks import SegmentationTask
+
+__all__ = ["add_arguments", "run"]
+
+ROWS = {"quantum": "HQ-UNet", "mlp": "classical control"}
+RECIPES = files("hqzoo.recipes") / "hq_unet"
+SCENE_SEED, SCENE_SIZE = 3_000_000, (640, 960)  # a landscape of neither the training nor the test seeds
+PANEL_ROWS = 4
+TIMED_STEPS = 12
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``hqzoo quickstart``."""
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="images/ and masks/ to train on instead")
+    parser.add_argument(
+        "--output", type=Path, default=Path("runs/quickstart"), help="default: runs/quickstart"
+    )
+    parser.add_argument("--epochs", type=int, help="passes instead of the recipe's number")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``hqzoo quickstart``."""
+    shutil.rmtree(args.output, ignore_errors=True)  # of an earlier quickstart; nothing else lives there
+    args.output.mkdir(parents=True)
+    recipe = _recipe(args.data, args.epochs)
+    path = args.output / "recipe.yaml"
+    _write_yaml(path, recipe)
+    reports = {control: _fit_and_test(path, control, args.output / control) for control in ROWS}
+    tasks = {control: _load(args.output / control) for control in ROWS}
+    data = _data_module(recipe)
+    data.setup("fit")
+    data.setup("test")
+    ratio = _step_ratio(tasks, next(iter(data.train_dataloader())))
+    scene = _map(args.output, args.data, data)
+    _panel(tasks["quantum"], data, args.output / "panel.png")
+    report = {
+        "rows": reports,
+        "hybrid_step_over_control_step": ratio,
+        "scene": str(scene),
+        "data": recipe["data"],
+    }
+    (args.output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    _print(reports, ratio, args.output)
+    return 0
+
+
+def _recipe(folder: Path | None, epochs: int | None) -> dict[str, Any]:
+    """Return the recipe for landscapes, with the data section of a folder where one is given."""
+    recipe = _read_yaml(RECIPES / "landscapes.yaml")
+    recipe["trainer"]["enable_model_summary"] = False
+    if epochs is not None:
+        recipe["trainer"]["max_epochs"] = epochs
+    if folder is None:
+        return recipe
+    named = RECIPES / f"{folder.resolve().name}.yaml"
+    batches = {
+        key: recipe["data"]["init_args"][key]
+        for key in ("batch_size", "crop_size", "crops_per_epoch", "seed")
+    }
+    known = _read_yaml(named)["data"]["init_args"] if named.is_file() else {}
+    recipe["data"] = {
+        "class_path": "hqzoo.data.FolderSegmentationDataModule",
+        "init_args": {**known, "root": str(folder.resolve()), **batches},
+    }
+    return recipe
+
+
+def _fit_and_test(recipe: Path, control: str, folder: Path) -> dict[str, Any]:
+    """Train and test one row through the public verbs."""
+    from hqzoo.cli import main
+
+    seconds = {}
+    for verb in ("fit", "test"):
+        began = time.perf_counter()
+        code = main([verb, "-c", str(recipe), f"--trainer.default_root_dir={folder}",
+                     f"--model.init_args.architecture_args.control={control}",
+                     *(["--ckpt_path=last"] if verb == "test" else [])])  # fmt: skip
+        if code:
+            raise HqzooError(f"`hqzoo {verb}` ended with code {code}; see above.")
+        seconds[verb] = time.perf_counter() - began
+    return {**json.loads((folder / "test.json").read_text()), "training_seconds": round(seconds["fit"], 1)}
+
+
+def _load(folder: Path) -> SegmentationTask:
+    from hqzoo.weights import load_task
+
+    return load_task(folder / "checkpoints" / "last.ckpt")
+
+
+def _data_module(recipe: Mapping[str, Any]) -> SegmentationDataModule:
+    module, _, name = recipe["data"]["class_path"].rpartition(".")
+    data: SegmentationDataModule = getattr(import_module(module), name)(**recipe["data"]["init_args"])
+    return data
+
+
+def _step_ratio(tasks: Mapping[str, SegmentationTask], batch: Mapping[str, Tensor]) -> float:
+    """Return the time of a hybrid training step over that of the control's, measured in turns."""
+    from hqzoo.tasks.step_time import median_step_seconds
+
+    seconds = median_step_seconds(tasks, batch, TIMED_STEPS)
+    return round(seconds["quantum"] / seconds["mlp"], 3)
+
+
+def _map(output: Path, folder: Path | None, data: SegmentationDataModule) -> Path:
+    """Map a scene that no row has seen: a new landscape, or the largest test image of the folder."""
+    from hqzoo.cli import main
+
+    if folder is None:
+        from hqzoo.data.landscapes import write_scene
+
+        scene = output / "scene.tif"
+        write_scene(scene, SCENE_SEED, SCENE_SIZE)
+    else:
+        largest = max(data.records("test"), key=lambda record: record.height * record.width)
+        scene = Path(largest.path)  # type: ignore[attr-defined]  # records of a folder lie in files
+    checkpoint = output / "quantum" / "checkpoints" / "last.ckpt"
+    code = main(["map", str(scene), "--checkpoint", str(checkpoint), "-o", str(output / "map.tif")])
+    if code:
+        raise HqzooError(f"`hqzoo map` ended with code {code}; see above.")
+    return scene
+
+
+def _panel(task: SegmentationTask, data: SegmentationDataModule, path: Path) -> None:
+    """Draw test windows of different images, those with the most classes first."""
+    import torch
+
+    from hqzoo.callbacks import draw_panel
+
+    best: dict[str, tuple[int, Tensor, Tensor]] = {}
+    for batch in data.test_dataloader():
+        for scene, image, mask in zip(batch["scene"], batch["image"], batch["mask"], strict=True):
+            variety = len(mask.unique())
+            if scene not in best or variety > best[scene][0]:
+                best[scene] = (variety, image, mask)
+    chosen = sorted(best.values(), key=lambda entry: -entry[0])[:PANEL_ROWS]
+    images = torch.stack([image for _, image, _ in chosen])
+    truths = torch.stack([mask for _, _, mask in chosen])
+    with torch.no_grad():
+        predictions = task(images).argmax(1)
+    draw_panel(images, truths, predictions, task.classes or (), task.palette, path, scale=data.sensor.scale)
+
+
+def _print(reports: Mapping[str, Mapping[str, Any]], ratio: float, output: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Unseen test images, weights of the last epoch", title_justify="left")
+    table.add_column("")
+    for control, name in ROWS.items():
+        table.add_column(f"{name}\n({control})", justify="right")
+    rows = list(reports.values())
+
+    def score(value: float | None) -> str:
+        return "absent" if value is None else f"{value:.4f}"
+
+    table.add_row("mIoU", *(score(row["miou"]) for row in rows))
+    table.add_row("overall accuracy", *(score(row["oa"]) for row in rows))
+    for number, entry in enumerate(rows[0]["classes"]):
+        table.add_row(f"IoU {entry['name']}", *(score(row["classes"][number]["iou"]) for row in rows))
+    table.add_section()
+    table.add_row("parameters", *(f"{row['parameters']:,}" for row in rows))
+    table.add_row("of them quantum", *(f"{row['quantum_parameters']:,}" for row in rows))
+    table.add_row("training seconds", *(f"{row['training_seconds']:.0f}" for row in rows))
+    table.add_row("step time, relative", f"{ratio:.2f}", "1.00")
+    console = Console()
+    console.print(table)
+    for name, what in (
+        ("report.json", "these numbers"),
+        ("panel.png", "image, truth, prediction, difference"),
+        ("map.tif", "the scene as a class map"),
+    ):
+        console.print(f"{output / name}  {what}", highlight=False)
+
+
+def _read_yaml(path: Any) -> dict[str, Any]:  # noqa: ANN401 - a file or a packaged resource
+    import yaml
+
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    return content
+
+
+def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    import yaml
+
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False))

@@ -1,0 +1,1 @@
+"""Recipes by architecture and data set; packaged as ``hqzoo.recipes``."""

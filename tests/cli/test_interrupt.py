@@ -1,0 +1,102 @@
+"""Ctrl-C in the real program, in the middle of an epoch, and on again."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.conftest import recipe, write_recipe
+
+PATIENCE = 120.0  # seconds; a loaded machine imports torch slowly
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "import sys; from hqzoo.cli import main; sys.exit(main())", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def rows(root: Path) -> list[dict[str, str]]:
+    path = root / "metrics.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def interrupt_after(steps: int, root: Path, number: signal.Signals, *arguments: str) -> tuple[int, str]:
+    """Run a command in a process group of its own and signal the whole group once so many rows are written.
+
+    A terminal sends Ctrl-C to the group as well: data workers receive it too.
+    """
+    process = subprocess.Popen(
+        command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + PATIENCE
+    while len([row for row in rows(root) if row.get("train/loss")]) < steps:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, number)
+    _, error = process.communicate(timeout=PATIENCE)
+    return process.returncode, error
+
+
+@pytest.fixture(scope="module")
+def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three epochs of forty steps."""
+    content = recipe(folder, Path("unset"))
+    content["trainer"]["max_epochs"] = 3
+    content["data"]["init_args"]["crops_per_epoch"] = 80
+    return write_recipe(content, tmp_path_factory.mktemp("recipe") / "recipe.yaml")
+
+
+@pytest.fixture(scope="module")
+def whole(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run without interruption."""
+    root = tmp_path_factory.mktemp("whole")
+    done = run("fit", "-c", str(settings), "--trainer.default_root_dir", str(root))
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, "0"), (signal.SIGTERM, "0"), (signal.SIGINT, "2")]
+)
+def test_interrupted_and_resumed_equals_uninterrupted(
+    number: signal.Signals, workers: str, settings: Path, whole: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "run"
+    options = ["--trainer.default_root_dir", str(root), "--data.init_args.num_workers", workers]
+    code, error = interrupt_after(50, root, number, "fit", "-c", str(settings), *options)
+    assert code == 130, error
+    assert "Traceback" not in error
+    assert f"Go on with: hqzoo fit -c {root / 'config.yaml'} --ckpt_path last" in error
+    assert sorted(path.name for path in (root / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    done = torch.load(root / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert 50 <= done < 120
+
+    resumed = run("fit", "-c", str(root / "config.yaml"), "--ckpt_path", "last")
+    assert resumed.returncode == 0, resumed.stderr
+    assert rows(root) == rows(whole)
+    assert [row["step"] for row in rows(root) if row["train/loss"]] == [str(step) for step in range(120)]
+    first, second = (
+        torch.load(each / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for each in (root, whole)
+    )
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,158 @@
+"""Every registered model: registry, shapes, gradients, state, compilation."""
+
+import copy
+
+import pytest
+import torch
+
+import hqzoo
+from hqzoo.errors import CircuitError, ConfigError
+from hqzoo.models import check_arguments, create_model, list_models, model_info
+from hqzoo.nn import CONTROLS
+from hqzoo.quantum import QuantumLayer
+
+SMALL = {"hq_unet": {"width": 4}, "smp_unet": {}}
+WITH_CONTROLS = [
+    ("smp_unet", {}),
+    *(("hq_unet", {"width": 4, "control": name}) for name in [*CONTROLS, "double_conv"] if name not in ("identity", "mlp_time", "mlp")),
+    ("hq_unet", {"width": 8, "control": "mlp"}),
+    ("hq_unet", {"width": 4, "control": "mlp_time", "control_hidden": 7}),
+]  # fmt: skip
+
+
+def parameters(model) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def test_every_model_is_tested_here():
+    assert set(SMALL) == set(list_models()) == set(hqzoo.list_models())
+
+
+@pytest.mark.parametrize(("name", "arguments"), WITH_CONTROLS)
+def test_forward_backward_and_copies(name, arguments):
+    model = create_model(name, in_channels=4, num_classes=3, **arguments)
+    image = torch.randn(2, 4, 128, 128)
+    logits = model(image)
+    assert logits.shape == (2, 3, 128, 128)
+    logits.square().mean().backward()
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    silent = {n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().max() > 0)}
+    assert frozen == ({"bottleneck.core.weights"} if arguments.get("control") == "frozen" else set())
+    # The constant ignores its input, so nothing reaches what only it would have seen.
+    unseen = ("bottleneck.pre.", "encoder.down.3.") if arguments.get("control") == "constant" else ()
+    assert silent == {n for n, _ in model.named_parameters() if n.startswith(tuple(unseen))}
+    model.eval()
+    other = create_model(name, in_channels=4, num_classes=3, **arguments).eval()
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model(image), other(image))
+        assert torch.equal(model(image), copy.deepcopy(model)(image))
+        one = model(image[:1])
+    torch.testing.assert_close(one, model(image)[:1], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("width", "total"), [(8, 371_515), (16, 928_075), (32, 2_596_459), (64, 8_154_283)])
+def test_published_layout_has_the_counted_totals(width, total):
+    model = create_model("hq_unet", in_channels=3, num_classes=5, width=width)
+    assert parameters(model) == total
+    assert sum(p.numel() for m in model.modules() if isinstance(m, QuantumLayer) for p in m.parameters()) == 8
+
+
+def test_sizes_of_the_bottlenecks_that_are_compared():
+    """specs: 270,731 against 35,584 parameters at width 8, 541,451 against 136,704 at width 16."""
+    for width, quantum, classical in ((8, 270_731, 35_584), (16, 541_451, 136_704)):
+        assert parameters(create_model("hq_unet", in_channels=3, num_classes=5, width=width).bottleneck) == quantum
+        twin = create_model("hq_unet", in_channels=3, num_classes=5, width=width, control="double_conv")
+        assert parameters(twin.bottleneck) == classical
+
+
+def test_mlp_is_the_widest_within_one_percent():
+    for width in (8, 16, 32):
+        quantum = parameters(create_model("hq_unet", in_channels=3, num_classes=5, width=width))
+        mlp = create_model("hq_unet", in_channels=3, num_classes=5, width=width, control="mlp")
+        assert parameters(mlp) <= 1.01 * quantum
+        assert parameters(mlp) + 48 + 32 + 1 > 1.01 * quantum  # one more hidden unit would not fit
+
+
+def test_separable_has_the_same_circuit_without_entanglers():
+    quantum = create_model("hq_unet", in_channels=3, num_classes=5, width=4).bottleneck.core.circuit
+    separable = create_model("hq_unet", in_channels=3, num_classes=5, width=4, control="separable").bottleneck.core.circuit
+    assert [g for g in quantum.gates if len(g.support) == 1] == list(separable.gates)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"encoding": "ry"}, {"encoding": "ry_rz"}, {"readout": "z"}, {"readout": "x"}, {"passes": "row"},
+        {"passes": "col"}, {"grid": 2, "n_layers": 2}, {"grid": 6}, {"periodic": True}, {"angle_scale": 3.14159},
+        {"post": "linear_4x4_upsample"}, {"residual": True}, {"pool_only": True}, {"bn_between": True},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_announced_ablations_run_forward_and_backward(arguments):
+    model = create_model("hq_unet", in_channels=3, num_classes=5, width=4, **arguments)
+    model(torch.randn(1, 3, 128, 128)).sum().backward()
+    assert model.bottleneck.core.weights.grad.abs().sum() > 0
+
+
+def test_other_patch_sizes():
+    model = create_model("hq_unet", in_channels=1, num_classes=2, width=4, input_size=64)
+    assert model(torch.randn(1, 1, 64, 64)).shape == (1, 2, 64, 64)
+    with pytest.raises(ConfigError, match=r"takes 64x64 patches.*got 96x64.*hqzoo map"):
+        model(torch.randn(1, 1, 96, 64))
+    twin = create_model("hq_unet", in_channels=1, num_classes=2, width=4, control="double_conv")
+    assert twin(torch.randn(1, 1, 96, 64)).shape == (1, 2, 96, 64)
+
+
+def test_bf16_autocast_keeps_the_circuit_exact():
+    model = create_model("hq_unet", in_channels=3, num_classes=5, width=4)
+    seen = {}
+    model.bottleneck.core.register_forward_hook(lambda module, inputs, output: seen.update(out=output, angles=inputs[0]))
+    with torch.autocast("cpu", torch.bfloat16):
+        model(torch.randn(1, 3, 128, 128))
+    assert seen["out"].dtype == torch.float32
+    torch.testing.assert_close(seen["out"], model.bottleneck.core(seen["angles"].float()))
+
+
+def test_hq_unet_compiles_to_one_graph():
+    model = create_model("hq_unet", in_channels=3, num_classes=5, width=4).eval()
+    image = torch.randn(1, 3, 128, 128)
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(image), model(image), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"widht": 8}, "no argument 'widht'. Did you mean 'width'"),
+        ({"control": "quantom"}, "control='quantom' is not one of quantum"),
+        ({"control": "identity"}, "48 and 32"),
+        ({"control": "mlp_time"}, "control_hidden"),
+        ({"control": "mlp", "control_hidden": 4}, "control_hidden"),
+        ({"control": "mlp", "width": 1}, "no hidden layer fits"),
+        ({"input_size": 100}, "multiple of 16"),
+        ({"post": "conv"}, "post='conv'"),
+        ({"pool_only": True, "residual": True}, "residual=True cannot"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        create_model("hq_unet", in_channels=3, num_classes=5, **arguments)
+
+
+def test_wrong_names_are_named():
+    with pytest.raises(ConfigError, match="Unknown architecture 'hqunet'. Did you mean 'hq_unet'"):
+        create_model("hqunet", in_channels=3, num_classes=5)
+    with pytest.raises(CircuitError, match="encoding='rz'"):
+        create_model("hq_unet", in_channels=3, num_classes=5, encoding="rz")
+    with pytest.raises(ConfigError, match="in_channels=0"):
+        create_model("hq_unet", in_channels=0, num_classes=5)
+    check_arguments("hq_unet", {"width": 8})
+
+
+def test_cards_say_what_is_true():
+    info = model_info("hq_unet")
+    model = create_model("hq_unet", in_channels=3, num_classes=5, width=4)
+    assert info.qubits == model.bottleneck.core.circuit.n_wires
+    assert "2604.27206" in info.paper
