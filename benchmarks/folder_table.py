@@ -31,9 +31,7 @@ ROWS = {name: [f"{ARGS}.control={name}"] for name in CONTROLS} | {
 
 def main() -> None:
     """Fill the missing cells of a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--root", required=True, help="folder of the imagery")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=["quantum", "mlp"])
@@ -93,9 +91,7 @@ def _replaced(report: dict) -> dict[str, int]:
     from hqzoo import create_model
 
     arguments = report["architecture_args"]
-    model = create_model(
-        report["architecture"], in_channels=3, num_classes=len(report["classes"]), **arguments
-    )
+    model = create_model(report["architecture"], in_channels=3, num_classes=len(report["classes"]), **arguments)
     bottleneck = getattr(model, "bottleneck", None)
     if bottleneck is None:
         return {}

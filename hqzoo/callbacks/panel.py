@@ -115,9 +115,7 @@ def _difference(truth: npt.NDArray[Any], prediction: npt.NDArray[Any], ignore_in
     return picture
 
 
-def _figure(
-    rows: Sequence[Sequence[Pixels]], classes: Sequence[str], colours: Pixels, unlabelled: bool
-) -> Figure:
+def _figure(rows: Sequence[Sequence[Pixels]], classes: Sequence[str], colours: Pixels, unlabelled: bool) -> Figure:
     from matplotlib.figure import Figure  # half a second, and only pictures need it
     from matplotlib.patches import Patch
 
@@ -160,9 +158,7 @@ class PredictionPanel(pl.Callback):
 
     def __init__(self, every_n_epochs: int = 1, samples: int = 4, folder: str | None = None) -> None:
         if every_n_epochs < 1 or samples < 1:
-            raise ConfigError(
-                f"every_n_epochs and samples must be at least 1, got {every_n_epochs} and {samples}."
-            )
+            raise ConfigError(f"every_n_epochs and samples must be at least 1, got {every_n_epochs} and {samples}.")
         self.every_n_epochs = every_n_epochs
         self.samples = samples
         self.folder = folder

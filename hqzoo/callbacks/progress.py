@@ -60,9 +60,7 @@ class LineProgress(pl.callbacks.ProgressBar):
     def _metrics(self) -> str:
         metrics = self.get_metrics(self.trainer, self.trainer.lightning_module)
         metrics.pop("v_num", None)
-        shown = {
-            name: f"{value:.4g}" if isinstance(value, float) else value for name, value in metrics.items()
-        }
+        shown = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in metrics.items()}
         return "".join(f", {name} {value}" for name, value in shown.items())
 
     def _epoch(self) -> str:

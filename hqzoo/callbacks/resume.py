@@ -7,7 +7,8 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,8 +17,15 @@ import numpy as np
 import torch
 
 from hqzoo._lightning import pl
+from hqzoo.errors import CheckpointError
 
-__all__ = ["Resumable", "TrainingInterrupted", "get_random_state", "set_random_state"]
+__all__ = [
+    "Resumable",
+    "TrainingInterrupted",
+    "get_random_state",
+    "set_random_state",
+    "workers_survive_ctrl_c",
+]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -32,9 +40,7 @@ class TrainingInterrupted(Exception):  # noqa: N818 - no error: the user asked f
     """
 
     def __init__(self, checkpoint: Path, epoch: int, step: int) -> None:
-        super().__init__(
-            f"Interrupted in epoch {epoch} after {step} steps; training can go on from {checkpoint}."
-        )
+        super().__init__(f"Interrupted in epoch {epoch} after {step} steps; training can go on from {checkpoint}.")
         self.checkpoint = checkpoint
         self.epoch = epoch
         self.step = step
@@ -132,7 +138,7 @@ class Resumable(pl.callbacks.Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.fast_dev_run or self.path is None:  # type: ignore[attr-defined]
             return
-        trainer.save_checkpoint(self.path, weights_only=False)  # Lightning writes beside it and renames
+        save_checkpoint(trainer, self.path)
         if self._stop:
             self._saved_step = trainer.global_step
 
@@ -155,6 +161,54 @@ class Resumable(pl.callbacks.Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the random states of a checkpoint, for the first training batch."""
         self._next_state, self._resumed = state_dict["random"], True
+
+
+def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
+    """Save a checkpoint such that ``path`` is at all times a whole file: written beside it, then renamed.
+
+    Lightning writes into the system's temporary folder and moves the file, which is a copy, and no rename,
+    where that folder lies on another disk.
+
+    Args:
+        trainer: The trainer; all processes call this.
+        path: The file.
+
+    Raises:
+        CheckpointError: If the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        trainer.save_checkpoint(partial, weights_only=False)
+        if trainer.is_global_zero:
+            partial.replace(path)
+    except OSError as error:
+        if trainer.is_global_zero:
+            partial.unlink(missing_ok=True)
+        raise CheckpointError(f"Cannot write the checkpoint {path}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def workers_survive_ctrl_c() -> Iterator[None]:
+    """Let data workers that are forked inside outlive a Ctrl-C, which a terminal sends to them as well.
+
+    The first ones are forked before any callback of training is called, and without them the batch at hand
+    could not be finished. In this process a Ctrl-C does what it did before.
+    """
+    former = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(former):
+        yield
+        return
+    process = os.getpid()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if os.getpid() == process:
+            former(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def get_random_state() -> dict[str, Any]:

@@ -145,9 +145,7 @@ def _arguments(node: dict[str, Any]) -> dict[str, Any]:
     return node.setdefault("init_args", {}) if "class_path" in node else node
 
 
-def _unknown(
-    node: Mapping[str, Any], names: set[str], path: str, prefix: str
-) -> Iterator[tuple[str, str, list[str]]]:
+def _unknown(node: Mapping[str, Any], names: set[str], path: str, prefix: str) -> Iterator[tuple[str, str, list[str]]]:
     """Yield (full key, its last part, the known names there) of every unknown key of a node.
 
     Args:

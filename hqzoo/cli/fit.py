@@ -9,15 +9,17 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from hqzoo._lightning import pl
+from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.progress import progress_callback
-from hqzoo.callbacks.resume import Resumable
+from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.cli import EXIT_INTERRUPTED
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
+from hqzoo.cli.recipes import with_recipe_paths
 from hqzoo.cli.report import print_scores, score_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder, write_beside
 from hqzoo.errors import CheckpointError, ConfigError
@@ -41,8 +43,7 @@ def main(verb: str, argv: list[str]) -> int:
         The exit code.
     """
     _quieten()
-    if verb != "fit":
-        argv = _with_config_of_run(argv)
+    argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
     try:
         return {"fit": fit, "predict": predict}.get(verb, score)(command)
@@ -64,12 +65,14 @@ def fit(command: CommandLine) -> int:
             metrics.forget_after(_steps_done(checkpoint))
         write_beside(folder.config, lambda partial: partial.write_text(command.dump()))
     try:
-        trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except (Exception, SystemExit):
-        # A second signal makes Lightning leave by SystemExit, a data worker that died of Ctrl-C by an error.
-        if not resumable.interrupted:
+        with workers_survive_ctrl_c():
+            trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except TrainingInterrupted:
+        return _say_how_to_go_on(folder)
+    except SystemExit as leaving:  # what Lightning makes of a second signal, or of one before training began
+        if not isinstance(leaving.__context__, KeyboardInterrupt):
             raise
-        return _say_how_to_go_on(trainer, folder, resumable)
+        return _say_how_to_go_on(folder)
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         _say(f"Done: {trainer.global_step} steps. Run folder: {folder.root}")
     return 0
@@ -119,7 +122,7 @@ def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callba
     if settings["enable_checkpointing"] is False:
         return callbacks
     if pl.callbacks.ModelCheckpoint not in own:
-        callbacks.append(BestCheckpoint(command.folder.best.parent))
+        callbacks.append(BestCheckpoint(command.folder.best))
     return [*callbacks, resumable]  # last: its checkpoint holds the state of the others
 
 
@@ -127,40 +130,6 @@ def _plain_callbacks(command: CommandLine) -> list[pl.Callback]:
     shown = command.config["trainer"]["enable_progress_bar"] is not False
     own = any(isinstance(each, pl.callbacks.ProgressBar) for each in command.callbacks)
     return [progress_callback()] if shown and not own else []
-
-
-class BestCheckpoint(pl.callbacks.ModelCheckpoint):
-    """Keep ``best.ckpt``, the epoch with the highest ``val/miou``; do nothing where there is no validation.
-
-    Args:
-        folder: Where to keep it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(
-            folder,
-            "best",
-            monitor="val/miou",
-            mode="max",
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        )
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do nothing: without validation there is no best epoch."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the best score so far, also where the run folder has been moved."""
-        path = str(Path(str(self.dirpath)) / "best.ckpt")
-        score = state_dict["best_model_score"]
-        moved = {"dirpath": self.dirpath, "best_model_path": path, "kth_best_model_path": path}
-        here = {**state_dict, **moved, "best_k_models": {path: score}} if score is not None else state_dict
-        super().load_state_dict(here)
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if this validation was the best so far."""
-        if self.monitor in trainer.callback_metrics:
-            super().on_validation_end(trainer, pl_module)
 
 
 def _with_config_of_run(argv: list[str]) -> list[str]:
@@ -222,17 +191,18 @@ def _steps_done(checkpoint: Path) -> int:
         pickle.UnpicklingError,
     ) as error:
         raise CheckpointError(
-            f"{checkpoint} is no checkpoint to go on from: it is damaged, or nothing that Lightning wrote "
-            f"({error})."
+            f"{checkpoint} is no checkpoint to go on from: it is damaged, or nothing that Lightning wrote ({error})."
         ) from error
 
 
-def _say_how_to_go_on(trainer: pl.Trainer, folder: RunFolder, resumable: Resumable) -> int:
-    if trainer.is_global_zero:
+def _say_how_to_go_on(folder: RunFolder) -> int:
+    if folder.last.is_file():
         sys.stderr.write(
-            f"\nInterrupted in epoch {trainer.current_epoch + 1} after {trainer.global_step} steps; "
-            f"saved {resumable.path}.\nGo on with: hqzoo fit -c {folder.config} --ckpt_path last\n"
+            f"\nInterrupted. Saved after {_steps_done(folder.last)} steps: {folder.last}\n"
+            f"Go on with: hqzoo fit -c {folder.config} --ckpt_path last\n"
         )
+    else:
+        sys.stderr.write("\nInterrupted before there was anything to save.\n")
     return EXIT_INTERRUPTED
 
 

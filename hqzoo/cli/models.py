@@ -26,9 +26,7 @@ def run(args: argparse.Namespace) -> int:
     names = [name for name in list_models() if args.name in name]
     if not names:
         raise ConfigError(unknown_name("architecture", args.name, list_models()))
-    table = Table(
-        "architecture", caption="3 bands, 5 classes, default arguments; scores as their papers report"
-    )
+    table = Table("architecture", caption="3 bands, 5 classes, default arguments; scores as their papers report")
     for heading in ("parameters", "quantum parameters", "qubits"):
         table.add_column(heading, justify="right")
     table.add_column("published score")

@@ -24,7 +24,7 @@ DEFAULT_ROOT = "runs/default"
 DESCRIPTIONS = {
     "fit": """Train a model.
 
-Start:     hqzoo fit -c recipes/hq_unet/landscapes.yaml
+Start:     hqzoo fit -c hq_unet/landscapes         (a recipe that comes with hqzoo, or a file)
 Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
 Override:  any key of the recipe, such as --trainer.max_epochs 5
 

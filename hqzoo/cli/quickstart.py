@@ -39,9 +39,7 @@ TIMED_STEPS = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo quickstart``."""
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="images/ and masks/ to train on instead")
-    parser.add_argument(
-        "--output", type=Path, default=Path("runs/quickstart"), help="default: runs/quickstart"
-    )
+    parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default: runs/quickstart")
     parser.add_argument("--epochs", type=int, help="passes instead of the recipe's number")
 
 
@@ -80,10 +78,7 @@ def _recipe(folder: Path | None, epochs: int | None) -> dict[str, Any]:
     if folder is None:
         return recipe
     named = RECIPES / f"{folder.resolve().name}.yaml"
-    batches = {
-        key: recipe["data"]["init_args"][key]
-        for key in ("batch_size", "crop_size", "crops_per_epoch", "seed")
-    }
+    batches = {key: recipe["data"]["init_args"][key] for key in ("batch_size", "crop_size", "crops_per_epoch", "seed")}
     known = _read_yaml(named)["data"]["init_args"] if named.is_file() else {}
     recipe["data"] = {
         "class_path": "hqzoo.data.FolderSegmentationDataModule",

@@ -76,9 +76,7 @@ def print_scores(report: Mapping[str, Any], console: Console | None = None) -> N
         console: Where to; default: standard output.
     """
     columns = [name for name in COLUMNS if any(name in row for row in report["classes"])]
-    table = Table(
-        title=f"{report['split'].capitalize()} scores, {report['checkpoint']}", title_justify="left"
-    )
+    table = Table(title=f"{report['split'].capitalize()} scores")
     table.add_column("class", overflow="fold")
     for name in columns:
         table.add_column(_heading(name), justify="right")
@@ -86,9 +84,7 @@ def print_scores(report: Mapping[str, Any], console: Console | None = None) -> N
         table.add_row(row["name"], *(_number(row.get(name)) for name in columns))
     table.add_section()
     means = {"iou": report["miou"], "boundary_iou": report["boundary_iou"]}
-    table.add_row(
-        "mean of classes present", *(_number(means[name]) if name in means else "" for name in columns)
-    )
+    table.add_row("mean", *(_number(means[name]) if name in means else "" for name in columns))
     console = console or Console()
     console.print(table)
     console.print(

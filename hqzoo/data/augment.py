@@ -51,9 +51,7 @@ class ColourJitter:
         limits = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "probability": 1.0}
         for name, limit in limits.items():
             if not 0 <= getattr(self, name) <= limit:
-                raise ConfigError(
-                    f"Colour jitter `{name}` lies in [0, {limit:g}], got {getattr(self, name)}."
-                )
+                raise ConfigError(f"Colour jitter `{name}` lies in [0, {limit:g}], got {getattr(self, name)}.")
 
 
 def dihedral(image: Image, mask: Mask, element: int) -> tuple[Image, Mask]:
@@ -116,9 +114,7 @@ def _grey_weights(sensor: Sensor) -> npt.NDArray[Any]:
     return np.full(len(sensor), 1 / len(sensor))
 
 
-def _saturation_and_hue(
-    sensor: Sensor, grey: npt.NDArray[Any], saturation: float, hue: float
-) -> npt.NDArray[Any]:
+def _saturation_and_hue(sensor: Sensor, grey: npt.NDArray[Any], saturation: float, hue: float) -> npt.NDArray[Any]:
     """Matrix (3, 3) that turns and stretches colours about the grey axis and keeps each pixel's grey."""
     order = [sensor.bands.index(band) for band in ("red", "green", "blue")]
     angle = 2 * math.pi * hue
@@ -129,7 +125,5 @@ def _saturation_and_hue(
     matrix[np.ix_(order, order)] = turn
     projection = np.outer(np.ones(3), grey)
     # (I - 1 grey^T) restores the luma that the turn about the unweighted axis disturbs.
-    result: npt.NDArray[Any] = projection + saturation * (np.eye(3) - projection) @ matrix @ (
-        np.eye(3) - projection
-    )
+    result: npt.NDArray[Any] = projection + saturation * (np.eye(3) - projection) @ matrix @ (np.eye(3) - projection)
     return result

@@ -108,9 +108,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         if headers:
             self._declare(next(iter(headers.values())))
         if not hasattr(self, "class_map"):
-            self.class_map = self._read_classes(
-                [mask for part in self._files.values() for _, mask in part.values()]
-            )
+            self.class_map = self._read_classes([mask for part in self._files.values() for _, mask in part.values()])
         records = []
         for name, (image, mask) in files.items():
             indexes = self.band_indexes or headers[name].indexes
@@ -134,9 +132,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         if self.given_classes is not None or (self.root / "classes.json").exists():
             self.class_map = self._read_classes([])
         return [
-            FileRecord(
-                name, path, None, headers[name], self.band_indexes or headers[name].indexes, self.sensor, None
-            )
+            FileRecord(name, path, None, headers[name], self.band_indexes or headers[name].indexes, self.sensor, None)
             for name, path in images.items()
         ]
 
@@ -163,9 +159,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             )
         if unlisted := sorted(set(pairs) - set(splits)):
             shown = ", ".join(unlisted[:5])
-            warnings.warn(
-                f"{len(unlisted)} image(s) of {self.root} are in no split: {shown}, ...", stacklevel=2
-            )
+            warnings.warn(f"{len(unlisted)} image(s) of {self.root} are in no split: {shown}, ...", stacklevel=2)
         return {split: {n: pairs[n] for n in pairs if splits.get(n) == split} for split in SPLITS}
 
     def _split_folders(self) -> dict[str, tuple[Path, Path]]:
@@ -196,9 +190,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
             if path.stem in files:
-                raise DataError(
-                    f"{files[path.stem]} and {path} have the same name; rename or remove one of them."
-                )
+                raise DataError(f"{files[path.stem]} and {path} have the same name; rename or remove one of them.")
             files[path.stem] = path
         return files
 
@@ -221,9 +213,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             scenes, folds = read_folds(self.root / folds_file)
         else:
             scenes, folds = {name: self._scene(name) for name in pairs}, None
-        return choose_fold(
-            folds or make_folds(scenes, self.num_folds, self.fold_seed), self.fold, self.val_fold
-        )
+        return choose_fold(folds or make_folds(scenes, self.num_folds, self.fold_seed), self.fold, self.val_fold)
 
     def _scene(self, name: str) -> str:
         if self.scene_pattern is None:

@@ -50,9 +50,7 @@ class ClassMap:
 
     def __post_init__(self) -> None:
         names = tuple(str(name) for name in self.names)
-        values = (
-            tuple(range(len(names))) if self.values is None else tuple(int(value) for value in self.values)
-        )
+        values = tuple(range(len(names))) if self.values is None else tuple(int(value) for value in self.values)
         palette = default_palette(len(names)) if self.palette is None else tuple(map(_colour, self.palette))
         for key, value in (("names", names), ("values", values), ("palette", palette)):
             object.__setattr__(self, key, value)
@@ -69,9 +67,7 @@ class ClassMap:
                 f"Class names and mask values must be distinct, got {list(zip(values, names, strict=True))}."
             )
         if both := sorted(set(values) & set(self.ignore)):
-            raise ConfigError(
-                f"Mask values {both} are both a class and ignored; remove them from one of the two."
-            )
+            raise ConfigError(f"Mask values {both} are both a class and ignored; remove them from one of the two.")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -106,9 +102,7 @@ class ClassMap:
         pairs = {value: index for index, value in enumerate(self.values or ())}
         pairs.update(dict.fromkeys(self.ignore, IGNORE_INDEX))
         if self.colours:
-            return {
-                colour_value(colour): pairs[value] for value, colour in self.colours.items() if value in pairs
-            }
+            return {colour_value(colour): pairs[value] for value, colour in self.colours.items() if value in pairs}
         return pairs
 
     @cached_property
@@ -129,9 +123,7 @@ class ClassMap:
     def _refuse(self, unknown: npt.NDArray[np.integer], coloured: bool, source: object) -> None:
         values, counts = np.unique(unknown, return_counts=True)
         shown = [str(_to_colour(int(value))) if coloured else str(value) for value in values[:10]]
-        known = ", ".join(
-            f"{value} {name}" for value, name in zip(self.values or (), self.names, strict=True)
-        )
+        known = ", ".join(f"{value} {name}" for value, name in zip(self.values or (), self.names, strict=True))
         raise DataError(
             f"The mask {source} holds {'colours' if coloured else 'values'} {', '.join(shown)}"
             f"{', ...' if len(values) > 10 else ''} ({counts.sum()} pixels) that are no class. "

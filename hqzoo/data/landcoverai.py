@@ -109,9 +109,7 @@ class LandCoverAIDataModule(SegmentationDataModule):
         index = read_index(self.tiles)
         orthophotos = {f"{name}_{number}": name for name, count in index.items() for number in range(count)}
         if not orthophotos:
-            raise DataError(
-                f"There are no tiles in {self.tiles}. Call `prepare_data()` first; a Trainer does."
-            )
+            raise DataError(f"There are no tiles in {self.tiles}. Call `prepare_data()` first; a Trainer does.")
         if self.split == "orthophoto":
             return choose_fold(make_folds(orthophotos, self.num_folds, seed=0), self.fold, "next")
         splits = read_lists({name: self.root / f"{name}.txt" for name in SPLITS})

@@ -68,9 +68,7 @@ def find_orthophotos(root: Path, download: bool) -> dict[str, tuple[Path, Path]]
             f"and for {LandCoverAIGeo.filename}. {_OBTAIN}"
         ) from error
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"LandCover.ai in {root} cannot be unpacked or downloaded: {error}. {_OBTAIN}"
-        ) from error
+        raise DataError(f"LandCover.ai in {root} cannot be unpacked or downloaded: {error}. {_OBTAIN}") from error
     images = {path.stem: path for path in sorted((root / "images").glob("*.tif"))}
     masks = {path.stem: path for path in (root / "masks").glob("*.tif")}
     if set(images) != set(masks):
@@ -79,9 +77,7 @@ def find_orthophotos(root: Path, download: bool) -> dict[str, tuple[Path, Path]]
     return {name: (path, masks[name]) for name, path in images.items()}
 
 
-def cut_tiles(
-    orthophotos: Mapping[str, tuple[Path, Path]], folder: Path, palette: tuple[Colour, ...]
-) -> None:
+def cut_tiles(orthophotos: Mapping[str, tuple[Path, Path]], folder: Path, palette: tuple[Colour, ...]) -> None:
     """Cut all orthophotos that are not cut yet.
 
     Tiles are numbered row by row, as the data set's own ``split.py`` does: incomplete tiles at the right and

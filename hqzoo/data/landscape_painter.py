@@ -246,9 +246,7 @@ class Box:
         """Rows and columns that hold it and ``margin`` pixels around."""
         reach = self.long + self.wide + margin
         top, left = max(int(self.y - reach), 0), max(int(self.x - reach), 0)
-        return slice(top, min(int(self.y + reach) + 1, size[0])), slice(
-            left, min(int(self.x + reach) + 1, size[1])
-        )
+        return slice(top, min(int(self.y + reach) + 1, size[0])), slice(left, min(int(self.x + reach) + 1, size[1]))
 
 
 def _plot(canvas: Canvas, free: Bool, box: Box, is_yard: bool) -> None:
@@ -306,9 +304,7 @@ def _house(part: Canvas, box: Box, inside: Array) -> None:
         light = np.where((box_at > 1.3) & (inside < -3.0), -0.5, light)
         rise = np.zeros(part.size)
     texture = (
-        5.0 * stripes(q / 2.5)
-        + 8.0 * (dice.field(*part.size) - 0.5)
-        + 6.0 * fractal_noise(dice, part.size, 8.0, 2)
+        5.0 * stripes(q / 2.5) + 8.0 * (dice.field(*part.size) - 0.5) + 6.0 * fractal_noise(dice, part.size, 8.0, 2)
     )
     part.lay(coverage(inside), tint * (1.0 + 0.36 * light) + texture, BUILDING)
     roof = dice.uniform(5.0, 9.0) + 3.0 * np.maximum(rise, 0.0)

@@ -59,9 +59,7 @@ def render(seed: int, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt
     if seed < 0:
         raise ConfigError(f"The seed of a landscape is a non-negative integer, got {seed}.")
     if len(size) != 2 or min(size) < _SMALLEST:
-        raise ConfigError(
-            f"The size of a landscape is (H, W) of at least {_SMALLEST} pixels each, got {size}."
-        )
+        raise ConfigError(f"The size of a landscape is (H, W) of at least {_SMALLEST} pixels each, got {size}.")
     colour, mask = paint(seed, size)
     image = np.floor(colour + 0.5).astype(np.uint8)
     return np.ascontiguousarray(image.transpose(1, 2, 0)), mask.astype(np.uint8)
@@ -115,10 +113,9 @@ class LandscapesDataModule(SegmentationDataModule):
 
     def load_records(self, split: Split) -> Sequence[Record]:
         """Render the landscapes of a split, or find them rendered before in this process."""
-        kind = "test" if split == "predict" else split
-        base = self.test_seed if kind == "test" else self.train_seed
-        first = base * _LANDSCAPES_OF_A_SEED + _FIRST_OF_SPLIT[kind]
-        return _landscapes(first, self.counts[kind], self.size)
+        base = self.test_seed if split == "test" else self.train_seed
+        first = base * _LANDSCAPES_OF_A_SEED + _FIRST_OF_SPLIT[split]
+        return _landscapes(first, self.counts[split], self.size)
 
 
 @lru_cache(maxsize=8)

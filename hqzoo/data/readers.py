@@ -187,9 +187,7 @@ def _check_values(image: Image, sensor: Sensor, path: Path) -> None:
                 "Fill these pixels with a finite value and mark them as ignored in the mask."
             )
     elif image.dtype.kind not in "ui":
-        raise DataError(
-            f"The image {path} has values of type {image.dtype}; expected integers or real numbers."
-        )
+        raise DataError(f"The image {path} has values of type {image.dtype}; expected integers or real numbers.")
     elif image.dtype == np.uint8:
         raise DataError(
             f"The image {path} is of type uint8, but its data set declares {sensor.unit} with full scale "
@@ -206,15 +204,16 @@ def _check_values(image: Image, sensor: Sensor, path: Path) -> None:
 def _is_alpha(tiff: DatasetReader, index: int) -> bool:
     """Tell a transparency mask from a band.
 
-    GDAL marks the fourth band of every 8-bit file as alpha unless told otherwise, so also near infrared. A band that
-    has another name, or holds more than 0 and 255, is none.
+    GDAL marks the fourth band of every 8-bit file as alpha unless told otherwise, so also near infrared. A
+    band that has another name, or holds more than 0 and 255, is none.
     """
     if tiff.colorinterp[index - 1].name != "alpha":
         return False
     if name := tiff.descriptions[index - 1]:
-        return name.lower() == "alpha"
+        return str(name).lower() == "alpha"
     sample = tiff.read(index, out_shape=(min(tiff.height, 256), min(tiff.width, 256)))
-    return bool(np.isin(sample, (0, 255)).all())
+    values: list[int] = np.unique(sample).tolist()
+    return set(values) <= {0, 255}
 
 
 def _check_indexes(indexes: Sequence[int], count: int, path: Path) -> None:
@@ -245,18 +244,14 @@ def _open_pillow(path: Path) -> Iterator[Pillow.Image]:
     except FileNotFoundError as error:
         raise DataError(f"The file {path} does not exist.") from error
     except Pillow.DecompressionBombError as error:
-        raise DataError(
-            f"The image {path} is too large for one PNG or JPEG ({error}). Save it as TIFF."
-        ) from error
+        raise DataError(f"The image {path} is too large for one PNG or JPEG ({error}). Save it as TIFF.") from error
     except (
         OSError,
         SyntaxError,
         ValueError,
         EOFError,
     ) as error:  # what Pillow's decoders raise on damaged files
-        raise DataError(
-            f"The image {path} is damaged, truncated or no image: {error}. Copy it anew."
-        ) from error
+        raise DataError(f"The image {path} is damaged, truncated or no image: {error}. Copy it anew.") from error
 
 
 @contextmanager
@@ -273,6 +268,4 @@ def _open_tiff(path: Path) -> Iterator[DatasetReader]:
         if not path.exists():
             raise DataError(f"The file {path} does not exist.") from error
         reason = error.__cause__ or error
-        raise DataError(
-            f"The image {path} is damaged, truncated or no TIFF: {reason}. Copy it anew."
-        ) from error
+        raise DataError(f"The image {path} is damaged, truncated or no TIFF: {reason}. Copy it anew.") from error

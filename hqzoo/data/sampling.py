@@ -45,14 +45,10 @@ class EpochSampler(DistributedSampler[Any]):
         ConfigError: If ``length`` is smaller than the number of processes.
     """
 
-    def __init__(
-        self, length: int, seed: int = 0, epoch: int = 0, skip: int = 0, shuffle: bool = True
-    ) -> None:
+    def __init__(self, length: int, seed: int = 0, epoch: int = 0, skip: int = 0, shuffle: bool = True) -> None:
         self.rank, self.num_replicas = _rank_and_world()
         if length < self.num_replicas:
-            raise ConfigError(
-                f"An epoch of {length} samples cannot be shared among {self.num_replicas} processes."
-            )
+            raise ConfigError(f"An epoch of {length} samples cannot be shared among {self.num_replicas} processes.")
         self.length = length
         self.num_samples = length // self.num_replicas
         self.total_size = self.num_samples * self.num_replicas

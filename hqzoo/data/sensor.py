@@ -34,9 +34,7 @@ class _Plain:
         try:
             return cls(**values)
         except TypeError as error:
-            raise SensorError(
-                f"{cls.__name__} needs the fields {sorted(known)}, got {sorted(values)}."
-            ) from error
+            raise SensorError(f"{cls.__name__} needs the fields {sorted(known)}, got {sorted(values)}.") from error
 
 
 @dataclass(frozen=True)
@@ -63,9 +61,7 @@ class Sensor(_Plain):
         object.__setattr__(self, "bands", tuple(str(band) for band in self.bands))
         object.__setattr__(self, "scale", float(self.scale))
         if not self.bands or len(set(self.bands)) != len(self.bands):
-            raise SensorError(
-                f"A sensor needs one or more bands with distinct names, got {list(self.bands)}."
-            )
+            raise SensorError(f"A sensor needs one or more bands with distinct names, got {list(self.bands)}.")
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise SensorError(f"The scale of a sensor is a positive number, got {self.scale}.")
 
@@ -80,9 +76,7 @@ class Sensor(_Plain):
                 f"against {len(other)} ({', '.join(other.bands)})."
             )
         if self.bands != other.bands:
-            return (
-                f"The order of the bands differs: {', '.join(self.bands)} against {', '.join(other.bands)}."
-            )
+            return f"The order of the bands differs: {', '.join(self.bands)} against {', '.join(other.bands)}."
         if self.unit != other.unit:
             return f"The units differ: '{self.unit}' against '{other.unit}'."
         if self.scale != other.scale:
@@ -113,6 +107,4 @@ class Statistics(_Plain):
                 f"Statistics hold a mean and a deviation per band, got {len(self.mean)} and {len(self.std)}."
             )
         if not all(map(math.isfinite, self.mean + self.std)) or min(self.std) <= 0:
-            raise SensorError(
-                f"Means must be finite and deviations positive, got {self.mean} and {self.std}."
-            )
+            raise SensorError(f"Means must be finite and deviations positive, got {self.mean} and {self.std}.")

@@ -176,9 +176,7 @@ def _read_table(path: Path, needed: Collection[str]) -> dict[str, dict[str, str]
     columns = [column.strip() for column in reader.fieldnames or []]
     for column in needed:
         if column not in columns:
-            raise DataError(
-                f"{path} has no column '{column}'.{did_you_mean(column, columns)} Columns: {columns}."
-            )
+            raise DataError(f"{path} has no column '{column}'.{did_you_mean(column, columns)} Columns: {columns}.")
     reader.fieldnames = columns
     table: dict[str, dict[str, str]] = {}
     for row in reader:

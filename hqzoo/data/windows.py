@@ -86,9 +86,7 @@ class GridDataset(Dataset[dict[str, Any]]):
 
     def __init__(self, records: Sequence[Record], cache: RecordCache, crop_size: int) -> None:
         self.records, self.cache, self.crop_size = records, cache, crop_size
-        shapes = [
-            (grid_size(record.height, crop_size), grid_size(record.width, crop_size)) for record in records
-        ]
+        shapes = [(grid_size(record.height, crop_size), grid_size(record.width, crop_size)) for record in records]
         self._columns = np.array([columns for _, columns in shapes])
         self._starts = np.concatenate([[0], np.cumsum([rows * columns for rows, columns in shapes])])
 

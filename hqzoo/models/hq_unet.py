@@ -78,8 +78,8 @@ def hq_unet(
         in_channels: Bands of the image.
         num_classes: Classes.
         width: Channels at full resolution. Not stated: CHOICE 32 (2,596,459 parameters with 5 classes).
-        control: ``quantum``; a classical stand-in for the circuit alone (:data:`hqzoo.nn.CONTROLS`); or ``double_conv``,
-            the classical block that the whole quantum bottleneck replaces.
+        control: ``quantum``; a classical stand-in for the circuit alone (:data:`hqzoo.nn.CONTROLS`); or
+            ``double_conv``, the classical block that the whole quantum bottleneck replaces.
         control_hidden: Hidden width of ``mlp_time``.
         input_size: Height and width of the patches; the paper uses 128. Fixed by the linear layer, except for
             ``double_conv``.

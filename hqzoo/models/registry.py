@@ -14,6 +14,8 @@ from hqzoo.errors import ConfigError, did_you_mean, unknown_name
 
 __all__ = ["ModelInfo", "check_arguments", "create_model", "list_models", "model_info", "register_model"]
 
+Builder = Callable[..., nn.Module]
+
 _MODULES = ("hq_unet", "smp_unet")  # files of this folder that register architectures
 _REGISTRY: dict[str, ModelInfo] = {}
 
@@ -45,10 +47,10 @@ class ModelInfo:
         return {k: p for k, p in signature.parameters.items() if k not in ("in_channels", "num_classes")}
 
 
-def register_model(**info: Any) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+def register_model(**info: Any) -> Callable[[Builder], Builder]:  # noqa: ANN401 - ModelInfo checks them
     """Enter a constructor into the registry under its own name; arguments are those of :class:`ModelInfo`."""
 
-    def enter(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    def enter(build: Builder) -> Builder:
         _REGISTRY[build.__name__] = ModelInfo(build.__name__, build, **info)
         return build
 
@@ -88,7 +90,7 @@ def check_arguments(name: str, arguments: dict[str, Any]) -> None:
             )
 
 
-def create_model(name: str, *, in_channels: int, num_classes: int, **arguments: Any) -> nn.Module:
+def create_model(name: str, *, in_channels: int, num_classes: int, **arguments: Any) -> nn.Module:  # noqa: ANN401
     """Build an architecture with fresh weights.
 
     Args:

@@ -29,7 +29,7 @@ MATCH = 0.01  # `mlp` may differ from the quantum model by this share of its par
 
 
 class Constant(nn.Module):
-    """Learned numbers that ignore the input: ``(..., n_in) -> (..., n_out)``; they start in [-1, 1] like a circuit's."""
+    """Learned numbers that ignore the input: ``(..., n_in) -> (..., n_out)``; at first in [-1, 1], like a circuit's."""
 
     def __init__(self, outputs: int) -> None:
         super().__init__()
@@ -69,9 +69,7 @@ def build_core(
     """
     inputs, outputs = circuit.n_data, circuit.n_observables
     if (hidden is None) == (control == "mlp_time"):
-        raise ConfigError(
-            f"control_hidden={hidden}: it goes with control='mlp_time', which needs it; got '{control}'."
-        )
+        raise ConfigError(f"control_hidden={hidden}: it goes with control='mlp_time', which needs it; got '{control}'.")
     match control:
         case "quantum":
             return QuantumLayer(circuit, engine)

@@ -30,7 +30,8 @@ class Normalizer(nn.Module):
         super().__init__()
         if len(mean) != len(std) or not all(value > 0 for value in std):
             raise ConfigError(
-                f"Normalisation needs one mean and one positive standard deviation per band; got {tuple(mean)} and {tuple(std)}."
+                "Normalisation needs one mean and one positive standard deviation per band; "
+                f"got {tuple(mean)} and {tuple(std)}."
             )
         self.register_buffer("mean", torch.tensor(list(mean), dtype=torch.float32))
         self.register_buffer("std", torch.tensor(list(std), dtype=torch.float32))

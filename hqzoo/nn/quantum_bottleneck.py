@@ -54,9 +54,7 @@ class QuantumBottleneck(nn.Module):
         if post not in ("linear", "linear_4x4_upsample"):
             raise ConfigError(f"post='{post}' is not one of linear, linear_4x4_upsample.")
         if residual and channels != channels_out:
-            raise ConfigError(
-                f"residual=True cannot add {channels} incoming to {channels_out} outgoing channels."
-            )
+            raise ConfigError(f"residual=True cannot add {channels} incoming to {channels_out} outgoing channels.")
         self.grid, self.residual, self.size = grid, residual, size
         self.map_size = size if post == "linear" else 4
         features = circuit.n_data // (grid[0] * grid[1])
@@ -70,9 +68,7 @@ class QuantumBottleneck(nn.Module):
         pooled = F.adaptive_avg_pool2d(features, self.grid)
         angles = torch.tanh(self.pre(pooled)).flatten(1)  # feature by feature, qubits in raster order
         values = self.core(angles)
-        out: Tensor = self.post(values.to(features.dtype)).view(
-            len(features), -1, self.map_size, self.map_size
-        )
+        out: Tensor = self.post(values.to(features.dtype)).view(len(features), -1, self.map_size, self.map_size)
         if self.map_size != self.size:
             out = F.interpolate(out, size=(self.size, self.size), mode="bilinear", align_corners=False)
         return features + out if self.residual else out

@@ -37,9 +37,7 @@ class DoubleConv(nn.Sequential):
         bn_between: Batch normalisation and ReLU also between depthwise and pointwise. Not stated: CHOICE False.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, conv: ConvKind = "separable", bn_between: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, conv: ConvKind = "separable", bn_between: bool = False) -> None:
         first = _convolution(inputs, outputs, conv, bn_between)
         super().__init__(*first, *_convolution(outputs, outputs, conv, bn_between))
 
@@ -89,18 +87,14 @@ class UNetDecoder(nn.Module):
         bn_between: See :class:`DoubleConv`.
     """
 
-    def __init__(
-        self, width: int, depth: int = 4, conv: ConvKind = "separable", bn_between: bool = False
-    ) -> None:
+    def __init__(self, width: int, depth: int = 4, conv: ConvKind = "separable", bn_between: bool = False) -> None:
         super().__init__()
         channels = [width * 2**level for level in range(depth + 1)]
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(channels[level + 1], channels[level], 2, stride=2)
-            for level in reversed(range(depth))
+            nn.ConvTranspose2d(channels[level + 1], channels[level], 2, stride=2) for level in reversed(range(depth))
         )
         self.conv = nn.ModuleList(
-            DoubleConv(channels[level + 1], channels[level], conv, bn_between)
-            for level in reversed(range(depth))
+            DoubleConv(channels[level + 1], channels[level], conv, bn_between) for level in reversed(range(depth))
         )
 
     def forward(self, deepest: Tensor, skips: list[Tensor]) -> Tensor:

@@ -76,15 +76,11 @@ class Circuit:
             raise CircuitError("A circuit without observables has no output; give at least one Pauli string.")
         for item, wires in [(g, g.support) for g in self.gates] + [(p, p.wires) for p in self.observables]:
             if max(wires) >= self.n_wires:
-                raise CircuitError(
-                    f"{item} names wire {max(wires)}; the circuit has wires 0..{self.n_wires - 1}."
-                )
+                raise CircuitError(f"{item} names wire {max(wires)}; the circuit has wires 0..{self.n_wires - 1}.")
         for kind, used in (("data", self._used("data")), ("weight", self._used("weight"))):
             gaps = sorted(set(range(max(used, default=-1) + 1)) - used)
             if gaps:
-                raise CircuitError(
-                    f"{kind} indices must run from 0 without gaps; no angle uses {kind}{gaps}."
-                )
+                raise CircuitError(f"{kind} indices must run from 0 without gaps; no angle uses {kind}{gaps}.")
 
     def _used(self, kind: str) -> set[int]:
         return {index for gate in self.gates for angle in gate.angles for index, _ in getattr(angle, kind)}

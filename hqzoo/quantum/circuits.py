@@ -58,9 +58,7 @@ def hq_unet(
         )
     n = rows * cols
     gates = [
-        rotation(angle_scale * data(k * n + q), q)
-        for k, rotation in enumerate(_ENCODINGS[encoding])
-        for q in range(n)
+        rotation(angle_scale * data(k * n + q), q) for k, rotation in enumerate(_ENCODINGS[encoding]) for q in range(n)
     ]
     offset = 0
     for _ in range(n_layers):

@@ -112,13 +112,10 @@ class CompiledCircuit(nn.Module):
                 f"got {tuple(data.shape)} and {tuple(weights.shape)}."
             )
         with torch.autocast(device_type=data.device.type, enabled=False):
-            flat = (
-                data.reshape(-1, circuit.n_data)
-                if circuit.n_data
-                else data.reshape(data.shape[:-1].numel(), 0)
-            )
+            flat = data.reshape(-1, circuit.n_data) if circuit.n_data else data.reshape(data.shape[:-1].numel(), 0)
             out = self.engine(flat.to(self.dtype), weights.to(self.dtype))
-        return out.reshape(*data.shape[:-1], circuit.n_observables)
+        result: Tensor = out.reshape(*data.shape[:-1], circuit.n_observables)
+        return result
 
 
 def compile(circuit: Circuit, engine: str = "auto", dtype: torch.dtype = torch.float32) -> CompiledCircuit:

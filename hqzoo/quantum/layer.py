@@ -58,4 +58,5 @@ class QuantumLayer(nn.Module):
     def extra_repr(self) -> str:
         """Say what the layer simulates, and how."""
         c = self.circuit
-        return f"wires={c.n_wires}, data={c.n_data}, weights={c.n_weights}, outputs={c.n_observables}, engine={self.compiled.plan.engine}"
+        sizes = f"wires={c.n_wires}, data={c.n_data}, weights={c.n_weights}, outputs={c.n_observables}"
+        return f"{sizes}, engine={self.compiled.plan.engine}"

@@ -68,9 +68,7 @@ def _check_type(scene: Scene, sensor: Sensor) -> None:
         )
     dtype = scene.dtype
     if np.issubdtype(dtype, np.complexfloating):
-        raise SensorError(
-            f"The scene {scene.path} holds complex numbers ({dtype}); the model takes real ones."
-        )
+        raise SensorError(f"The scene {scene.path} holds complex numbers ({dtype}); the model takes real ones.")
     if not np.issubdtype(dtype, np.integer):
         return
     largest = int(np.iinfo(dtype).max)
@@ -130,9 +128,7 @@ def _check_values(scene: Scene, sensor: Sensor) -> None:
     low, middle, high = float(values.min()), float(np.median(values)), float(values.max())
     too_bright = middle > sensor.scale
     # 0 to 1 where full scale is 255 or 10000; an all-black sample is no evidence.
-    unscaled = (
-        sensor.scale >= 100 and low >= 0 and 0 < high <= 1 and not np.issubdtype(values.dtype, np.integer)
-    )
+    unscaled = sensor.scale >= 100 and low >= 0 and 0 < high <= 1 and not np.issubdtype(values.dtype, np.integer)
     if too_bright or unscaled:
         raise SensorError(
             f"The values of the scene {scene.path} do not fit: in a sample they go from {low:g} to {high:g} "

@@ -43,9 +43,7 @@ def evaluating(task: SegmentationTask, num_classes: int, device: torch.device) -
             logits = task(torch.from_numpy(images).to(device))
             expected = (len(images), num_classes, *images.shape[2:])
             if tuple(logits.shape) != expected:
-                raise SceneError(
-                    f"The model returned logits of shape {tuple(logits.shape)}, expected {expected}."
-                )
+                raise SceneError(f"The model returned logits of shape {tuple(logits.shape)}, expected {expected}.")
             probabilities: NDArray[np.float32] = logits.float().softmax(dim=1).cpu().numpy()
         if not np.isfinite(probabilities.sum()):
             raise SceneError("The model returned NaN: its training has diverged, use another checkpoint.")

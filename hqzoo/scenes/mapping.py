@@ -84,9 +84,7 @@ def map_scene(
         SceneError: If the scene cannot be read, or a file cannot be written (nothing half-written is left).
     """
     if task.sensor is None or task.classes is None:
-        raise SensorError(
-            "The task does not know its sensor and classes: load it from a checkpoint of `hqzoo fit`."
-        )
+        raise SensorError("The task does not know its sensor and classes: load it from a checkpoint of `hqzoo fit`.")
     side = _window_side(task, window)
     _check_arguments(overlap, batch_size, output, probabilities)
     where = find_device(device)
@@ -131,9 +129,7 @@ def _map(
             canvas.finish()
 
 
-def _batches(
-    scene: Scene, grid: Grid, strip: tuple[int, int], batch_size: int
-) -> Iterator[tuple[int, list[_Window]]]:
+def _batches(scene: Scene, grid: Grid, strip: tuple[int, int], batch_size: int) -> Iterator[tuple[int, list[_Window]]]:
     """Yield how many windows were looked at, and up to ``batch_size`` of them that have valid pixels."""
     buffer = RowBuffer(scene, grid.reach(strip))
     seen, batch = 0, []
@@ -169,9 +165,7 @@ def _window_side(task: SegmentationTask, window: int | None) -> int:
     return side
 
 
-def _check_arguments(
-    overlap: float, batch_size: int, output: Path | str, probabilities: Path | str | None
-) -> None:
+def _check_arguments(overlap: float, batch_size: int, output: Path | str, probabilities: Path | str | None) -> None:
     if not 0 <= overlap < 1:
         raise ConfigError(f"The overlap is a share in [0, 1), got {overlap}. Half of a window: 0.5.")
     if batch_size < 1:

@@ -129,9 +129,7 @@ class GeoTiff:
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise SceneError(f"Cannot write {path}: maps are GeoTIFF files, choose a name that ends in .tif.")
         if not path.parent.is_dir():
-            raise SceneError(
-                f"Cannot write {path}: the folder {path.parent} does not exist, create it first."
-            )
+            raise SceneError(f"Cannot write {path}: the folder {path.parent} does not exist, create it first.")
         if path.is_dir():
             raise SceneError(f"Cannot write {path}: it is a folder, name a file in it.")
         if path.exists() and scene.exists() and path.samefile(scene):

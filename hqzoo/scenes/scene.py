@@ -163,8 +163,7 @@ def _opened(path: Path | str) -> rasterio.DatasetReader:
             return rasterio.open(path)
     except GDAL_ERRORS as error:
         raise SceneError(
-            f"Cannot open the scene {path}: {reason(error)}. Expected a raster that GDAL reads, such as a "
-            "GeoTIFF."
+            f"Cannot open the scene {path}: {reason(error)}. Expected a raster that GDAL reads, such as a GeoTIFF."
         ) from error
 
 

@@ -27,8 +27,7 @@ def check_image(image: Tensor, sensor: Sensor, *, values: bool) -> None:
     bands = len(sensor.bands)
     if image.ndim != 4 or image.shape[1] != bands:
         raise SensorError(
-            f"Expected images (B, {bands}, H, W) with the bands {', '.join(sensor.bands)}, got "
-            f"{tuple(image.shape)}."
+            f"Expected images (B, {bands}, H, W) with the bands {', '.join(sensor.bands)}, got {tuple(image.shape)}."
         )
     if not image.is_floating_point():
         raise SensorError(
@@ -113,9 +112,7 @@ def check_numbers(
         ConfigError: Naming both numbers.
     """
     if len(statistics.mean) != bands:
-        raise ConfigError(
-            f"The statistics describe {len(statistics.mean)} bands, but the sensor has {bands}."
-        )
+        raise ConfigError(f"The statistics describe {len(statistics.mean)} bands, but the sensor has {bands}.")
     if palette is not None and (len(palette) != num_classes or any(len(colour) != 3 for colour in palette)):
         raise ConfigError(
             f"The palette must hold one RGB colour for each of {num_classes} classes, got {list(palette)}."

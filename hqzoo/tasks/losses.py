@@ -86,9 +86,7 @@ class SegmentationLoss(nn.Module):
         if name == "dice":
             return self._dice(log_p, mask, valid)
         pixelwise = (
-            self._focal(log_p, mask, valid)
-            if name.startswith("focal")
-            else self._cross_entropy(log_p, mask, valid)
+            self._focal(log_p, mask, valid) if name.startswith("focal") else self._cross_entropy(log_p, mask, valid)
         )
         if name.endswith("_dice"):
             return pixelwise + self.settings.dice_weight * self._dice(log_p, mask, valid)
@@ -100,9 +98,7 @@ class SegmentationLoss(nn.Module):
 
     def _focal(self, log_p: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
         log_true = log_p.gather(1, mask.where(valid, 0).unsqueeze(1)).squeeze(1)
-        focus = (1 - log_true.exp()).clamp(
-            min=1e-6
-        ) ** self.settings.gamma  # 0^gamma has no gradient below gamma = 1
+        focus = (1 - log_true.exp()).clamp(min=1e-6) ** self.settings.gamma  # 0^gamma has no gradient below gamma = 1
         weight = valid.float() if self.weight is None else self.weight[mask.where(valid, 0)] * valid
         return -(weight * focus * log_true).sum() / self._total_weight(mask, valid)
 
@@ -129,8 +125,7 @@ def _class_weights(weights: list[float] | None, num_classes: int) -> Tensor | No
         return None
     if len(weights) != num_classes:
         raise ConfigError(
-            f"class_weights has {len(weights)} numbers, but there are {num_classes} classes: give one per "
-            "class."
+            f"class_weights has {len(weights)} numbers, but there are {num_classes} classes: give one per class."
         )
     if not all(0 < weight < float("inf") for weight in weights):
         raise ConfigError(f"class_weights must be positive finite numbers, got {weights}.")

@@ -48,9 +48,7 @@ class SegmentationMetrics(Metric):
     confusion: Tensor
     boundary: Tensor
 
-    def __init__(
-        self, num_classes: int, ignore_index: int = IGNORE_INDEX, boundary_width: int | None = None
-    ) -> None:
+    def __init__(self, num_classes: int, ignore_index: int = IGNORE_INDEX, boundary_width: int | None = None) -> None:
         super().__init__()
         if boundary_width is not None and boundary_width < 1:
             raise ConfigError(f"boundary_width must be at least 1 pixel, got {boundary_width}.")
@@ -124,9 +122,7 @@ class SegmentationMetrics(Metric):
         scores = self.compute()
         confusion = to_numbers(scores["confusion"].reshape(self.num_classes, self.num_classes))
         # torchmetrics squeezes vectors of one number; a single class is still a list of one
-        columns = {
-            name: to_numbers(scores[name].reshape(-1)) for name in ("iou", "f1", "precision", "recall")
-        }
+        columns = {name: to_numbers(scores[name].reshape(-1)) for name in ("iou", "f1", "precision", "recall")}
         columns["boundary_iou"] = to_numbers(scores["boundary_iou_per_class"].reshape(-1))
         columns["truth_pixels"] = [sum(row) for row in confusion]
         columns["predicted_pixels"] = [sum(column) for column in zip(*confusion, strict=True)]

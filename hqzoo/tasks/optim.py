@@ -108,20 +108,14 @@ def build_optimizer(model: nn.Module, settings: OptimizerSettings) -> Optimizer:
         raise ConfigError(unknown_name("optimizer", settings.name, known))
     for name in ("lr", "weight_decay", "quantum_lr", "quantum_weight_decay"):
         if (getattr(settings, name) or 0) < 0:
-            raise ConfigError(
-                f"The optimizer setting {name} must not be negative, got {getattr(settings, name)}."
-            )
+            raise ConfigError(f"The optimizer setting {name} must not be negative, got {getattr(settings, name)}.")
     cls = getattr(torch.optim, settings.name)
     arguments = [name for name in inspect.signature(cls).parameters if name != "params"]
     own = ("lr", "weight_decay")
-    check_keys(
-        settings.options, [a for a in arguments if a not in own], f"option of optimizer {settings.name}"
-    )
+    check_keys(settings.options, [a for a in arguments if a not in own], f"option of optimizer {settings.name}")
     groups = parameter_groups(model, settings)
     if not groups:
-        raise ConfigError(
-            "The model has no parameter that requires a gradient: there is nothing to optimise."
-        )
+        raise ConfigError("The model has no parameter that requires a gradient: there is nothing to optimise.")
     if "weight_decay" not in arguments:
         if settings.weight_decay or settings.quantum_weight_decay:
             raise ConfigError(f"Optimizer {settings.name} knows no weight decay: set weight_decay to 0.")

@@ -162,9 +162,7 @@ class SegmentationTask(pl.LightningModule):
         bands, num_classes = len(self.sensor.bands), len(self.classes)
         check_numbers(bands, self.statistics, num_classes, self.palette)
         self.normalizer = Normalizer(self.statistics.mean, self.statistics.std)
-        model = create_model(
-            self.architecture, in_channels=bands, num_classes=num_classes, **self.architecture_args
-        )
+        model = create_model(self.architecture, in_channels=bands, num_classes=num_classes, **self.architecture_args)
         if self.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
@@ -243,10 +241,7 @@ class SegmentationTask(pl.LightningModule):
         """Return whether to look at every pixel: waiting for the answer stalls an accelerator."""
         if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
             return False
-        return not self.training or self.device.type == "cpu" or self._step() % CHECK_EVERY == 0
-
-    def _step(self) -> int:
-        return 0 if self._trainer is None else self.global_step
+        return not self.training or self.device.type == "cpu" or self.global_step % CHECK_EVERY == 0
 
     def _loss_and_logits(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor]:
         logits = self(batch["image"])

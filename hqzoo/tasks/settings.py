@@ -42,9 +42,7 @@ def check_keys(given: Iterable[str], known: Iterable[str], kind: str) -> None:
     names = sorted(known)
     for name in given:
         if name not in names:
-            raise ConfigError(
-                f"Unknown {kind} '{name}'.{did_you_mean(name, names)} Known: {', '.join(names)}."
-            )
+            raise ConfigError(f"Unknown {kind} '{name}'.{did_you_mean(name, names)} Known: {', '.join(names)}.")
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - any tree of settings goes in

@@ -39,9 +39,7 @@ def load_task(path: str | Path, map_location: str | torch.device = "cpu") -> Seg
     task = cls(**_constructor_arguments(cls, arguments, checkpoint, path))
     task.configure_model()
     if not hasattr(task, "model"):
-        raise CheckpointError(
-            f"The checkpoint {path} does not say which sensor and classes it was trained on."
-        )
+        raise CheckpointError(f"The checkpoint {path} does not say which sensor and classes it was trained on.")
     task.on_load_checkpoint(checkpoint)  # refuses weights that do not fit
     task.load_state_dict(checkpoint["state_dict"])
     return task.to(torch.device(map_location)).eval()

@@ -99,8 +99,7 @@ def test_callback_draws_every_few_epochs_and_tells_the_logger(tmp_path):
     drawn = sorted(file.name for file in (tmp_path / "panels").iterdir())
     assert drawn == ["epoch_0001.png", "epoch_0003.png"]
     expected = [
-        ("val/panel", [str(tmp_path / "panels" / name)], step)
-        for name, step in zip(drawn, (8, 16), strict=True)
+        ("val/panel", [str(tmp_path / "panels" / name)], step) for name, step in zip(drawn, (8, 16), strict=True)
     ]
     assert logger.pictures == expected
 

@@ -64,15 +64,3 @@ def test_several_processes_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"there are 2: set trainer\.devices to 1"):
         PredictionWriter().setup(trainer, tiny_task(), "predict")
     PredictionWriter().setup(trainer, tiny_task(), "fit")
-
-
-def test_a_failed_write_leaves_nothing(tmp_path):
-    from hqzoo.callbacks.files import write_whole
-
-    def fail(file):
-        file.write(b"half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_whole(tmp_path / "map.png", fail)
-    assert not list(tmp_path.iterdir())

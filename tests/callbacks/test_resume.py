@@ -14,6 +14,7 @@ import torch
 from hqzoo._lightning import pl
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, get_random_state, set_random_state
 from hqzoo.data import ArrayRecord, ClassMap, Record, SegmentationDataModule, Sensor
+from hqzoo.errors import CheckpointError
 
 EPOCHS, STEPS, VAL_BATCHES = 3, 5, 2
 
@@ -96,15 +97,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Dice:
     return module
 
 
-POINTS = [("train", e, b) for e in (0, 1) for b in range(STEPS)] + [
-    ("val", e, b) for e in (0, 1) for b in (0, 1)
-]
+POINTS = [("train", e, b) for e in (0, 1) for b in range(STEPS)] + [("val", e, b) for e in (0, 1) for b in (0, 1)]
 
 
 @pytest.mark.parametrize("point", POINTS, ids=str)
-def test_stopped_and_resumed_equals_uninterrupted(
-    point: tuple[str, int, int], whole: Dice, tmp_path: Path
-) -> None:
+def test_stopped_and_resumed_equals_uninterrupted(point: tuple[str, int, int], whole: Dice, tmp_path: Path) -> None:
     first = Dice(kill_at=point)
     with pytest.raises(TrainingInterrupted) as stop:
         train(first, tmp_path)
@@ -144,9 +141,7 @@ def test_validation_within_an_epoch(tmp_path: Path) -> None:
         assert first.validations + second.validations == whole.validations
 
 
-def test_second_signal_in_validation_stops_at_once_and_loses_only_the_validation(
-    whole: Dice, tmp_path: Path
-) -> None:
+def test_second_signal_in_validation_stops_at_once_and_loses_only_the_validation(whole: Dice, tmp_path: Path) -> None:
 
     class Impatient(Dice):
         def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -199,6 +194,24 @@ def test_interruption_is_announced(tmp_path: Path) -> None:
         "checkpoints",
         "last.ckpt",
     ]  # nothing half-written
+
+
+def test_full_disk_is_one_clear_error_and_keeps_the_last_checkpoint(
+    whole: Dice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = tmp_path / "last.ckpt"
+    train(Dice(), tmp_path, max_epochs=1)
+    before = last.read_bytes()
+
+    def fill(trainer: pl.Trainer, path: Path, **_: Any) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", fill)
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: No space left on device"):
+        train(Dice(), tmp_path, last)
+    assert last.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
 
 def test_random_states_round_trip_through_a_safe_file(tmp_path: Path) -> None:

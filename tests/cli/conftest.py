@@ -1,11 +1,14 @@
 """A small data set, a recipe for it, and a run to look at."""
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from hqzoo._lightning import pl
 from hqzoo.cli import main
 from tests.fixtures.folder import write_folder
 
@@ -62,3 +65,15 @@ def finished_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = write_recipe(recipe(folder, root), tmp_path_factory.mktemp("recipe") / "recipe.yaml")
     assert main(["fit", "-c", str(path)]) == 0
     return root
+
+
+class Interrupt(pl.Callback):
+    """Sends signals to this process.
+
+    Args:
+        hook: Name of the hook in which to send them.
+        times: How many.
+    """
+
+    def __init__(self, hook: str, times: int = 1) -> None:
+        setattr(self, hook, lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(times)])

@@ -65,9 +65,7 @@ def put(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 
 @pytest.mark.parametrize("case", IN_RECIPE)
-def test_typo_in_a_recipe(
-    case: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_typo_in_a_recipe(case: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, value, key, nearest = IN_RECIPE[case]
     content = recipe(folder, tmp_path / "run")
     put(content, path, value)
@@ -112,9 +110,7 @@ ON_COMMAND_LINE = {
 
 
 @pytest.mark.parametrize("case", ON_COMMAND_LINE)
-def test_typo_on_the_command_line(
-    case: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_typo_on_the_command_line(case: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options, key, nearest = ON_COMMAND_LINE[case]
     path = write_recipe(recipe(folder, tmp_path / "run"), tmp_path / "r.yaml")
     assert main(["fit", "-c", str(path), *options]) == 2
@@ -132,7 +128,8 @@ def test_typo_on_the_command_line(
         (["--trainer.max_epochs", "many"], ["'trainer.max_epochs'", "int", "'many'"]),
         (["--data.init_args.batch_size", "many"], ["'data.batch_size'", "int", "'many'"]),
         (["--model.init_args.optimizer.lr", "fast"], ["optimizer.lr", "float", "'fast'"]),
-        (["-c", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["-c", "nowhere.yaml"], ["nowhere.yaml", "hq_unet/landscapes"]),
+        (["-c", "hq_unet/landscape.yaml"], ["hq_unet/landscape.yaml", "Did you mean 'hq_unet/landscapes'?"]),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) and value[0].startswith("-") else "",
 )
@@ -155,9 +152,7 @@ def test_missing_model_and_data_are_named(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_collect_merges_files_and_options(tmp_path: Path) -> None:
-    first = write_recipe(
-        {"data": {"class_path": "A", "init_args": {"x": 1}}, "trainer": {"a": 1}}, tmp_path / "1"
-    )
+    first = write_recipe({"data": {"class_path": "A", "init_args": {"x": 1}}, "trainer": {"a": 1}}, tmp_path / "1")
     second = write_recipe({"trainer": {"b": 2}}, tmp_path / "2")
     tree = collect(
         ["-c", str(first), f"--config={second}", "--data.y", "-3", "--trainer.callbacks+=B", "--print_config"]

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 import warnings
 from pathlib import Path
 from typing import Any
@@ -53,18 +54,14 @@ def test_best_is_the_epoch_with_the_highest_validation_score(finished_run: Path)
 
 def test_saved_configuration_repeats_the_run(finished_run: Path, tmp_path: Path) -> None:
     root = tmp_path / "again"
-    assert (
-        main(["fit", "-c", str(finished_run / "config.yaml"), "--trainer.default_root_dir", str(root)]) == 0
-    )
+    assert main(["fit", "-c", str(finished_run / "config.yaml"), "--trainer.default_root_dir", str(root)]) == 0
     assert rows(root) == rows(finished_run)
 
 
 def test_saved_configuration_keeps_nulls(folder: Path, tmp_path: Path) -> None:
     """Null is a choice: without validation there is neither a score nor a best checkpoint."""
     path = write_recipe(recipe(folder, tmp_path / "run"), tmp_path / "r.yaml")
-    assert (
-        main(["fit", "-c", str(path), "--data.init_args.val_fold", "null", "--trainer.max_epochs", "1"]) == 0
-    )
+    assert main(["fit", "-c", str(path), "--data.init_args.val_fold", "null", "--trainer.max_epochs", "1"]) == 0
     saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert saved["data"]["init_args"]["val_fold"] is None
     assert saved["ckpt_path"] is None
@@ -125,9 +122,10 @@ def test_test_writes_a_report_and_prints_a_table(
     assert report["checkpoint"].endswith("best.ckpt")
     assert [row["name"] for row in report["classes"]] == ["building", "vegetation", "water"]
     assert report["quantum_parameters"] == 8
-    count = sum(value.numel() for name, value in weights(own_run / "checkpoints" / "best.ckpt").items()
-                if name.startswith("model.") and "running" not in name and "num_batches" not in name)  # fmt: skip
-    assert report["parameters"] == count
+    state = weights(own_run / "checkpoints" / "best.ckpt")
+    counted = [value.numel() for name, value in state.items() if name.startswith("model.")]
+    statistics = [v.numel() for k, v in state.items() if "running_" in k or "num_batches_tracked" in k]
+    assert report["parameters"] == sum(counted) - sum(statistics)
     confusion = np.array(report["confusion"])
     hits = np.diag(confusion)
     iou = hits / (confusion.sum(0) + confusion.sum(1) - hits)
@@ -141,12 +139,13 @@ def test_test_writes_a_report_and_prints_a_table(
 
 def test_validate_agrees_with_the_score_of_training(own_run: Path) -> None:
     options = ["-c", str(own_run / "config.yaml"), "--trainer.default_root_dir", str(own_run)]
+    before = rows(own_run)
     assert main(["validate", *options, "--ckpt_path", "last"]) == 0
     report = json.loads((own_run / "validate.json").read_text())
     last = [row for row in rows(own_run) if row["val/miou"]][-1]
     assert report["miou"] == pytest.approx(float(last["val/miou"]), abs=1e-6)
     assert report["classes"][0]["iou"] == pytest.approx(float(last["val/iou/building"]), abs=1e-6)
-    assert len(rows(own_run)) == len(rows(own_run))
+    assert rows(own_run) == before  # only training writes there
 
 
 def test_checkpoint_alone_is_enough(
@@ -167,9 +166,7 @@ def test_checkpoint_in_a_run_folder_finds_its_configuration(own_run: Path) -> No
     assert json.loads((own_run / "test.json").read_text())["split"] == "test"
 
 
-def test_recipe_that_contradicts_the_checkpoint_is_refused(
-    own_run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_recipe_that_contradicts_the_checkpoint_is_refused(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["-c", str(own_run / "config.yaml"), "--trainer.default_root_dir", str(own_run)]
     assert main(["test", *options, "--model.init_args.architecture_args.width", "8"]) == 2
     error = capsys.readouterr().err
@@ -207,6 +204,29 @@ def test_unwritable_run_folder(folder: Path, tmp_path: Path, capsys: pytest.Capt
     path = write_recipe(recipe(folder, tmp_path / "file" / "run"), tmp_path / "r.yaml")
     assert main(["fit", "-c", str(path)]) == 2
     assert "Cannot write the run folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("hook", "times"), [("on_train_batch_start", 2), ("on_sanity_check_start", 1)])
+def test_ctrl_c_with_nothing_to_save(
+    hook: str, times: int, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = recipe(folder, tmp_path / "run")
+    own = {"class_path": "tests.cli.conftest.Interrupt", "init_args": {"hook": hook, "times": times}}
+    content["trainer"]["callbacks"] = [own]
+    handler = signal.getsignal(signal.SIGINT)
+    assert main(["fit", "-c", str(write_recipe(content, tmp_path / "r.yaml"))]) == 130
+    assert "Interrupted before there was anything to save." in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_second_ctrl_c_names_the_newest_checkpoint(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--trainer.default_root_dir", str(own_run), "--trainer.max_epochs", "3", "--ckpt_path", "last"]
+    signals = ["--trainer.callbacks", "tests.cli.conftest.Interrupt", "--trainer.callbacks.times", "2"]
+    hook = ["--trainer.callbacks.hook", "on_train_batch_start"]
+    assert main(["fit", "-c", str(own_run / "config.yaml"), *options, *signals, *hook]) == 130
+    error = capsys.readouterr().err
+    assert "Saved after 12 steps" in error
+    assert f"hqzoo fit -c {own_run / 'config.yaml'} --ckpt_path last" in error
 
 
 def test_own_model_checkpoint_replaces_best(folder: Path, tmp_path: Path) -> None:

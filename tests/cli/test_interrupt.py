@@ -58,9 +58,9 @@ def interrupt_after(steps: int, root: Path, number: signal.Signals, *arguments: 
 
 @pytest.fixture(scope="module")
 def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three epochs of forty steps."""
+    """Two epochs of forty steps."""
     content = recipe(folder, Path("unset"))
-    content["trainer"]["max_epochs"] = 3
+    content["trainer"]["max_epochs"] = 2
     content["data"]["init_args"]["crops_per_epoch"] = 80
     return write_recipe(content, tmp_path_factory.mktemp("recipe") / "recipe.yaml")
 
@@ -74,9 +74,7 @@ def whole(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize(
-    ("number", "workers"), [(signal.SIGINT, "0"), (signal.SIGTERM, "0"), (signal.SIGINT, "2")]
-)
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "2"), (signal.SIGTERM, "0")])
 def test_interrupted_and_resumed_equals_uninterrupted(
     number: signal.Signals, workers: str, settings: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -88,15 +86,14 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert f"Go on with: hqzoo fit -c {root / 'config.yaml'} --ckpt_path last" in error
     assert sorted(path.name for path in (root / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
     done = torch.load(root / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
-    assert 50 <= done < 120
+    assert 50 <= done < 80
 
     resumed = run("fit", "-c", str(root / "config.yaml"), "--ckpt_path", "last")
     assert resumed.returncode == 0, resumed.stderr
     assert rows(root) == rows(whole)
-    assert [row["step"] for row in rows(root) if row["train/loss"]] == [str(step) for step in range(120)]
+    assert [row["step"] for row in rows(root) if row["train/loss"]] == [str(step) for step in range(80)]
     first, second = (
-        torch.load(each / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for each in (root, whole)
+        torch.load(each / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for each in (root, whole)
     )
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -39,9 +39,7 @@ def test_imports_nothing_it_does_not_need(code: str, light: tuple[str, ...]) -> 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines if line.startswith("  ") and "--" not in line[:5]] == list(
-        VERBS
-    )
+    assert [line.split()[0] for line in lines if line.startswith("  ") and "--" not in line[:5]] == list(VERBS)
 
 
 def test_no_verb_is_a_mistake_that_shows_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,9 +59,7 @@ def test_unknown_verb_names_the_nearest(given: str, nearest: str, capsys: pytest
 
 
 @pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if not verb.lightning])
-def test_small_verbs_have_help_and_refuse_unknown_options(
-    verb: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_small_verbs_have_help_and_refuse_unknown_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, "--help"]) == 0
     assert f"usage: hqzoo {verb}" in capsys.readouterr().out
     assert main([verb, "--no-such-option"]) == 2

@@ -12,9 +12,10 @@ from hqzoo.nn import CONTROLS
 from hqzoo.quantum import QuantumLayer
 
 SMALL = {"hq_unet": {"width": 4}, "smp_unet": {}}
+OWN_CASE = ("identity", "mlp_time", "mlp")
 WITH_CONTROLS = [
     ("smp_unet", {}),
-    *(("hq_unet", {"width": 4, "control": name}) for name in [*CONTROLS, "double_conv"] if name not in ("identity", "mlp_time", "mlp")),
+    *(("hq_unet", {"width": 4, "control": name}) for name in [*CONTROLS, "double_conv"] if name not in OWN_CASE),
     ("hq_unet", {"width": 8, "control": "mlp"}),
     ("hq_unet", {"width": 4, "control": "mlp_time", "control_hidden": 7}),
 ]  # fmt: skip
@@ -36,7 +37,9 @@ def test_forward_backward_and_copies(name, arguments):
     assert logits.shape == (2, 3, 128, 128)
     logits.square().mean().backward()
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
-    silent = {n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().max() > 0)}
+    silent = {
+        n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().max() > 0)
+    }
     assert frozen == ({"bottleneck.core.weights"} if arguments.get("control") == "frozen" else set())
     # The constant ignores its input, so nothing reaches what only it would have seen.
     unseen = ("bottleneck.pre.", "encoder.down.3.") if arguments.get("control") == "constant" else ()
@@ -76,7 +79,9 @@ def test_mlp_is_the_widest_within_one_percent():
 
 def test_separable_has_the_same_circuit_without_entanglers():
     quantum = create_model("hq_unet", in_channels=3, num_classes=5, width=4).bottleneck.core.circuit
-    separable = create_model("hq_unet", in_channels=3, num_classes=5, width=4, control="separable").bottleneck.core.circuit
+    separable = create_model(
+        "hq_unet", in_channels=3, num_classes=5, width=4, control="separable"
+    ).bottleneck.core.circuit
     assert [g for g in quantum.gates if len(g.support) == 1] == list(separable.gates)
 
 
@@ -107,7 +112,9 @@ def test_other_patch_sizes():
 def test_bf16_autocast_keeps_the_circuit_exact():
     model = create_model("hq_unet", in_channels=3, num_classes=5, width=4)
     seen = {}
-    model.bottleneck.core.register_forward_hook(lambda module, inputs, output: seen.update(out=output, angles=inputs[0]))
+    model.bottleneck.core.register_forward_hook(
+        lambda module, inputs, output: seen.update(out=output, angles=inputs[0])
+    )
     with torch.autocast("cpu", torch.bfloat16):
         model(torch.randn(1, 3, 128, 128))
     assert seen["out"].dtype == torch.float32
@@ -130,7 +137,6 @@ def test_hq_unet_compiles_to_one_graph():
         ({"control": "identity"}, "48 and 32"),
         ({"control": "mlp_time"}, "control_hidden"),
         ({"control": "mlp", "control_hidden": 4}, "control_hidden"),
-        ({"control": "mlp", "width": 1}, "no hidden layer fits"),
         ({"input_size": 100}, "multiple of 16"),
         ({"post": "conv"}, "post='conv'"),
         ({"pool_only": True, "residual": True}, "residual=True cannot"),
@@ -142,7 +148,7 @@ def test_wrong_arguments_are_named(arguments, message):
 
 
 def test_wrong_names_are_named():
-    with pytest.raises(ConfigError, match="Unknown architecture 'hqunet'. Did you mean 'hq_unet'"):
+    with pytest.raises(ConfigError, match=r"Unknown architecture 'hqunet'\. Did you mean 'hq_unet'"):
         create_model("hqunet", in_channels=3, num_classes=5)
     with pytest.raises(CircuitError, match="encoding='rz'"):
         create_model("hq_unet", in_channels=3, num_classes=5, encoding="rz")

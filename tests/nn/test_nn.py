@@ -24,7 +24,12 @@ def test_normalizer_is_state_and_arithmetic():
 def test_double_conv_is_depthwise_then_pointwise():
     block = DoubleConv(6, 8)
     convolutions = [m for m in block if isinstance(m, nn.Conv2d)]
-    assert [(c.kernel_size, c.groups) for c in convolutions] == [((3, 3), 6), ((1, 1), 1), ((3, 3), 8), ((1, 1), 1)]
+    assert [(c.kernel_size, c.groups) for c in convolutions] == [
+        ((3, 3), 6),
+        ((1, 1), 1),
+        ((3, 3), 8),
+        ((1, 1), 1),
+    ]
     assert sum(isinstance(m, nn.BatchNorm2d) for m in block) == 2
     assert sum(isinstance(m, nn.BatchNorm2d) for m in DoubleConv(6, 8, bn_between=True)) == 4
     assert sum(isinstance(m, nn.Conv2d) for m in DoubleConv(6, 8, conv="standard")) == 2
@@ -54,7 +59,9 @@ def test_bottleneck_hands_features_to_qubits_in_raster_order():
     features = torch.randn(1, 5, 8, 8)
     block(features)
     pooled = torch.nn.functional.avg_pool2d(features, 2)
-    expected = torch.tanh(torch.einsum("kc,bcrs->bkrs", block.pre.weight[:, :, 0, 0], pooled) + block.pre.bias[:, None, None])
+    expected = torch.tanh(
+        torch.einsum("kc,bcrs->bkrs", block.pre.weight[:, :, 0, 0], pooled) + block.pre.bias[:, None, None]
+    )
     for k, row, col in ((0, 0, 0), (1, 2, 3), (2, 3, 1)):
         assert torch.allclose(seen["angles"][0, 16 * k + 4 * row + col], expected[0, k, row, col], atol=1e-6)
 
@@ -93,3 +100,5 @@ def test_widest_hidden_by_brute_force():
     for budget in (0, 50, 81, 1000, 12345):
         fits = [h for h in range(1, 500) if 48 * h + h + 32 * h + 32 <= budget]
         assert widest_hidden(48, 32, budget) == max(fits, default=0)
+    with pytest.raises(ConfigError, match="no hidden layer fits between 48 inputs and 32 outputs"):
+        build_core("mlp", circuits.hq_unet(), rest=1000)

@@ -42,10 +42,7 @@ def _apply(gate: Gate, x, w):
 
 def _observable(pauli: Pauli):
     return qml.prod(
-        *(
-            getattr(qml, f"Pauli{letter}")(wire)
-            for letter, wire in zip(pauli.letters, pauli.wires, strict=True)
-        )
+        *(getattr(qml, f"Pauli{letter}")(wire) for letter, wire in zip(pauli.letters, pauli.wires, strict=True))
     )
 
 

@@ -32,9 +32,7 @@ def gradients(outputs, inputs, weights):
     if not outputs.requires_grad:  # a constant circuit
         return torch.zeros_like(inputs), torch.zeros_like(weights)
     cotangent = torch.linspace(-1, 1, outputs.numel(), dtype=outputs.dtype).view(outputs.shape)
-    return torch.autograd.grad(
-        outputs, (inputs, weights), cotangent, allow_unused=True, materialize_grads=True
-    )
+    return torch.autograd.grad(outputs, (inputs, weights), cotangent, allow_unused=True, materialize_grads=True)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -45,9 +43,7 @@ def test_named_circuits_match_pennylane_with_gradients(name, engine):
     expected = pennylane(circuit, inputs, weights)
     outputs = compile(circuit, engine, torch.float64)(inputs, weights)
     torch.testing.assert_close(outputs, expected, atol=1e-10, rtol=0)
-    for ours, theirs in zip(
-        gradients(outputs, inputs, weights), gradients(expected, inputs, weights), strict=True
-    ):
+    for ours, theirs in zip(gradients(outputs, inputs, weights), gradients(expected, inputs, weights), strict=True):
         assert (ours - theirs).abs().max() <= 1e-8 * theirs.abs().max()
 
 
@@ -136,11 +132,9 @@ def test_what_a_state_vector_cannot_hold_is_refused_before_memory_is_touched():
     wires = 30
     chain = [RY(0.3, 0), *(CNOT(w, w + 1) for w in range(wires - 1))]
     big = Circuit(wires, chain, [Pauli("Z", wires - 1)])
-    with pytest.raises(CircuitError, match="30 wires.*limit is 24.*cone"):
+    with pytest.raises(CircuitError, match=r"30 wires.*limit is 24.*cone"):
         compile(big, "statevector")
-    assert compile(big, dtype=torch.float64)(torch.zeros(1, 0), torch.zeros(0)).item() == pytest.approx(
-        math.cos(0.3)
-    )
+    assert compile(big, dtype=torch.float64)(torch.zeros(1, 0), torch.zeros(0)).item() == pytest.approx(math.cos(0.3))
 
 
 def test_wrong_sizes_and_names_are_named():

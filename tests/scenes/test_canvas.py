@@ -8,15 +8,11 @@ from hqzoo.scenes.windows import Grid
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 150), st.integers(1, 90), st.sampled_from([0, 0.3, 0.5, 0.8]), st.integers(1, 100))
-def test_equals_adding_everything_up_in_one_array(
-    height: int, width: int, overlap: float, strip_width: int
-) -> None:
+def test_equals_adding_everything_up_in_one_array(height: int, width: int, overlap: float, strip_width: int) -> None:
     rng = np.random.default_rng(height * 1000 + width)
     side, step, classes = 32, 24, 2
     grid = Grid.over(height, width, side, overlap)
-    predicted = {
-        place: rng.random((classes, side, side), dtype=np.float32) for place in grid.places((0, width))
-    }
+    predicted = {place: rng.random((classes, side, side), dtype=np.float32) for place in grid.places((0, width))}
     valid = rng.random((height, width)) < 0.8
     skipped = {place for place in predicted if rng.random() < 0.2}
 
@@ -42,9 +38,7 @@ def test_equals_adding_everything_up_in_one_array(
         canvas = Canvas(classes, height, strip, side, step, write)
         for row, column in grid.places(strip):
             if (row, column) not in skipped:
-                canvas.add(
-                    row, column, predicted[row, column], valid[row : row + side, column : column + side]
-                )
+                canvas.add(row, column, predicted[row, column], valid[row : row + side, column : column + side])
         canvas.finish()
 
     np.testing.assert_allclose(sums, expected[:, :height, :width], atol=1e-6)

@@ -52,9 +52,7 @@ def test_number_of_bands(tmp_path: Path) -> None:
 def test_alpha_band_of_a_four_band_model_says_how_to_mend_it(tmp_path: Path) -> None:
     sensor = Sensor(("red", "green", "blue", "nir"))
     path = write_raster(tmp_path / "s.tif", picture(30, 40, bands=4), alpha=4)
-    with pytest.raises(
-        SensorError, match=r"3 bands and an alpha band \(number 4\).*-colorinterp_4 undefined"
-    ):
+    with pytest.raises(SensorError, match=r"3 bands and an alpha band \(number 4\).*-colorinterp_4 undefined"):
         check(path, sensor)
     colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined)
     check(edit(path, colorinterp=colours), sensor)

@@ -139,9 +139,7 @@ def test_replaces_an_old_map_with_all_that_belonged_to_it(tmp_path: Path, scene:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SceneError, SystemExit])
-def test_an_error_leaves_the_old_map_and_nothing_else(
-    tmp_path: Path, scene: Scene, error: type[BaseException]
-) -> None:
+def test_an_error_leaves_the_old_map_and_nothing_else(tmp_path: Path, scene: Scene, error: type[BaseException]) -> None:
     (tmp_path / "map.tif").write_text("old")
     files = [GeoTiff(tmp_path / name, CONTENT, scene) for name in ("map.tif", "p.tif")]
     with suppress(error), write_together(*files):

@@ -77,12 +77,6 @@ def test_small_scenes_are_reflected(tmp_path: Path, height: int, width: int) -> 
     assert window is not None
     assert valid.shape == (height, min(32, width))
     # Reflection without repeating the border: 0 1 2 1 0 1 2 ...
-    down = (
-        np.abs((np.arange(32) + height - 1) % max(2 * height - 2, 1) - (height - 1))
-        if height > 1
-        else [0] * 32
-    )
-    across = (
-        np.abs((np.arange(32) + width - 1) % max(2 * width - 2, 1) - (width - 1)) if width > 1 else [0] * 32
-    )
+    down = np.abs((np.arange(32) + height - 1) % max(2 * height - 2, 1) - (height - 1)) if height > 1 else [0] * 32
+    across = np.abs((np.arange(32) + width - 1) % max(2 * width - 2, 1) - (width - 1)) if width > 1 else [0] * 32
     np.testing.assert_array_equal(window, image[:, down][:, :, across])

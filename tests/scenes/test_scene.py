@@ -53,9 +53,7 @@ def test_alpha_of_another_type_than_the_imagery(tmp_path: Path) -> None:
         copy(source, tmp_path / "s.vrt", driver="VRT")
     text = (tmp_path / "s.vrt").read_text()
     last = text.rindex('dataType="Float32"')
-    (tmp_path / "s.vrt").write_text(
-        text[:last] + 'dataType="Byte"' + text[last + len('dataType="Float32"') :]
-    )
+    (tmp_path / "s.vrt").write_text(text[:last] + 'dataType="Byte"' + text[last + len('dataType="Float32"') :])
     valid = valid_pixels(tmp_path / "s.vrt", Sensor(RGB.bands, "reflectance", 1.0))
     assert np.argwhere(~valid).tolist() == [[1, 1]]
 

@@ -106,9 +106,7 @@ class TestEveryLoss:
         logits, mask = batch(5)
         loss = SegmentationLoss(LossSettings(name), K)
         ignored = (mask == IGNORE).unsqueeze(1)
-        torch.testing.assert_close(
-            loss(logits, mask), loss(logits + 7 * ignored * torch.randn(K, 1, 1), mask)
-        )
+        torch.testing.assert_close(loss(logits, mask), loss(logits + 7 * ignored * torch.randn(K, 1, 1), mask))
         gradient = torch.autograd.grad(loss(logits, mask), logits)[0]
         assert not (gradient * ignored).any()
         assert gradient.any()
@@ -116,9 +114,7 @@ class TestEveryLoss:
     @pytest.mark.parametrize("weights", [None, [1.0, 2.0, 3.0, 4.0]])
     def test_a_batch_without_labels_gives_zero_and_no_gradient(self, name, weights):
         logits, mask = batch(6)
-        loss = SegmentationLoss(LossSettings(name, class_weights=weights), K)(
-            logits, torch.full_like(mask, IGNORE)
-        )
+        loss = SegmentationLoss(LossSettings(name, class_weights=weights), K)(logits, torch.full_like(mask, IGNORE))
         assert loss.item() == 0
         assert not torch.autograd.grad(loss, logits)[0].any()
 
@@ -126,9 +122,7 @@ class TestEveryLoss:
         logits, mask = batch(7)
         other = mask.where(mask != IGNORE, -1)
         expected = SegmentationLoss(LossSettings(name), K)(logits, mask)
-        torch.testing.assert_close(
-            SegmentationLoss(LossSettings(name, ignore_index=-1), K)(logits, other), expected
-        )
+        torch.testing.assert_close(SegmentationLoss(LossSettings(name, ignore_index=-1), K)(logits, other), expected)
 
     def test_bf16_logits_in_any_memory_order_give_a_float32_loss(self, name):
         logits, mask = batch(8)

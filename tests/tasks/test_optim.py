@@ -114,9 +114,7 @@ class TestOptimizer:
         assert sum(len(group["params"]) for group in groups) == 4
 
     def test_any_optimizer_of_torch_with_its_options(self):
-        optimizer = build_optimizer(
-            classical(), OptimizerSettings("SGD", options={"momentum": 0.8, "nesterov": True})
-        )
+        optimizer = build_optimizer(classical(), OptimizerSettings("SGD", options={"momentum": 0.8, "nesterov": True}))
         assert optimizer.param_groups[0]["momentum"] == 0.8
 
     def test_an_optimizer_without_decay(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +23,20 @@ from hqzoo.quantum.pauli import (
 
 __all__ = ["Block", "Factor", "Term", "blocks_of", "expand"]
 
-Factor = tuple[str, int, str]
-"""A trigonometric factor ``(kind, angle, function)``: kind ``"data"`` or ``"weight"``, function ``"cos"`` or ``"sin"``."""
+
+class Factor(NamedTuple):
+    """A cosine or sine of an angle.
+
+    Args:
+        kind: ``"data"`` or ``"weight"``.
+        angle: Number of the angle, -1 for a cosine that is 1.
+        function: ``"cos"`` or ``"sin"``.
+    """
+
+    kind: str
+    angle: int
+    function: str
+
 
 Term = tuple[Factor, ...]
 """A sorted product of factors; terms carry a real coefficient beside them."""
@@ -178,7 +191,7 @@ def _through(op: Turn | Matrix, pauli: PauliString) -> list[tuple[PauliString, F
     if op.kind == "constant":
         both = [(pauli, None, op.cos), (target, None, sign * op.sin)]
         return [entry for entry in both if entry[2] != 0.0]
-    return [(pauli, (op.kind, op.index, "cos"), 1.0), (target, (op.kind, op.index, "sin"), float(sign))]
+    return [(pauli, Factor(op.kind, op.index, "cos"), 1.0), (target, Factor(op.kind, op.index, "sin"), float(sign))]
 
 
 def _through_matrix(op: Matrix, pauli: PauliString) -> list[tuple[PauliString, Factor | None, float]]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.cone_plan import ConeProgram, plan_cone
+from hqzoo.quantum.engines.cone_plan import ConeProgram, Level, plan_cone
 
 __all__ = ["ConeEngine"]
 
@@ -27,6 +27,11 @@ class ConeEngine(Engine):
         TooLarge: If the circuit's network is too large to be worth it.
     """
 
+    first: Tensor
+    monomials: Tensor
+    mix: Tensor
+    entries: Tensor
+
     def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(dtype)
         self.program: ConeProgram = plan_cone(circuit)
@@ -36,9 +41,7 @@ class ConeEngine(Engine):
         self.constant("first", torch.tensor(program.first, dtype=torch.long))
         width = max((len(rows) for rows in program.monomials), default=0)
         padded = [[*rows, *[0] * (width - len(rows))] for rows in program.monomials]
-        self.constant(
-            "monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous()
-        )
+        self.constant("monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
         mix = torch.zeros(len(program.polynomials) + 1, len(program.monomials), dtype=torch.float64)
         for row, polynomial in enumerate(program.polynomials):
             for column, coefficient in polynomial:
@@ -49,9 +52,7 @@ class ConeEngine(Engine):
     def _affine(self, kind: str, forms: tuple[tuple[tuple[int, float], ...], ...], size: int) -> None:
         """Store ``angles = matrix @ values``, or plain indices where every angle is a multiple of one value."""
         simple = all(len(form) == 1 for form in forms)
-        self.constant(
-            f"{kind}_index", torch.tensor([form[0][0] for form in forms] if simple else [], dtype=torch.long)
-        )
+        self.constant(f"{kind}_index", torch.tensor([form[0][0] for form in forms] if simple else [], dtype=torch.long))
         factors = torch.tensor([[form[0][1]] for form in forms] if simple else [], dtype=self.dtype)
         matrix = torch.zeros(0 if simple else len(forms), size, dtype=self.dtype)
         if not simple:
@@ -68,11 +69,12 @@ class ConeEngine(Engine):
         if getattr(self, f"_{kind}_as_is"):
             return values
         if getattr(self, f"_{kind}_simple"):
-            return values.index_select(0, getattr(self, f"{kind}_index")) * getattr(self, f"{kind}_factor")
+            index: Tensor = getattr(self, f"{kind}_index")
+            return values.index_select(0, index) * self.get_buffer(f"{kind}_factor")
         return torch.mm(getattr(self, f"{kind}_matrix"), values)
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
-        """Return expectation values ``(B, n_observables)`` of ``data`` ``(B, n_data)`` and ``weights`` ``(n_weights,)``."""
+        """Return expectation values ``(B, n_observables)`` of data ``(B, n_data)`` and weights ``(n_weights,)``."""
         matrices = self._matrices(weights)
         angles = self._angles("data", data.T)
         one = torch.ones_like(data[:, :1].T) if data.shape[1] else data.new_ones(1, data.shape[0])
@@ -93,11 +95,11 @@ class ConeEngine(Engine):
         flat = coefficients.index_select(0, self.entries)
         sizes = [level.rows * level.columns for level in self.program.levels]
         shapes = [(level.rows, level.columns) for level in self.program.levels]
-        return [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+        return [part.view(shape) for part, shape in zip(torch.split(flat, sizes), shapes, strict=True)]
 
 
 def _features(rows: Tensor, sections: tuple[tuple[int, int], ...]) -> Tensor:
-    chunks = rows.split([count for degree, count in sections for _ in range(degree)])
+    chunks = torch.split(rows, [count for degree, count in sections for _ in range(degree)])
     features, start = [], 0
     for degree, _ in sections:
         product = chunks[start]
@@ -108,7 +110,7 @@ def _features(rows: Tensor, sections: tuple[tuple[int, int], ...]) -> Tensor:
     return torch.cat(features) if len(features) > 1 else features[0]
 
 
-def _dense_entries(level) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _dense_entries(level: Level) -> Tensor:
     """Numbers of the polynomials that fill the level's matrix, 0 where it is zero."""
     matrix = torch.zeros(level.rows, level.columns, dtype=torch.long)
     for row, column, polynomial in level.entries:

@@ -35,8 +35,8 @@ class StatevectorEngine(Engine):
         super().__init__(dtype)
         if circuit.n_wires > MAX_WIRES:
             raise CircuitError(
-                f"A state vector of {circuit.n_wires} wires has 2^{circuit.n_wires} amplitudes; the limit is {MAX_WIRES} "
-                "wires. Use engine='cone', which needs only what the observables see."
+                f"A state vector of {circuit.n_wires} wires has 2^{circuit.n_wires} amplitudes; the limit is "
+                f"{MAX_WIRES} wires. Use engine='cone', which needs only what the observables see."
             )
         self.circuit = circuit
         self._axes: dict[PauliString, str] = {}
@@ -75,7 +75,7 @@ class StatevectorEngine(Engine):
         return real, imag
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
-        """Return expectation values ``(B, n_observables)`` of ``data`` ``(B, n_data)`` and ``weights`` ``(n_weights,)``."""
+        """Return expectation values ``(B, n_observables)`` of data ``(B, n_data)`` and weights ``(n_weights,)``."""
         real = data.new_zeros(data.shape[0], 2**self.circuit.n_wires)
         real[:, 0] = 1.0
         state: Planes = (real, torch.zeros_like(real))
@@ -96,9 +96,7 @@ class StatevectorEngine(Engine):
             outputs.append((state[0] * turned[0] + state[1] * turned[1]).sum(-1))
         return torch.stack(outputs, -1)
 
-    def _unitary(
-        self, controls: tuple[int, ...], wires: tuple[int, ...], matrix: Tensor, state: Planes
-    ) -> Planes:
+    def _unitary(self, controls: tuple[int, ...], wires: tuple[int, ...], matrix: Tensor, state: Planes) -> Planes:
         size, inner = 2 ** len(controls + wires), len(matrix)
         full = torch.eye(size, dtype=torch.complex128)
         full[size - inner :, size - inner :] = matrix

@@ -1,0 +1,149 @@
+"""Every recipe runs through the command line's own ``main`` on data of its layout; every verb, in a process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from hqzoo.cli import VERBS, main
+from hqzoo.cli.recipes import list_recipes
+from tests.fixtures.folder import write_csv
+from tests.fixtures.landcoverai import write_landcoverai
+
+ROOT = Path(__file__).parents[1] / "recipes"
+SMALL = ["--model.init_args.architecture_args.width", "4", "--data.init_args.batch_size", "2"]
+CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
+
+
+def write_imagery(root: Path, values: int, folds: int, suffix: str) -> Path:
+    """Write what the aerial recipes expect: images, index masks with 0 for unlabelled, ``folds.csv``."""
+    generator = np.random.default_rng(0)
+    (root / "images").mkdir(parents=True)
+    (root / "masks").mkdir()
+    rows = []
+    for fold in range(folds):
+        name = f"tile{fold}"
+        blocks = generator.integers(0, values + 1, (5, 5), dtype=np.uint8)
+        mask = np.kron(blocks, np.ones((30, 30), np.uint8))
+        image = 30 * mask[..., None] + generator.integers(0, 30, (150, 150, 3), dtype=np.uint8)
+        Image.fromarray(image).save(root / "images" / f"{name}{suffix}")
+        picture = Image.fromarray(mask)
+        picture.putpalette([part for value in range(values + 1) for part in (value * 20, 255 - value * 20, 0)])
+        picture.save(root / "masks" / f"{name}.png")
+        rows.append({"name": name, "scene": name, "fold": fold})
+    write_csv(root / "folds.csv", rows)
+    return root
+
+
+def data_options(recipe: str, tmp_path: Path) -> list[str]:
+    """Return options that point a recipe to generated data of its layout."""
+    if recipe == "hq_unet/landscapes":
+        counts = ["train_landscapes", "val_landscapes", "test_landscapes"]
+        options = [option for name in counts for option in (f"--data.init_args.{name}", "1")]
+        return [*options, "--data.init_args.size", "128"]
+    makers = {
+        "hq_unet/aerial_dubai": lambda root: write_imagery(root, 5, 7, ".jpg"),
+        "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
+        "hq_unet/landcoverai": write_landcoverai,
+    }
+    workers = ["--data.init_args.num_workers", "0"]
+    return ["--data.init_args.root", str(makers[recipe](tmp_path / "data")), *workers]
+
+
+def test_every_recipe_is_found() -> None:
+    assert {path.resolve() for path in list_recipes().values()} == {path.resolve() for path in ROOT.glob("*/*.yaml")}
+    assert set(list_recipes()) >= {
+        f"hq_unet/{name}" for name in ("landcoverai", "aerial_dubai", "aerial_cz", "landscapes")
+    }
+
+
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = data_options(recipe, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "-c", recipe, *options, *SMALL, "--trainer.fast_dev_run", "true"]) == 0
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("recipe", list_recipes())
+def test_recipe_has_its_own_run_folder_and_explains_itself(recipe: str) -> None:
+    path = list_recipes()[recipe]
+    text = path.read_text()
+    content = yaml.safe_load(text)
+    assert content["trainer"]["default_root_dir"] == f"runs/{recipe}"
+    assert f"hqzoo fit  -c recipes/{recipe}.yaml" in text
+    assert "--model.init_args.architecture_args.control mlp" in text
+    assert "--trainer.logger WandbLogger" in text
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_control_is_one_override(control: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = "hq_unet/landscapes"
+    options = [*data_options(recipe, tmp_path), *SMALL, "--trainer.fast_dev_run", "true"]
+    override = ["--model.init_args.architecture_args.control", control]
+    assert main(["fit", "-c", recipe, *options, *override]) == 0
+
+
+def hqzoo(*arguments: str, cwd: Path, code: str = "") -> subprocess.CompletedProcess[str]:
+    program = f"{code}\nimport sys\nfrom hqzoo.cli import main\nsys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+BLOCKED = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torchgeo", "rasterio", "wandb"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def test_each_lightning_verb_in_a_process_without_the_raster_stack(tmp_path: Path) -> None:
+    """Training from a folder of images needs neither TorchGeo nor rasterio nor wandb."""
+    data = data_options("hq_unet/aerial_dubai", tmp_path)
+    budget = [
+        "--trainer.max_epochs",
+        "1",
+        "--data.init_args.crops_per_epoch",
+        "4",
+        "--trainer.accelerator",
+        "cpu",
+    ]
+    options = ["-c", "hq_unet/aerial_dubai", *data, *SMALL, *budget]
+    for verb in [name for name, verb in VERBS.items() if verb.lightning]:
+        extra = ["--data.init_args.val_fold", "next"] if verb == "validate" else []
+        done = hqzoo(verb, *options, *extra, cwd=tmp_path, code=BLOCKED)
+        assert done.returncode == 0, (verb, done.stderr)
+    run = tmp_path / "runs" / "hq_unet" / "aerial_dubai"
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    written = {"validate.json", "test.json", "predictions/tile0.png"}
+    assert found == {"config.yaml", "metrics.csv", "checkpoints/last.ckpt", *written}
+
+
+def test_progress_reads_well_in_a_log(tmp_path: Path) -> None:
+    """Whoever pipes the output into a file gets lines, no control characters."""
+    options = [*data_options("hq_unet/landscapes", tmp_path), *SMALL, "--trainer.max_epochs", "2"]
+    budget = ["--data.init_args.crops_per_epoch", "4", "--trainer.enable_model_summary", "false"]
+    done = hqzoo("fit", "-c", "hq_unet/landscapes", *options, *budget, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "\r" not in done.stdout
+    assert "\x1b" not in done.stdout
+    epochs = [line for line in done.stdout.splitlines() if line.startswith("epoch ")]
+    assert len(epochs) == 2
+    assert epochs[1].startswith("epoch 2/2: done, step 4")
+    assert "val/miou" in epochs[1]
