@@ -5,12 +5,13 @@ This floor imports nothing from the rest of the package but its exceptions.
 
 from hqzoo.quantum import circuits
 from hqzoo.quantum.angles import Angle, data, weight
-from hqzoo.quantum.circuit import Circuit, Pauli
+from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.compile import CompiledCircuit, Plan, compile, plan
 from hqzoo.quantum.gates import Gate, controlled
 from hqzoo.quantum.layer import QuantumLayer
+from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 
 __all__ = [
-    "Angle", "Circuit", "CompiledCircuit", "Gate", "Pauli", "Plan", "QuantumLayer", "circuits", "compile", "controlled",
-    "data", "plan", "weight",
+    "Angle", "Circuit", "CompiledCircuit", "Gate", "Overlap", "Pauli", "Plan", "Probabilities", "QuantumLayer",
+    "circuits", "compile", "controlled", "data", "plan", "weight",
 ]  # fmt: skip

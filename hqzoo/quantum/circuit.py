@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.gates import Gate
+from hqzoo.quantum.observables import Observable, PauliSum
 
-__all__ = ["Circuit", "Pauli"]
-
-
-@dataclass(frozen=True)
-class Pauli:
-    """A Pauli-string observable such as ``Pauli("Z", 0)`` or ``Pauli("XZ", (0, 3))``.
-
-    Args:
-        letters: One of X, Y, Z for every wire.
-        wires: The wires, one integer or a sequence without repetition.
-
-    Raises:
-        CircuitError: If letters and wires do not fit each other.
-    """
-
-    letters: str
-    wires: tuple[int, ...]
-
-    def __init__(self, letters: str, wires: int | Sequence[int]) -> None:
-        wires = (wires,) if isinstance(wires, int) else tuple(wires)
-        if len(letters) != len(wires) or not wires:
-            raise CircuitError(f"Pauli('{letters}', {wires}) needs one letter for each of its wires.")
-        if set(letters) - set("XYZ"):
-            raise CircuitError(f"Pauli('{letters}', {wires}): letters are X, Y and Z.")
-        if len(set(wires)) != len(wires) or min(wires) < 0:
-            raise CircuitError(f"Pauli('{letters}', {wires}): wires are distinct and start at 0.")
-        pairs = sorted(zip(wires, letters, strict=True))
-        object.__setattr__(self, "letters", "".join(letter for _, letter in pairs))
-        object.__setattr__(self, "wires", tuple(wire for wire, _ in pairs))
-
-    def __str__(self) -> str:
-        return " ".join(f"{letter}{wire}" for letter, wire in zip(self.letters, self.wires, strict=True))
+__all__ = ["Circuit"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +31,9 @@ class Circuit:
 
     n_wires: int
     gates: tuple[Gate, ...]
-    observables: tuple[Pauli, ...]
+    observables: tuple[Observable, ...]
 
-    def __init__(self, n_wires: int, gates: Iterable[Gate], observables: Iterable[Pauli]) -> None:
+    def __init__(self, n_wires: int, gates: Iterable[Gate], observables: Iterable[Observable]) -> None:
         object.__setattr__(self, "n_wires", int(n_wires))
         object.__setattr__(self, "gates", tuple(gates))
         object.__setattr__(self, "observables", tuple(observables))
@@ -98,7 +68,12 @@ class Circuit:
     @property
     def n_observables(self) -> int:
         """Number of outputs per sample."""
-        return len(self.observables)
+        return len(self.outputs)
+
+    @cached_property
+    def outputs(self) -> tuple[PauliSum, ...]:
+        """Every output as a sum of Pauli strings, which is all that an engine must understand."""
+        return tuple(total for observable in self.observables for total in observable.sums())
 
     def without_entanglers(self) -> Circuit:
         """Return the same circuit without its gates on two or more wires (the ``separable`` control).

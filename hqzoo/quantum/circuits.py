@@ -6,8 +6,9 @@ from typing import Literal
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.angles import data, weight
-from hqzoo.quantum.circuit import Circuit, Pauli
+from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import CNOT, RX, RY, RZ, Gate
+from hqzoo.quantum.observables import Pauli
 
 __all__ = ["hq_unet"]
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.blocks import Block, Factor, Term, expand
-from hqzoo.quantum.pauli import PauliString, from_letters, single_letters
+from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["Children", "Node", "Output", "Terms", "TooLarge", "Value", "find_network"]
 
@@ -53,9 +53,9 @@ def find_network(circuit: Circuit, blocks: list[Block]) -> dict[Value, Terms]:
         TooLarge: If the network needs more than ``MAX_TERMS`` terms.
     """
     past = _Past(circuit.n_wires, blocks)
-    strings = [from_letters(pauli.letters, pauli.wires) for pauli in circuit.observables]
     outputs: dict[Value, Terms] = {
-        Output(number): {_sorted(past.parts(string, len(blocks))): {(): 1.0}} for number, string in enumerate(strings)
+        Output(number): {_sorted(past.parts(string, len(blocks))): {(): value} for value, string in total}
+        for number, total in enumerate(circuit.outputs)
     }
     return _simplify(_collect(outputs, blocks, past), outputs)
 

@@ -9,7 +9,7 @@ from hqzoo.errors import CircuitError
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.pauli import PauliString, from_letters, rotations
+from hqzoo.quantum.pauli import PauliString, rotations
 
 __all__ = ["StatevectorEngine"]
 
@@ -44,8 +44,9 @@ class StatevectorEngine(Engine):
             if gate.name != "Unitary":
                 for rotation in rotations(gate):
                     self._prepare(rotation.axis)
-        for observable in circuit.observables:
-            self._prepare(from_letters(observable.letters, observable.wires))
+        for total in circuit.outputs:
+            for _, string in total:
+                self._prepare(string)
 
     def _prepare(self, axis: PauliString) -> None:
         """Store where a Pauli string moves amplitudes, and with which factors ``i^k``."""
@@ -91,9 +92,12 @@ class StatevectorEngine(Engine):
                 cos, sin = half.cos(), half.sin()
                 state = (cos * state[0] + sin * turned[1], cos * state[1] - sin * turned[0])
         outputs = []
-        for observable in self.circuit.observables:
-            turned = self._pauli(from_letters(observable.letters, observable.wires), state)
-            outputs.append((state[0] * turned[0] + state[1] * turned[1]).sum(-1))
+        for total in self.circuit.outputs:
+            value = data.new_zeros(data.shape[0])
+            for coefficient, string in total:
+                turned = self._pauli(string, state)
+                value = value + coefficient * (state[0] * turned[0] + state[1] * turned[1]).sum(-1)
+            outputs.append(value)
         return torch.stack(outputs, -1)
 
     def _unitary(self, controls: tuple[int, ...], wires: tuple[int, ...], matrix: Tensor, state: Planes) -> Planes:
