@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
     from hqzoo.callbacks.panel import PredictionPanel as PredictionPanel
@@ -13,23 +14,14 @@ if TYPE_CHECKING:
     from hqzoo.callbacks.resume import Resumable as Resumable
     from hqzoo.callbacks.resume import TrainingInterrupted as TrainingInterrupted
 
-_HOMES = {
-    "LineProgress": "progress",
-    "PredictionPanel": "panel",
-    "PredictionWriter": "prediction_writer",
-    "Resumable": "resume",
-    "TrainingInterrupted": "resume",
-    "draw_panel": "panel",
-}
-
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 hands out classes and functions alike
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "LineProgress": "progress",
+        "PredictionPanel": "panel",
+        "PredictionWriter": "prediction_writer",
+        "Resumable": "resume",
+        "TrainingInterrupted": "resume",
+        "draw_panel": "panel",
+    },
+)

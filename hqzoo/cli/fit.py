@@ -159,9 +159,9 @@ def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
 def _load(checkpoint: Path, command: CommandLine) -> SegmentationTask:
     """Rebuild the task from its checkpoint; refuse one that a recipe contradicts."""
     from hqzoo.models import model_info
-    from hqzoo.weights import load_task
+    from hqzoo.weights import load
 
-    task = load_task(checkpoint)
+    task = load(checkpoint)
     _say(f"Checkpoint: {checkpoint}")
     settings = command.model_settings
     wanted = {"architecture": settings.get("architecture"), **(settings.get("architecture_args") or {})}

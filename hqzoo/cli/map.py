@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from hqzoo.scenes.mapping import map_scene
-        from hqzoo.weights.checkpoint import load_task
+        from hqzoo.weights.checkpoint import load
 
         map_scene(
-            load_task(args.checkpoint),
+            load(args.checkpoint),
             args.scene,
             args.output,
             window=args.window,

@@ -104,9 +104,9 @@ def _fit_and_test(recipe: Path, control: str, folder: Path) -> dict[str, Any]:
 
 
 def _load(folder: Path) -> SegmentationTask:
-    from hqzoo.weights import load_task
+    from hqzoo.weights import load
 
-    return load_task(folder / "checkpoints" / "last.ckpt")
+    return load(folder / "checkpoints" / "last.ckpt")
 
 
 def _data_module(recipe: Mapping[str, Any]) -> SegmentationDataModule:

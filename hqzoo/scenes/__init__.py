@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
-    from hqzoo.scenes.mapping import map_scene
+    from hqzoo.scenes.mapping import map_scene as map_scene
 
-__all__ = ["map_scene"]
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: rasterio and torch load only when a map is asked for
-    if name == "map_scene":
-        from hqzoo.scenes.mapping import map_scene
-
-        return map_scene
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = attach(__name__, {"map_scene": "mapping"})

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
-    from hqzoo.weights.checkpoint import load_task as load_task
+    from hqzoo.weights.checkpoint import load as load
 
-_HOMES = {"load_task": "checkpoint"}
-
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562 hands out classes and functions alike
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__, __all__ = attach(__name__, {"load": "checkpoint"})

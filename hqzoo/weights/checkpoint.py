@@ -14,10 +14,10 @@ from hqzoo import __version__
 from hqzoo.errors import CheckpointError, did_you_mean
 from hqzoo.tasks.segmentation import SegmentationTask
 
-__all__ = ["load_task"]
+__all__ = ["load"]
 
 
-def load_task(path: str | Path, map_location: str | torch.device = "cpu") -> SegmentationTask:
+def load(path: str | Path, map_location: str | torch.device = "cpu") -> SegmentationTask:
     """Rebuild a task, with its model, weights, sensor, statistics and classes, from its checkpoint alone.
 
     Nothing in the file is executed: it may hold tensors and plain types only.

@@ -7,7 +7,7 @@ import torch
 from hqzoo import __version__
 from hqzoo.errors import CheckpointError
 from hqzoo.tasks import SegmentationTask
-from hqzoo.weights import load_task
+from hqzoo.weights import load
 from tests.fixtures.tasks import SquaresDataModule, raw_batch, tiny_task, tiny_trainer
 
 
@@ -33,7 +33,7 @@ def change(path, edit):
 
 def test_the_file_alone_gives_the_same_logits(checkpoint):
     task, path = checkpoint
-    again = load_task(path)
+    again = load(path)
     assert not again.training
     assert not any(module.training for module in again.modules())
     image = raw_batch()["image"]
@@ -49,11 +49,11 @@ def test_the_file_alone_gives_the_same_logits(checkpoint):
 
 def test_also_as_text_and_after_it_was_saved_again(checkpoint, tmp_path):
     _, path = checkpoint
-    again = load_task(str(path))
+    again = load(str(path))
     trainer = tiny_trainer(tmp_path)
     trainer.fit(again.train(), SquaresDataModule())
     trainer.save_checkpoint(tmp_path / "more.ckpt")
-    assert load_task(tmp_path / "more.ckpt").hparams == again.hparams
+    assert load(tmp_path / "more.ckpt").hparams == again.hparams
 
 
 def test_a_users_own_task_comes_back_as_itself(tmp_path):
@@ -62,25 +62,25 @@ def test_a_users_own_task_comes_back_as_itself(tmp_path):
     trainer = tiny_trainer(tmp_path)
     trainer.fit(OtherTask(**known), data)
     trainer.save_checkpoint(tmp_path / "other.ckpt")
-    assert type(load_task(tmp_path / "other.ckpt")) is OtherTask
+    assert type(load(tmp_path / "other.ckpt")) is OtherTask
 
 
 def test_a_task_that_is_not_imported_is_named(checkpoint):
     _, path = checkpoint
     change(path, lambda c: c["hyper_parameters"].update(_class_path="os.system"))
     with pytest.raises(CheckpointError, match=r"written by the task os\.system, which is not imported"):
-        load_task(path)
+        load(path)
 
 
 def test_a_missing_file_names_its_neighbours(checkpoint):
     _, path = checkpoint
     with pytest.raises(CheckpointError, match=r"no checkpoint .*lst\.ckpt\. Did you mean 'last\.ckpt'"):
-        load_task(path.with_name("lst.ckpt"))
+        load(path.with_name("lst.ckpt"))
     with pytest.raises(CheckpointError, match="does not exist either"):
-        load_task(path.parent / "nowhere" / "last.ckpt")
+        load(path.parent / "nowhere" / "last.ckpt")
     (path.parent / "empty").mkdir()
     with pytest.raises(CheckpointError, match="holds no checkpoint"):
-        load_task(path.parent / "empty" / "last.ckpt")
+        load(path.parent / "empty" / "last.ckpt")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
@@ -89,14 +89,14 @@ def test_a_truncated_file_is_one_clear_error(checkpoint, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(CheckpointError, match=r"last\.ckpt cannot be read as a checkpoint"):
-        load_task(path)
+        load(path)
 
 
 def test_text_instead_of_a_checkpoint(tmp_path):
     path = tmp_path / "notes.ckpt"
     path.write_text("hello\n" * 1000)
     with pytest.raises(CheckpointError, match="cannot be read"):
-        load_task(path)
+        load(path)
 
 
 class Bomb:
@@ -108,10 +108,10 @@ def test_code_in_a_checkpoint_is_not_run(checkpoint, capsys):
     _, path = checkpoint
     torch.save({"hyper_parameters": {"architecture": "hq_unet"}, "state_dict": Bomb()}, path)
     with pytest.raises(CheckpointError, match="holds more than tensors"):
-        load_task(path)
+        load(path)
     path.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(CheckpointError):
-        load_task(path)
+        load(path)
     assert "was run" not in capsys.readouterr().out
 
 
@@ -129,31 +129,31 @@ def test_code_in_a_checkpoint_is_not_run(checkpoint, capsys):
 def test_files_of_other_programs_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(CheckpointError, match="no checkpoint of an hqzoo task"):
-        load_task(tmp_path / "other.ckpt")
+        load(tmp_path / "other.ckpt")
 
 
 def test_incomplete_arguments(checkpoint):
     _, path = checkpoint
     change(path, lambda c: c["hyper_parameters"].update(sensor=None))
     with pytest.raises(CheckpointError, match="does not say which sensor"):
-        load_task(path)
+        load(path)
 
 
 def test_unknown_arguments_come_from_another_version(checkpoint):
     _, path = checkpoint
     change(path, lambda c: c["hyper_parameters"].update(flux_capacitor=3))
     with pytest.raises(CheckpointError, match=f"flux_capacitor.*written by hqzoo {re.escape(__version__)}"):
-        load_task(path)
+        load(path)
 
 
 def test_weights_that_do_not_fit(checkpoint):
     _, path = checkpoint
     change(path, lambda c: c["state_dict"].pop("normalizer.mean"))
     with pytest.raises(CheckpointError, match=r"1 differ, first 'normalizer\.mean'"):
-        load_task(path)
+        load(path)
 
 
 def test_onto_a_device(checkpoint):
     _, path = checkpoint
-    task = load_task(path, "meta")
+    task = load(path, "meta")
     assert {p.device.type for p in task.parameters()} == {"meta"}
