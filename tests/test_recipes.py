@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -18,6 +20,15 @@ from tests.fixtures.landcoverai import write_landcoverai
 ROOT = Path(__file__).parents[1] / "recipes"
 SMALL = ["--model.init_args.architecture_args.width", "4", "--data.init_args.batch_size", "2"]
 CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Steps this small only suffer from threads."""
+    former = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(former)
 
 
 def write_imagery(root: Path, values: int, folds: int, suffix: str) -> Path:
@@ -116,14 +127,7 @@ sys.meta_path.insert(0, Absent())
 def test_each_lightning_verb_in_a_process_without_the_raster_stack(tmp_path: Path) -> None:
     """Training from a folder of images needs neither TorchGeo nor rasterio nor wandb."""
     data = data_options("hq_unet/aerial_dubai", tmp_path)
-    budget = [
-        "--trainer.max_epochs",
-        "1",
-        "--data.init_args.crops_per_epoch",
-        "4",
-        "--trainer.accelerator",
-        "cpu",
-    ]
+    budget = ["--trainer.max_epochs=1", "--trainer.log_every_n_steps=1", "--data.init_args.crops_per_epoch=4"]
     options = ["-c", "hq_unet/aerial_dubai", *data, *SMALL, *budget]
     for verb in [name for name, verb in VERBS.items() if verb.lightning]:
         extra = ["--data.init_args.val_fold", "next"] if verb == "validate" else []
@@ -135,15 +139,18 @@ def test_each_lightning_verb_in_a_process_without_the_raster_stack(tmp_path: Pat
     assert found == {"config.yaml", "metrics.csv", "checkpoints/last.ckpt", *written}
 
 
-def test_progress_reads_well_in_a_log(tmp_path: Path) -> None:
+def test_progress_reads_well_in_a_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Whoever pipes the output into a file gets lines, no control characters."""
+    monkeypatch.chdir(tmp_path)
     options = [*data_options("hq_unet/landscapes", tmp_path), *SMALL, "--trainer.max_epochs", "2"]
     budget = ["--data.init_args.crops_per_epoch", "4", "--trainer.enable_model_summary", "false"]
-    done = hqzoo("fit", "-c", "hq_unet/landscapes", *options, *budget, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "\r" not in done.stdout
-    assert "\x1b" not in done.stdout
-    epochs = [line for line in done.stdout.splitlines() if line.startswith("epoch ")]
+    assert main(["fit", "-c", "hq_unet/landscapes", *options, *budget]) == 0
+    out = capsys.readouterr().out
+    assert "\r" not in out
+    assert "\x1b" not in out
+    epochs = [line for line in out.splitlines() if line.startswith("epoch ")]
     assert len(epochs) == 2
     assert epochs[1].startswith("epoch 2/2: done, step 4")
     assert "val/miou" in epochs[1]

@@ -74,8 +74,8 @@ class LineProgress(pl.callbacks.ProgressBar):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-        shown = {name: value for name, value in metrics.items() if name.count("/") < 2}  # no classes
-        scores = "".join(f", {name} {value:.4g}" for name, value in shown.items())
+        summary = [name for name in metrics if name.startswith(("train/", "val/")) and name.count("/") == 1]
+        scores = "".join(f", {name} {metrics[name]:.4g}" for name in summary)  # not those of single classes
         self._write(f"{self._epoch()}: done, step {trainer.global_step}{scores}")
 
     def on_validation_epoch_start(self, *_: Any) -> None:

@@ -2,15 +2,26 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from hqzoo._lightning import pl
 from hqzoo.cli import main
 from tests.fixtures.folder import write_folder
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Steps this small only suffer from threads, and results compare bit by bit with those of other processes."""
+    former = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(former)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hqzoo.cli import main
 from tests.cli.conftest import recipe, write_recipe
 
 PATIENCE = 120.0  # seconds; a loaded machine imports torch slowly
@@ -30,12 +31,6 @@ def rows(root: Path) -> list[dict[str, str]]:
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
 
 
 def interrupt_after(steps: int, root: Path, number: signal.Signals, *arguments: str) -> tuple[int, str]:
@@ -69,8 +64,7 @@ def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same run without interruption."""
     root = tmp_path_factory.mktemp("whole")
-    done = run("fit", "-c", str(settings), "--trainer.default_root_dir", str(root))
-    assert done.returncode == 0, done.stderr
+    assert main(["fit", "-c", str(settings), "--trainer.default_root_dir", str(root)]) == 0
     return root
 
 
@@ -88,8 +82,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     done = torch.load(root / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert 50 <= done < 80
 
-    resumed = run("fit", "-c", str(root / "config.yaml"), "--ckpt_path", "last")
-    assert resumed.returncode == 0, resumed.stderr
+    assert main(["fit", "-c", str(root / "config.yaml"), "--ckpt_path", "last"]) == 0
     assert rows(root) == rows(whole)
     assert [row["step"] for row in rows(root) if row["train/loss"]] == [str(step) for step in range(80)]
     first, second = (

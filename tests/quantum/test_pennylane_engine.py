@@ -29,14 +29,14 @@ def gradients(outputs, inputs, weights):
     return torch.autograd.grad(outputs, (inputs, weights), cotangent, allow_unused=True, materialize_grads=True)
 
 
-def assert_same(circuit: Circuit, engine, batch: int = 3):
+def assert_same(circuit: Circuit, engine, batch: int = 3, tolerance: float = 1e-10):
     inputs, weights = sample(circuit, batch)
     expected = pennylane(circuit, inputs, weights)
     outputs = engine(inputs, weights)
-    torch.testing.assert_close(outputs, expected, atol=1e-10, rtol=0)
+    torch.testing.assert_close(outputs, expected, atol=tolerance, rtol=0)
     reference = gradients(expected, inputs, weights)
     for ours, theirs in zip(gradients(outputs, inputs, weights), reference, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-8, rtol=0)
+        torch.testing.assert_close(ours, theirs, atol=max(1e-8, tolerance), rtol=0)
 
 
 @settings(max_examples=15, deadline=None)
@@ -65,7 +65,8 @@ def test_hq_unet():
 
 def test_devices_without_broadcasting_run_sample_by_sample():
     circuit = circuits.hq_unet(2, 2)
-    assert_same(circuit, PennyLaneEngine(circuit, torch.float64, device="lightning.qubit"))
+    # PennyLane's torch interface hands a C++ device's numbers over in torch's default precision.
+    assert_same(circuit, PennyLaneEngine(circuit, torch.float64, device="lightning.qubit"), tolerance=1e-6)
 
 
 def test_probabilities_overlap_and_strings_side_by_side():

@@ -25,8 +25,8 @@ def quanvolution(
     """Return a random filter over a window of ``size * size`` pixels, one qubit each.
 
     As in the paper's algorithm, every pair of qubits is joined with some probability by a gate drawn from CNOT, SWAP,
-    √SWAP and controlled U; a number of one-qubit gates between 0 and ``2 size^2`` is drawn from RX, RY, RZ, U, P (phase,
-    here S), T and H; all of them are put into random order, angles uniform in [0, 2π]. Data: the pixels, row by row.
+    √SWAP and controlled U; a number of one-qubit gates between 0 and ``2 size^2`` is drawn from RX, RY, RZ, U, P
+    (here S), T and H; all of them are put into random order, angles uniform in [0, 2π]. Data: the pixels, row by row.
     Weights: none, or all drawn angles when ``trainable``. Outputs: ``<Z_q>`` of every pixel's qubit.
 
     The paper encodes a pixel above a threshold as |1>: hand over 0 and 1, which ``RY(π x)`` turns into |0> and |1>

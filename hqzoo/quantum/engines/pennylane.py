@@ -30,7 +30,8 @@ class PennyLaneEngine(Engine):
 
     Args:
         circuit: The circuit to run.
-        dtype: Precision of inputs and outputs; the device may compute in a higher one.
+        dtype: Precision of inputs and outputs. PennyLane hands over the numbers of devices other than
+            ``default.qubit`` in torch's default precision, whatever is asked for here.
         device: Name of a PennyLane device.
         shots: Number of measurements of every observable; None is exact.
         seed: Seed of the shots, for devices that take one.
@@ -88,8 +89,9 @@ def _apply(gate: Gate, data: Tensor, weights: Tensor) -> None:
     """Queue a gate; angles that depend on the data have a batch dimension."""
     import pennylane as qml
 
-    angles = torch.broadcast_tensors(*(_value(angle, data, weights) for angle in gate.angles)) if gate.angles else ()
-    parameters = (np.array(gate.matrix),) if gate.matrix is not None else angles
+    values = [_value(angle, data, weights) for angle in gate.angles]
+    shape = max((value.shape for value in values), key=len, default=())  # a gate's angles are all batched, or none
+    parameters = [np.array(gate.matrix)] if gate.matrix is not None else [value.expand(shape) for value in values]
     operation = getattr(qml, _NAMES.get(gate.name, gate.name))(*parameters, wires=gate.wires)
     if gate.controls:
         qml.ctrl(operation, control=gate.controls)

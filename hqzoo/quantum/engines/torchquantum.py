@@ -119,7 +119,8 @@ class TorchQuantumEngine(Engine):
         device = self._from(states)
         for a, b in zip(overlap.wires_a, overlap.wires_b, strict=True):
             tqf.swap(device, wires=[a, b])
-        return (states.conj() * device.states).real.flatten(1).sum(1)
+        swapped: Tensor = (states.conj() * device.states).real.flatten(1).sum(1)
+        return swapped
 
 
 def _common_bases(paulis: list[Pauli]) -> list[tuple[dict[int, str], list[Pauli]]]:
