@@ -60,7 +60,7 @@ def _run(recipe: Path, root: str, row: str, fold: int, seed: int, cell: Path) ->
     report = json.loads((folder / "test.json").read_text())
     report |= {
         "recipe": str(recipe), "row": row, "fold": fold, "seed": seed, "command": " ".join(["hqzoo fit", *common]),
-        "loss_curve": _loss_curve(folder / "metrics.csv"), "replaced": _replaced(report),
+        "loss_curve": _loss_curve(folder / "metrics.csv"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"), "machine": describe_machine(),
     }  # fmt: skip
     report["data"]["init_args"].pop("root", None)  # a path of this machine
@@ -84,22 +84,6 @@ def _loss_curve(metrics: Path) -> list[float]:
             if row.get("train/loss"):
                 losses[int(row["epoch"])].append(float(row["train/loss"]))
     return [round(fmean(losses[epoch]), 4) for epoch in sorted(losses)]
-
-
-def _replaced(report: dict) -> dict[str, int]:
-    """Trainable weights of what stands in the circuit's place, and of the whole bottleneck."""
-    from hqzoo import create_model
-
-    arguments = report["architecture_args"]
-    model = create_model(report["architecture"], in_channels=3, num_classes=len(report["classes"]), **arguments)
-    bottleneck = getattr(model, "bottleneck", None)
-    if bottleneck is None:
-        return {}
-    core = getattr(bottleneck, "core", bottleneck)
-    return {
-        name: sum(p.numel() for p in part.parameters() if p.requires_grad)
-        for name, part in (("core", core), ("bottleneck", bottleneck))
-    }
 
 
 if __name__ == "__main__":

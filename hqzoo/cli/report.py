@@ -55,7 +55,7 @@ def _validation_scores(task: SegmentationTask) -> dict[str, Any]:
     numbers = {name: None if math.isnan(value) else value for name, value in logged.items()}
     scores = {name: numbers.get(f"val/{name}") for name in ("miou", "oa", "boundary_iou", "loss")}
     classes = [{"name": name, "iou": numbers.get(f"val/iou/{name}")} for name in task.classes or ()]
-    return {**scores, "classes": classes, **task._description()}
+    return {**scores, "classes": classes, **task.description()}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any tree of parsed arguments

@@ -29,6 +29,10 @@ class HQUNet(nn.Module):
         self.encoder, self.bottleneck, self.decoder, self.head = encoder, bottleneck, decoder, head
         self.input_size = size
 
+    def compared_parts(self) -> dict[str, nn.Module]:
+        """Return what controls replace: the circuit alone (``core``), and the block around it (``bottleneck``)."""
+        return {"core": getattr(self.bottleneck, "core", self.bottleneck), "bottleneck": self.bottleneck}
+
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to logits ``(B, K, H, W)``.
 

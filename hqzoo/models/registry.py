@@ -11,8 +11,17 @@ from typing import Any
 from torch import nn
 
 from hqzoo.errors import ConfigError, did_you_mean, unknown_name
+from hqzoo.quantum import QuantumLayer
 
-__all__ = ["ModelInfo", "check_arguments", "create_model", "list_models", "model_info", "register_model"]
+__all__ = [
+    "ModelInfo",
+    "check_arguments",
+    "count_parameters",
+    "create_model",
+    "list_models",
+    "model_info",
+    "register_model",
+]
 
 Builder = Callable[..., nn.Module]
 
@@ -88,6 +97,26 @@ def check_arguments(name: str, arguments: dict[str, Any]) -> None:
                 f"Architecture '{name}' has no argument '{key}'.{did_you_mean(key, known)} "
                 f"Its arguments: {', '.join(known)}."
             )
+
+
+def count_parameters(model: nn.Module) -> dict[str, Any]:
+    """Return the numbers of weights that every table prints.
+
+    Returns:
+        ``parameters``, ``trainable_parameters``, ``quantum_parameters``, and ``replaced``: for models with controls,
+        the trainable weights of what stands in the circuit's place (``core``) and of the block around it.
+    """
+    own = list(model.parameters())
+    quantum = [p for m in model.modules() if isinstance(m, QuantumLayer) for p in m.parameters()]
+    compared: dict[str, nn.Module] = model.compared_parts() if hasattr(model, "compared_parts") else {}
+    return {
+        "parameters": sum(p.numel() for p in own),
+        "trainable_parameters": sum(p.numel() for p in own if p.requires_grad),
+        "quantum_parameters": sum(p.numel() for p in quantum),
+        "replaced": {
+            name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in compared.items()
+        },
+    }
 
 
 def create_model(name: str, *, in_channels: int, num_classes: int, **arguments: Any) -> nn.Module:  # noqa: ANN401

@@ -13,9 +13,8 @@ from hqzoo import __version__
 from hqzoo._lightning import pl
 from hqzoo.data.sensor import Sensor, Statistics
 from hqzoo.errors import CheckpointError, ConfigError
-from hqzoo.models import check_arguments, create_model
+from hqzoo.models import check_arguments, count_parameters, create_model
 from hqzoo.nn import Normalizer
-from hqzoo.quantum import QuantumLayer
 from hqzoo.tasks.checks import check_classes, check_image, check_mask, check_numbers, check_sensor
 from hqzoo.tasks.losses import LossSettings, SegmentationLoss
 from hqzoo.tasks.metrics import SegmentationMetrics, to_numbers
@@ -304,18 +303,15 @@ class SegmentationTask(pl.LightningModule):
         if self._report is not None:
             self._report |= {
                 "loss": to_numbers(self.trainer.callback_metrics["test/loss"]),
-                **self._description(),
+                **self.description(),
             }
 
-    def _description(self) -> dict[str, Any]:
-        parameters = list(self.model.parameters())
-        quantum = [p for m in self.model.modules() if isinstance(m, QuantumLayer) for p in m.parameters()]
+    def description(self) -> dict[str, Any]:
+        """Return what the model is, and its numbers of weights, as plain types."""
         return {
             "architecture": self.architecture,
             "architecture_args": to_plain(self.architecture_args),
-            "parameters": sum(p.numel() for p in parameters),
-            "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
-            "quantum_parameters": sum(p.numel() for p in quantum),
+            **count_parameters(self.model),
         }
 
     def test_report(self) -> dict[str, Any]:
@@ -323,8 +319,7 @@ class SegmentationTask(pl.LightningModule):
 
         Returns:
             What :meth:`SegmentationMetrics.report` returns, and ``loss``, ``architecture``,
-            ``architecture_args``, ``parameters``, ``trainable_parameters`` and ``quantum_parameters``
-            (numbers of weights).
+            ``architecture_args`` and what :func:`hqzoo.models.count_parameters` returns.
 
         Raises:
             ConfigError: If no test has been run yet.

@@ -7,7 +7,7 @@ import torch
 
 import hqzoo
 from hqzoo.errors import CircuitError, ConfigError
-from hqzoo.models import check_arguments, create_model, list_models, model_info
+from hqzoo.models import check_arguments, count_parameters, create_model, list_models, model_info
 from hqzoo.nn import CONTROLS
 from hqzoo.quantum import QuantumLayer
 
@@ -162,3 +162,15 @@ def test_cards_say_what_is_true():
     model = create_model("hq_unet", in_channels=3, num_classes=5, width=4)
     assert info.qubits == model.bottleneck.core.circuit.n_wires
     assert "2604.27206" in info.paper
+
+
+def test_counts_that_tables_print():
+    counts = count_parameters(create_model("hq_unet", in_channels=3, num_classes=5, width=16))
+    assert counts["parameters"] == counts["trainable_parameters"] == 928_075
+    assert counts["quantum_parameters"] == 8
+    assert counts["replaced"] == {"core": 8, "bottleneck": 541_451}
+    frozen = count_parameters(create_model("hq_unet", in_channels=3, num_classes=5, width=16, control="frozen"))
+    assert (frozen["quantum_parameters"], frozen["replaced"]["core"]) == (8, 0)
+    twin = count_parameters(create_model("hq_unet", in_channels=3, num_classes=5, width=16, control="double_conv"))
+    assert twin["replaced"] == {"core": 136_704, "bottleneck": 136_704}
+    assert count_parameters(create_model("smp_unet", in_channels=3, num_classes=5))["replaced"] == {}

@@ -90,7 +90,11 @@ class Elementary:
     @property
     def is_identity(self) -> bool:
         """Whether it does nothing."""
-        return not self.letter and self.angle is None and bool(np.array_equal(self.matrices[0], np.eye(len(self.matrices[0]))))
+        return (
+            not self.letter
+            and self.angle is None
+            and bool(np.array_equal(self.matrices[0], np.eye(len(self.matrices[0]))))
+        )
 
     def moves(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the rows that a classical gate takes its output from, and the signs they get."""

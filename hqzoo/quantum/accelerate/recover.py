@@ -1,0 +1,209 @@
+"""From recordings to a circuit: how every angle depends on data and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from hqzoo.errors import CircuitError
+from hqzoo.quantum.accelerate.recording import Readout, Recording, as_gate
+from hqzoo.quantum.angles import Angle
+from hqzoo.quantum.circuit import Circuit
+
+__all__ = ["Recovered", "Source", "recover"]
+
+POINTS = 4
+Weights = Mapping[str, Tensor]
+
+
+class Source(Protocol):
+    """A foreign quantum layer: what it holds, how it runs, and a recording of it.
+
+    ``dtype`` and ``tolerance`` say in which precision it is compared with its replacement, and how closely.
+    """
+
+    kind: str
+    dtype: torch.dtype
+    tolerance: float
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return the layer's parameters by name."""
+
+    def run(self, inputs: Tensor, weights: Weights) -> Tensor:
+        """Run the layer itself with other weights."""
+
+    def record(self, features: Tensor, weights: Weights) -> Recording:
+        """Record one sample ``(n_features,)``."""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A foreign layer as a circuit.
+
+    Args:
+        circuit: The circuit.
+        readout: How the outputs follow from what the circuit reads.
+        data_index: Features that the circuit takes as ``data[0], data[1], ...``.
+        weight_index: Entries of the flattened parameters that it takes as ``weight[0], weight[1], ...``.
+        n_front: Further data of the circuit, computed by the front.
+        front: Builds the torch function ``(features (n,), weights) -> (n_front,)`` of angles that are not affine,
+            for a precision.
+    """
+
+    circuit: Circuit
+    readout: Readout
+    data_index: tuple[int, ...]
+    weight_index: tuple[int, ...]
+    n_front: int
+    front: Callable[[torch.dtype], fx.GraphModule]
+
+
+def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
+    """Recover the circuit of a layer from its recordings at several random points.
+
+    Args:
+        source: The layer.
+        n_features: Size of one flattened sample.
+        seed: Seed of the points.
+
+    Raises:
+        CircuitError: If the gates change from point to point, or an angle does not follow from data and weights by
+            torch operations.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {name: parameter.shape for name, parameter in source.parameters().items()}
+    points = [_point(n_features, shapes, generator) for _ in range(POINTS)]
+    recordings = [source.record(*point) for point in points]
+    first = recordings[0]
+    if any(recording.structure != first.structure for recording in recordings[1:]):
+        raise CircuitError(
+            "Its gates or readings change from one input or weight to another; no one circuit equals it."
+        )
+    samples = [_linearise(recording, *point) for recording, point in zip(recordings, points, strict=True)]
+    forms = [_affine(k, samples) for k in range(len(samples[0].angles))]
+    curved = [k for k, form in enumerate(forms) if form is None]
+    names = [f"{gate.name} on {gate.wires}" for gate in first.gates for _ in gate.values]
+    if curved:
+        _check_front(source, curved, points, names)
+    used_data = sorted({i for form in forms if form for i, _ in form.data})
+    used_weights = sorted({j for form in forms if form for j, _ in form.weight})
+    angles = _number(forms, used_data, used_weights)
+    gates, start = [], 0
+    for gate in first.gates:
+        gates.append(as_gate(gate, tuple(angles[start : start + len(gate.values)])))
+        start += len(gate.values)
+    circuit = Circuit(first.n_wires, gates, first.readout.observables)
+
+    def front(dtype: torch.dtype) -> fx.GraphModule:
+        return _trace(source, curved, points[0], dtype)
+
+    return Recovered(circuit, first.readout, tuple(used_data), tuple(used_weights), len(curved), front)
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """Angles ``(A,)`` at one point with their slopes ``(A, n_features)`` and ``(A, n_weights)``."""
+
+    angles: Tensor
+    data_slopes: Tensor
+    weight_slopes: Tensor
+    constants: Tensor
+
+
+def _point(n: int, shapes: Mapping[str, torch.Size], generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draw features and weights from (0.1, 0.9), where roots, logarithms and arcus functions are defined, too."""
+
+    def draw(shape: torch.Size | tuple[int]) -> Tensor:
+        return (0.1 + 0.8 * torch.rand(shape, generator=generator, dtype=torch.float64)).requires_grad_()
+
+    return draw((n,)), {name: draw(shape) for name, shape in shapes.items()}
+
+
+def _linearise(recording: Recording, features: Tensor, weights: dict[str, Tensor]) -> _Linear:
+    angles = recording.angles(features)
+    leaves = [features, *weights.values()]
+    flat = torch.cat([leaf.detach().flatten() for leaf in leaves])
+    slopes = torch.zeros(len(angles), len(flat), dtype=flat.dtype)
+    for k, angle in enumerate(angles):
+        if angle.requires_grad:
+            rows = torch.autograd.grad(angle, leaves, retain_graph=True, allow_unused=True, materialize_grads=True)
+            slopes[k] = torch.cat([row.flatten() for row in rows])
+    angles = angles.detach()
+    n = features.numel()
+    return _Linear(angles, slopes[:, :n], slopes[:, n:], angles - slopes @ flat)
+
+
+def _affine(k: int, samples: list[_Linear]) -> Angle | None:
+    """Return the affine form of an angle in original numbering, or None where slopes or constants change."""
+    first = samples[0]
+    scale = max(1.0, first.data_slopes[k].abs().sum().item(), first.weight_slopes[k].abs().sum().item())
+    for other in samples[1:]:
+        for ours, theirs in (
+            (first.data_slopes[k], other.data_slopes[k]),
+            (first.weight_slopes[k], other.weight_slopes[k]),
+            (first.constants[k], other.constants[k]),
+        ):
+            if not torch.allclose(ours, theirs, rtol=0.0, atol=1e-6 * scale):  # also catches nan
+                return None
+    constant = round(first.constants[k].item() / scale, 12) * scale  # what rounding left of slope times point
+    return Angle(_terms(first.data_slopes[k]), _terms(first.weight_slopes[k]), constant)
+
+
+def _terms(slopes: Tensor) -> tuple[tuple[int, float], ...]:
+    return tuple((i, value) for i, value in enumerate(slopes.tolist()) if value != 0.0)
+
+
+def _number(forms: list[Angle | None], used_data: list[int], used_weights: list[int]) -> list[Angle]:
+    """Renumber data and weights without gaps; angles that are not affine become data behind the used features."""
+    data = {old: new for new, old in enumerate(used_data)}
+    weight = {old: new for new, old in enumerate(used_weights)}
+    extra = iter(range(len(data), len(data) + len(forms)))
+    return [
+        Angle(data=((next(extra), 1.0),))
+        if form is None
+        else Angle(
+            tuple((data[i], c) for i, c in form.data), tuple((weight[j], c) for j, c in form.weight), form.constant
+        )
+        for form in forms
+    ]
+
+
+def _trace(
+    source: Source, curved: list[int], point: tuple[Tensor, dict[str, Tensor]], dtype: torch.dtype
+) -> fx.GraphModule:
+    """Trace the angles that are not affine as a graph of torch operations, free of the foreign library."""
+
+    def angles(features: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        return source.record(features, weights).angles(features)[curved]
+
+    features = point[0].detach().to(dtype).requires_grad_()
+    weights = {name: value.detach().to(dtype).requires_grad_() for name, value in point[1].items()}
+    graph: fx.GraphModule = make_fx(angles)(features, weights)
+    for name, constant in list(graph.named_buffers()):  # constants of the graph are no state of the layer
+        graph.register_buffer(name, constant, persistent=False)
+    return graph
+
+
+def _check_front(
+    source: Source, curved: list[int], points: list[tuple[Tensor, dict[str, Tensor]]], names: list[str]
+) -> None:
+    """Refuse angles that left torch on their way, as ``float(x)`` or NumPy do: a trace would freeze them."""
+    which = ", ".join(dict.fromkeys(names[k] for k in curved[:4])) + (", ..." if len(curved) > 4 else "")
+    try:
+        graph = _trace(source, curved, points[0], torch.float64)
+        same = all(
+            torch.allclose(graph(*point), source.record(*point).angles(point[0])[curved], rtol=0.0, atol=1e-9)
+            for point in points
+        )
+    except RuntimeError as error:
+        raise CircuitError(f"The angles of {which} are not affine, and cannot be traced: {error}") from error
+    if not same:
+        raise CircuitError(
+            f"The angles of {which} change with data or weights, but not through torch operations (numbers taken "
+            "out of tensors with float(), .item() or NumPy, or random choices); they cannot be followed."
+        )
