@@ -108,13 +108,14 @@ def count_parameters(model: nn.Module) -> dict[str, Any]:
     """
     own = list(model.parameters())
     quantum = [p for m in model.modules() if isinstance(m, QuantumLayer) for p in m.parameters()]
-    compared: dict[str, nn.Module] = model.compared_parts() if hasattr(model, "compared_parts") else {}
+    compared_parts: Callable[[], dict[str, nn.Module]] = getattr(model, "compared_parts", dict)
     return {
         "parameters": sum(p.numel() for p in own),
         "trainable_parameters": sum(p.numel() for p in own if p.requires_grad),
         "quantum_parameters": sum(p.numel() for p in quantum),
         "replaced": {
-            name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in compared.items()
+            name: sum(p.numel() for p in part.parameters() if p.requires_grad)
+            for name, part in compared_parts().items()
         },
     }
 

@@ -29,7 +29,7 @@ def classical(inputs: np.ndarray, weights: np.ndarray, side: int = 4, periodic: 
             b = (slice(None),) * axis + ((step + 1) % side,)
             xa, za = turn(x[a], z[a], theta1)
             xb, zb = turn(x[b], z[b], theta2)
-            # CNOT on uncorrelated qubits: X of the control times X of the target, Z of the target times Z of the control.
+            # CNOT on uncorrelated qubits: the control's X times the target's, the target's Z times the control's.
             x[a], z[a] = turn(xa * xb, za, phi1)
             x[b], z[b] = turn(xb, za * zb, phi2)
     return np.concatenate([z.reshape(len(z), -1), x.reshape(len(x), -1)], axis=1)
