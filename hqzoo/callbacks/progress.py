@@ -66,6 +66,9 @@ class LineProgress(pl.callbacks.ProgressBar):
     def _epoch(self) -> str:
         return f"epoch {self.trainer.current_epoch + 1}/{self.trainer.max_epochs or '?'}"
 
+    def on_train_start(self, *_: Any) -> None:
+        self._begin()  # an epoch that was resumed in the middle does not start
+
     def on_train_epoch_start(self, *_: Any) -> None:
         self._begin()
 

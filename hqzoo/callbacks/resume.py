@@ -95,14 +95,12 @@ class Resumable(pl.callbacks.Checkpoint):
                     signal.signal(each, handler)
                 raise KeyboardInterrupt
             self._stop = True
-            self._tell("finishing the validation" if trainer.validating else "finishing this batch")
+            if self.notify is not None and trainer.is_global_zero:
+                doing = "finishing the validation" if trainer.validating else "finishing this batch"
+                self.notify(f"Interrupted: {doing}, then saving. Once more: stop at once.")
 
         for number in SIGNALS:
             signal.signal(number, handle)
-
-    def _tell(self, doing: str) -> None:
-        if self.notify is not None:
-            self.notify(f"Interrupted: {doing}, then saving. Once more: stop at once.")
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if self._agreed_to_stop(trainer):

@@ -68,11 +68,13 @@ def fit(command: CommandLine) -> int:
         with workers_survive_ctrl_c():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
     except TrainingInterrupted:
-        return _say_how_to_go_on(folder)
+        _say_how_to_go_on(trainer, folder)
+        return EXIT_INTERRUPTED
     except SystemExit as leaving:  # what Lightning makes of a second signal, or of one before training began
         if not isinstance(leaving.__context__, KeyboardInterrupt):
             raise
-        return _say_how_to_go_on(folder)
+        _say_how_to_go_on(trainer, folder)
+        return EXIT_INTERRUPTED
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         _say(f"Done: {trainer.global_step} steps. Run folder: {folder.root}")
     return 0
@@ -195,7 +197,9 @@ def _steps_done(checkpoint: Path) -> int:
         ) from error
 
 
-def _say_how_to_go_on(folder: RunFolder) -> int:
+def _say_how_to_go_on(trainer: pl.Trainer, folder: RunFolder) -> None:
+    if not trainer.is_global_zero:
+        return
     if folder.last.is_file():
         sys.stderr.write(
             f"\nInterrupted. Saved after {_steps_done(folder.last)} steps: {folder.last}\n"
@@ -203,7 +207,6 @@ def _say_how_to_go_on(folder: RunFolder) -> int:
         )
     else:
         sys.stderr.write("\nInterrupted before there was anything to save.\n")
-    return EXIT_INTERRUPTED
 
 
 def _notify(sentence: str) -> None:

@@ -15,10 +15,10 @@ import shutil
 import time
 from collections.abc import Mapping
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hqzoo.cli.recipes import list_recipes
 from hqzoo.errors import HqzooError
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 ROWS = {"quantum": "HQ-UNet", "mlp": "classical control"}
-RECIPES = files("hqzoo.recipes") / "hq_unet"
 SCENE_SEED, SCENE_SIZE = 3_000_000, (640, 960)  # a landscape of neither the training nor the test seeds
 PANEL_ROWS = 4
 TIMED_STEPS = 12
@@ -40,14 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo quickstart``."""
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="images/ and masks/ to train on instead")
     parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="default: runs/quickstart")
-    parser.add_argument("--epochs", type=int, help="passes instead of the recipe's number")
+    parser.add_argument("--steps", type=int, help="training steps instead of the recipe's number")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run ``hqzoo quickstart``."""
     shutil.rmtree(args.output, ignore_errors=True)  # of an earlier quickstart; nothing else lives there
     args.output.mkdir(parents=True)
-    recipe = _recipe(args.data, args.epochs)
+    recipe = _recipe(args.data, args.steps)
     path = args.output / "recipe.yaml"
     _write_yaml(path, recipe)
     reports = {control: _fit_and_test(path, control, args.output / control) for control in ROWS}
@@ -69,17 +68,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recipe(folder: Path | None, epochs: int | None) -> dict[str, Any]:
+def _recipe(folder: Path | None, steps: int | None) -> dict[str, Any]:
     """Return the recipe for landscapes, with the data section of a folder where one is given."""
-    recipe = _read_yaml(RECIPES / "landscapes.yaml")
+    recipes = list_recipes()
+    recipe = _read_yaml(recipes["hq_unet/landscapes"])
     recipe["trainer"]["enable_model_summary"] = False
-    if epochs is not None:
-        recipe["trainer"]["max_epochs"] = epochs
+    if steps is not None:
+        recipe["trainer"]["max_steps"] = steps
     if folder is None:
         return recipe
-    named = RECIPES / f"{folder.resolve().name}.yaml"
+    named = recipes.get(f"hq_unet/{folder.resolve().name}")
     batches = {key: recipe["data"]["init_args"][key] for key in ("batch_size", "crop_size", "crops_per_epoch", "seed")}
-    known = _read_yaml(named)["data"]["init_args"] if named.is_file() else {}
+    known = _read_yaml(named)["data"]["init_args"] if named else {}
     recipe["data"] = {
         "class_path": "hqzoo.data.FolderSegmentationDataModule",
         "init_args": {**known, "root": str(folder.resolve()), **batches},
@@ -126,6 +126,7 @@ def _step_ratio(tasks: Mapping[str, SegmentationTask], batch: Mapping[str, Tenso
 def _map(output: Path, folder: Path | None, data: SegmentationDataModule) -> Path:
     """Map a scene that no row has seen: a new landscape, or the largest test image of the folder."""
     from hqzoo.cli import main
+    from hqzoo.data.readers import FileRecord
 
     if folder is None:
         from hqzoo.data.landscapes import write_scene
@@ -133,8 +134,8 @@ def _map(output: Path, folder: Path | None, data: SegmentationDataModule) -> Pat
         scene = output / "scene.tif"
         write_scene(scene, SCENE_SEED, SCENE_SIZE)
     else:
-        largest = max(data.records("test"), key=lambda record: record.height * record.width)
-        scene = Path(largest.path)  # type: ignore[attr-defined]  # records of a folder lie in files
+        files = [record for record in data.records("test") if isinstance(record, FileRecord)]
+        scene = max(files, key=lambda record: record.height * record.width).image
     checkpoint = output / "quantum" / "checkpoints" / "last.ckpt"
     code = main(["map", str(scene), "--checkpoint", str(checkpoint), "-o", str(output / "map.tif")])
     if code:
@@ -196,7 +197,7 @@ def _print(reports: Mapping[str, Mapping[str, Any]], ratio: float, output: Path)
         console.print(f"{output / name}  {what}", highlight=False)
 
 
-def _read_yaml(path: Any) -> dict[str, Any]:  # noqa: ANN401 - a file or a packaged resource
+def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     content: dict[str, Any] = yaml.safe_load(path.read_text())

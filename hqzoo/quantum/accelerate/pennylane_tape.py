@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.recording import (
     PHASE,
+    Foreign,
     Readout,
     RecordedGate,
     Recording,
@@ -43,7 +43,7 @@ class PennyLaneSource:
 
     kind = "PennyLane TorchLayer"
 
-    def __init__(self, layer: Any, batched: bool) -> None:  # noqa: ANN401 - PennyLane is untyped
+    def __init__(self, layer: Foreign, batched: bool) -> None:
         self.layer, self.batched = layer, batched
         # The C++ devices hand over single precision whatever is asked for.
         exact = layer.qnode.device.name == "default.qubit"
@@ -90,7 +90,7 @@ class PennyLaneSource:
         labels = self.layer.qnode.device.wires or qml.wires.Wires.all_wires([tape.wires], sort=True)
         number = {label: k for k, label in enumerate(labels)}
 
-        def wires(of: Any) -> tuple[int, ...]:  # noqa: ANN401 - PennyLane is untyped
+        def wires(of: Foreign) -> tuple[int, ...]:
             return tuple(number[label] for label in of)
 
         gates = [gate for operation in tape.operations for gate in _gates(operation, wires)]
@@ -98,10 +98,10 @@ class PennyLaneSource:
         return Recording(len(labels), without_phases(gates), readout)
 
 
-Wires = Callable[[Any], tuple[int, ...]]
+Wires = Callable[[Foreign], tuple[int, ...]]
 
 
-def _gates(operation: Any, wires: Wires, depth: int = 0) -> list[RecordedGate]:  # noqa: ANN401 - PennyLane is untyped
+def _gates(operation: Foreign, wires: Wires, depth: int = 0) -> list[RecordedGate]:
     """Return an operation as gates, equal to it up to nothing: global phases are kept for the case of a control."""
     import pennylane as qml
 
@@ -132,7 +132,7 @@ def _gates(operation: Any, wires: Wires, depth: int = 0) -> list[RecordedGate]: 
     return [gate for part in operation.decomposition() for gate in _gates(part, wires, depth + 1)]
 
 
-def _controlled(operation: Any, wires: Wires, depth: int) -> list[RecordedGate]:  # noqa: ANN401 - PennyLane is untyped
+def _controlled(operation: Foreign, wires: Wires, depth: int) -> list[RecordedGate]:
     controls = wires(operation.control_wires)
     zeros = [wire for wire, on in zip(controls, operation.control_values, strict=True) if not on]
     flips = [RecordedGate("X", (wire,)) for wire in zeros]
@@ -140,7 +140,7 @@ def _controlled(operation: Any, wires: Wires, depth: int) -> list[RecordedGate]:
     return [*flips, *(controlled(gate, controls) for gate in inner if gate.name != "I"), *flips]
 
 
-def _refuse_no_gate(operation: Any) -> None:  # noqa: ANN401 - PennyLane is untyped
+def _refuse_no_gate(operation: Foreign) -> None:
     import pennylane as qml
 
     if isinstance(operation, qml.operation.Channel):
@@ -155,7 +155,7 @@ def _refuse_no_gate(operation: Any) -> None:  # noqa: ANN401 - PennyLane is unty
         )
 
 
-def _unitary(operation: Any, wires: Wires) -> RecordedGate:  # noqa: ANN401 - PennyLane is untyped
+def _unitary(operation: Foreign, wires: Wires) -> RecordedGate:
     if len(operation.wires) > _MAX_MATRIX_WIRES or not operation.has_matrix:
         raise CircuitError(f"{operation.name} on {len(operation.wires)} wires cannot be read as gates.")
     matrix = np.asarray(_detached(operation.matrix()), dtype=complex)
@@ -163,7 +163,7 @@ def _unitary(operation: Any, wires: Wires) -> RecordedGate:  # noqa: ANN401 - Pe
     return RecordedGate("Unitary", wires(operation.wires), matrix=rows)
 
 
-def _reading(measurement: Any, wires: Wires, n_wires: int) -> Probabilities | list[tuple[float, Pauli | None]]:  # noqa: ANN401
+def _reading(measurement: Foreign, wires: Wires, n_wires: int) -> Probabilities | list[tuple[float, Pauli | None]]:
     import pennylane as qml
 
     if isinstance(measurement, qml.measurements.ProbabilityMP) and measurement.obs is None:
@@ -182,10 +182,10 @@ def _reading(measurement: Any, wires: Wires, n_wires: int) -> Probabilities | li
     return [(float(np.real(_detached(c))), _string(word, wires)) for word, c in sentence.items()]
 
 
-def _string(word: Any, wires: Wires) -> Pauli | None:  # noqa: ANN401 - PennyLane is untyped
+def _string(word: Foreign, wires: Wires) -> Pauli | None:
     letters = {label: letter for label, letter in word.items() if letter != "I"}
     return Pauli("".join(letters.values()), wires(letters)) if letters else None
 
 
-def _detached(value: Any) -> Any:  # noqa: ANN401 - numbers, arrays and tensors alike
+def _detached(value: Foreign) -> Foreign:
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else value

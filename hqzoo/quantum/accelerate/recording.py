@@ -14,8 +14,10 @@ from hqzoo.errors import CircuitError
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.observables import Observable, Pauli, Probabilities
 
-__all__ = ["Readout", "RecordedGate", "Recording", "controlled", "inverse", "without_phases"]
+__all__ = ["Foreign", "Readout", "RecordedGate", "Recording", "controlled", "inverse", "without_phases"]
 
+Foreign = Any
+"""Values of libraries without type hints."""
 Matrix = tuple[tuple[complex, ...], ...]
 PHASE = "phase"  # exp(i angle) on everything: seen by nobody until it is controlled
 _NEGATED = {"RX", "RY", "RZ", "PhaseShift", "IsingXX", "IsingYY", "IsingZZ", PHASE}
@@ -62,7 +64,7 @@ class Readout:
         """Build from measurements in order: probabilities, or sums of Pauli strings (None is the identity)."""
         observables: list[Observable] = []
         first: dict[Observable, int] = {}
-        rows = []
+        rows: list[tuple[float, tuple[tuple[int, float], ...]]] = []
         size = 0
         for part in parts:
             terms = [(1.0, part)] if isinstance(part, Probabilities) else part

@@ -150,8 +150,9 @@ def _affine(k: int, samples: list[_Linear]) -> Angle | None:
         ):
             if not torch.allclose(ours, theirs, rtol=0.0, atol=1e-6 * scale):  # also catches nan
                 return None
-    constant = round(first.constants[k].item() / scale, 12) * scale  # what rounding left of slope times point
-    return Angle(_terms(first.data_slopes[k]), _terms(first.weight_slopes[k]), constant)
+    data, weight = _terms(first.data_slopes[k]), _terms(first.weight_slopes[k])
+    constant = first.constants[k].item()
+    return Angle(data, weight, round(constant, 12) if data or weight else constant)  # slope times point rounds
 
 
 def _terms(slopes: Tensor) -> tuple[tuple[int, float], ...]:

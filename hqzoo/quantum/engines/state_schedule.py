@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.state_gates import Elementary, elementaries
 
-__all__ = ["Block", "Move", "Queues", "cost", "overhead", "schedule", "seen_gates", "start_groups"]
+__all__ = ["Block", "Move", "Queues", "cost", "overhead", "schedule", "seen_gates"]
 
 BLOCK_WIRES = 4
 MAX_DATA_MONOMIALS = 16  # products of cosines and sines in one entry of a matrix that differs from sample to sample
 RUN_ANGLES = 4  # angles of the gates that make a wire's initial state
 MOVE_COST = 0.45
+BEAM = 6
+GROWTHS = 3
+ALIKE = 4  # options of equal worth that a path tries
+MAX_BEAM_OPS = 1500
 
 
 @dataclass
@@ -32,6 +37,12 @@ class Block:
     def has_data(self) -> bool:
         """Whether the matrix differs from sample to sample."""
         return any(op.has_data for op in self.ops)
+
+    @property
+    def structure(self) -> tuple[object, ...]:
+        """Equal for blocks that differ only in their wires and angles."""
+        place = {wire: k for k, wire in enumerate(self.wires)}
+        return tuple((tuple(place[wire] for wire in op.wires), op.angle is None, *op.key) for op in self.ops)
 
     @property
     def is_real(self) -> bool:
@@ -141,41 +152,40 @@ class Queues:
                     op = self.ready(wire, position)
         return Move(ops)
 
-    def best_block(self, allowed: Iterable[int], kinds: tuple[bool, ...] = (False, True)) -> tuple[float, Block | None]:
-        """Return the block that does most for its cost, and how much."""
-        allowed = list(allowed)
-        best: tuple[float, Block | None] = (0.0, None)
-        for data in kinds:
-            for seed in allowed:
+    def blocks(self, apart_from: frozenset[int] = frozenset()) -> list[tuple[float, Block]]:
+        """Return blocks that could come next, with what each does for its cost."""
+        found: dict[tuple[tuple[int, ...], int], tuple[float, Block]] = {}
+        for data in (False, True):
+            for seed in self.waiting:
                 op = self.ready(seed)
-                if op is None or not set(op.wires) <= set(allowed) or (len(op.wires) > 1 and seed != min(op.wires)):
+                if op is None or not apart_from.isdisjoint(op.wires) or (len(op.wires) > 1 and seed != min(op.wires)):
                     continue
-                if op.is_classical and len(op.wires) > BLOCK_WIRES + 1:
+                if op.is_classical and len(op.wires) > BLOCK_WIRES:
                     continue  # a rearrangement: its matrix would be large
-                best = max(best, self._grow(op.wires, data, allowed), key=lambda pair: pair[0])
-        return best
+                for value, block in self._grow(op.wires, data, apart_from):
+                    found[block.wires, len(block.ops)] = (value, block)
+                    inner = _without_last_moves(block)  # a rearrangement that comes anyway can do them
+                    found.setdefault((block.wires, len(inner.ops)), (value * len(inner.ops) / len(block.ops), inner))
+        return list(found.values())
 
-    def _grow(self, wires: tuple[int, ...], data: bool, allowed: list[int]) -> tuple[float, Block | None]:
-        value, block = self._worth(wires, data)
-        best = (value, block)
+    def _grow(self, wires: tuple[int, ...], data: bool, apart_from: frozenset[int]) -> list[tuple[float, Block]]:
         limit = 5 if self.n_wires <= 6 else BLOCK_WIRES
-        while block is not None and len(wires) < limit:
-            options = []
-            for wire in allowed:
-                op = self.ready(wire)
-                new = set() if op is None else set(op.wires) - set(wires)
-                options.append(tuple(sorted({*wires, wire, *new})) if new and new <= set(allowed) else ())
-                near = self._waiting_with(block, wire)
-                options.append(tuple(sorted({*wires, *near})) if near and near <= set(allowed) else ())
-            grown = [self._worth(option, data) for option in {*options} if len(wires) < len(option) <= limit]
-            if not grown:
-                break
-            value, block = max(grown, key=lambda pair: pair[0])
-            if block is None:
-                break
-            wires = block.wires
-            best = max(best, (value, block), key=lambda pair: pair[0])
-        return best
+        seen = {wires}
+        current = [pair for pair in [self._worth(wires, data)] if pair is not None]
+        results = list(current)
+        while current:
+            options: set[tuple[int, ...]] = set()
+            for _, block in current:
+                for wire in self.waiting:
+                    op = self.ready(wire)
+                    near = self._waiting_with(block, wire) | (set() if op is None else set(op.wires))
+                    if apart_from.isdisjoint(near):
+                        options.add(tuple(sorted({*block.wires, *near})))
+            grown = [self._worth(option, data) for option in sorted(options - seen) if len(option) <= limit]
+            seen |= options
+            current = sorted((pair for pair in grown if pair is not None), key=lambda pair: -pair[0])[:GROWTHS]
+            results += current
+        return results
 
     def _waiting_with(self, block: Block, wire: int) -> set[int]:
         """Return the wires of the gate that stops a block on one of its wires."""
@@ -185,45 +195,127 @@ class Queues:
         queue = self.waiting[wire]
         return set(queue[place].wires) if place < len(queue) else set()
 
-    def _worth(self, wires: tuple[int, ...], data: bool) -> tuple[float, Block | None]:
+    def _worth(self, wires: tuple[int, ...], data: bool) -> tuple[float, Block] | None:
         block = self.inside(wires, data)
         if not block.ops:
-            return 0.0, None
+            return None
         bits = len(wires) + (not block.is_real)
         if block.has_data and 4**bits > max(16, 2 ** (self.n_wires + 1)) and len(block.ops) > 1:
-            return 0.0, None  # matrices of all samples would outweigh the states
+            return None  # matrices of all samples would outweigh the states
         return len(block.ops) / (cost(2**bits) + overhead(self.n_wires)), block
 
 
-def start_groups(queues: Queues) -> list[Block]:
-    """Return disjoint groups of wires whose first gates are done on small states before the product is taken."""
-    free = list(queues.waiting)
-    groups: list[Block] = []
-    while free:
-        moved = len(queues.moves().ops) / (MOVE_COST + overhead(queues.n_wires))
-        value, block = queues.best_block(free, kinds=(False,))
-        # The matrix of a start block is made for it alone, hence half the worth.
-        if block is None or value / 2 < moved or all(len(op.wires) == 1 for op in block.ops):
-            break
-        queues.take(block.ops)
-        groups.append(block)
-        free = [wire for wire in free if wire not in block.wires]
-    groups += [Block(tuple(free[k : k + BLOCK_WIRES]), []) for k in range(0, len(free), BLOCK_WIRES)]
-    return sorted(groups, key=lambda group: group.wires)
+def _without_last_moves(block: Block) -> Block:
+    kept: list[Elementary] = []
+    needed: set[int] = set()
+    for op in reversed(block.ops):
+        if not op.is_classical or not needed.isdisjoint(op.wires):
+            kept.append(op)
+            needed.update(op.wires)
+    return Block(block.wires, kept[::-1]) if kept else block
 
 
-def schedule(queues: Queues) -> list[Block | Move]:
-    """Return the waiting gates as blocks and rearrangements, the cheapest way to do most coming first."""
-    steps: list[Block | Move] = []
-    while True:
-        move = queues.moves()
-        moved = len(move.ops) / (MOVE_COST + overhead(queues.n_wires))
-        value, block = queues.best_block(queues.waiting)
-        if move.ops and moved >= value:
-            steps.append(move)
-            queues.take(move.ops)
-        elif block is not None:
-            steps.append(block)
-            queues.take(block.ops)
+@dataclass
+class _Path:
+    """A beginning of a schedule."""
+
+    queues: Queues
+    steps: list[Block | Move]
+    price: float
+    waiting: int
+    touched: frozenset[int]
+    kinds: frozenset[object]
+
+    def after(self, step: Block | Move) -> _Path:
+        """Return the path with one more step."""
+        queues = copy(self.queues)
+        queues.position = dict(self.queues.position)
+        queues.take(step.ops)
+        launch, kinds, touched = overhead(queues.n_wires), self.kinds, self.touched
+        if isinstance(step, Move):
+            price = MOVE_COST + launch
+            touched |= {wire for op in step.ops for wire in op.wires}
         else:
-            return steps
+            bits = len(step.wires) + (not step.is_real)
+            price = launch + (0.1 if touched.isdisjoint(step.wires) else cost(2**bits))
+            if step.structure not in kinds:  # matrices of equal structure are made together
+                price += launch * (1 + sum(op.angle is not None for op in step.ops) / 4)
+                kinds |= {step.structure}
+            touched |= set(step.wires)
+        return _Path(queues, [*self.steps, step], self.price + price, self.waiting - len(step.ops), touched, kinds)
+
+
+def schedule(n_wires: int, queues: Queues) -> tuple[list[Block], list[Block | Move]]:
+    """Return the waiting gates as blocks and rearrangements, found by a beam search for the least cost.
+
+    Returns:
+        Blocks on wires that nothing has touched, which act on small states before their product is taken, and what
+        follows.
+    """
+    n_ops = len({id(op) for ops in queues.waiting.values() for op in ops})
+    waiting = len({id(op) for wire, ops in queues.waiting.items() for op in ops[queues.position[wire] :]})
+    width = BEAM if n_ops <= MAX_BEAM_OPS else 1
+    beam = [_Path(queues, [], 0.0, waiting, frozenset(), frozenset())]
+    finished: list[_Path] = []
+    while beam:
+        finished += [path for path in beam if not path.waiting]
+        following: dict[tuple[int, ...], _Path] = {}
+        for path in (path for path in beam if path.waiting):
+            for first in _options(path.queues, width):
+                new = _with_neighbours(path.after(first), first)
+                place = tuple(new.queues.position.values())
+                if place not in following or new.price < following[place].price:
+                    following[place] = new
+        done = min((path.price for path in finished), default=float("inf"))
+        # What is left is rated at what the best path has paid per gate.
+        rate = min((p.price / (waiting - p.waiting) for p in following.values()), default=0.0)
+        ranked = sorted(following.values(), key=lambda p: p.price + rate * p.waiting)
+        beam = [path for path in ranked if path.price < done][:width]
+    best = min(finished, key=lambda path: path.price)
+    return _split_start(best.steps)
+
+
+def _options(queues: Queues, width: int) -> list[Block | Move]:
+    move = queues.moves()
+    options: list[tuple[float, Block | Move]] = list(queues.blocks())
+    if move.ops:
+        options.append((len(move.ops) / (MOVE_COST + overhead(queues.n_wires)), move))
+    options.sort(key=lambda pair: -pair[0])
+    chosen: list[Block | Move] = []
+    equal: dict[float, int] = {}
+    for value, step in options:
+        equal[value] = equal.get(value, 0) + 1
+        if equal[value] <= ALIKE and len(chosen) < 2 * width:
+            chosen.append(step)
+    return chosen
+
+
+def _with_neighbours(path: _Path, first: Block | Move) -> _Path:
+    """Add blocks on other wires that are about as good, so that a path is judged by a layer and not by a block."""
+    if isinstance(first, Move):
+        return path
+    used = frozenset(first.wires)
+    worth = len(first.ops) / len(first.wires)
+    while True:
+        found = path.queues.blocks(used)
+        if not found:
+            return path
+        _, block = max(found, key=lambda pair: pair[0])
+        if len(block.ops) / len(block.wires) < 0.5 * worth:
+            return path
+        path = path.after(block)
+        used |= set(block.wires)
+
+
+def _split_start(steps: list[Block | Move]) -> tuple[list[Block], list[Block | Move]]:
+    start: list[Block] = []
+    rest: list[Block | Move] = []
+    touched: set[int] = set()
+    for step in steps:
+        wires = {wire for op in step.ops for wire in op.wires} if isinstance(step, Move) else set(step.wires)
+        if isinstance(step, Block) and touched.isdisjoint(wires) and len(wires) > 1:
+            start.append(step)
+        else:
+            rest.append(step)
+        touched |= wires
+    return start, rest

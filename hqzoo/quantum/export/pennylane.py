@@ -27,11 +27,13 @@ _BASE = {
 }  # fmt: skip
 _QUARTERS = {"Adjoint(S)": -math.pi / 2, "Adjoint(T)": -math.pi / 4}
 
+_SWAP = np.eye(4)[[0, 2, 1, 3]]
+
 QuantumFunction = Callable[[Tensor, Tensor], list[Any]]
 
 
 def to_pennylane(circuit: Circuit) -> QuantumFunction:
-    """Return a quantum function of data ``(n_data,)`` and weights ``(n_weights,)``, to be wrapped in a ``QNode``.
+    """Return a quantum function of two torch tensors, data ``(n_data,)`` and weights ``(n_weights,)``, for a ``QNode``.
 
     It measures one thing for each observable: an expectation value, probabilities, or, for an overlap, the
     expectation value of a product of swaps.
@@ -54,8 +56,8 @@ def to_pennylane(circuit: Circuit) -> QuantumFunction:
     return function
 
 
-def _value(angle: Angle, data: Tensor, weights: Tensor) -> Any:  # noqa: ANN401
-    value: Any = angle.constant
+def _value(angle: Angle, data: Tensor, weights: Tensor) -> Tensor:
+    value = torch.tensor(angle.constant, dtype=data.dtype, device=data.device)
     for terms, values in ((angle.data, data), (angle.weight, weights)):
         for index, coefficient in terms:
             value = value + coefficient * values[index]
@@ -67,7 +69,7 @@ def _measurement(qml: Any, observable: Observable) -> Any:  # noqa: ANN401
         return qml.probs(wires=observable.wires)
     if isinstance(observable, Overlap):
         pairs = zip(observable.wires_a, observable.wires_b, strict=True)
-        return qml.expval(qml.prod(*(qml.SWAP(wires=pair) for pair in pairs)))
+        return qml.expval(qml.prod(*(qml.Hermitian(_SWAP, wires=pair) for pair in pairs)))
     letters = zip(observable.letters, observable.wires, strict=True)
     return qml.expval(qml.prod(*(getattr(qml, f"Pauli{letter}")(wire) for letter, wire in letters)))
 
@@ -142,14 +144,16 @@ class _Recording:
         return [*flips, *gates, *flips]
 
     def _angle(self, value: Any) -> Angle:  # noqa: ANN401
-        angle = as_angle(float(value))
-        if not (isinstance(value, Tensor) and value.requires_grad):
+        if not isinstance(value, Tensor):
+            return as_angle(float(value))
+        angle = as_angle(float(value.detach()))
+        if not value.requires_grad:
             return angle
         slopes = torch.autograd.grad(value, self.point, retain_graph=True, allow_unused=True, materialize_grads=True)
         for slope, make, point in zip(slopes, (data, weight), self.point, strict=True):
             for index in slope.nonzero().flatten().tolist():
                 coefficient = float(slope[index])
-                angle = angle + coefficient * make(index) - coefficient * float(point[index])
+                angle = angle + coefficient * make(index) - coefficient * float(point.detach()[index])
         return angle
 
     def _observable(self, measured: Any, tape: Any) -> Observable:  # noqa: ANN401
@@ -158,7 +162,7 @@ class _Recording:
             return Probabilities([int(wire) for wire in measured.wires or tape.wires])
         if isinstance(measured, qml.measurements.ExpectationMP):
             factors = getattr(measured.obs, "operands", [measured.obs])
-            if all(factor.name == "SWAP" for factor in factors):
+            if all(_is_swap(factor) for factor in factors):
                 pairs = [[int(wire) for wire in factor.wires] for factor in factors]
                 return Overlap([a for a, _ in pairs], [b for _, b in pairs])
             sentence = measured.obs.pauli_rep
@@ -170,6 +174,10 @@ class _Recording:
             f"PennyLane's measurement {measured} has no counterpart: known are expectation values of Pauli strings and "
             "of products of swaps, and probabilities."
         )
+
+
+def _is_swap(factor: Any) -> bool:  # noqa: ANN401
+    return factor.name == "SWAP" or (factor.name == "Hermitian" and np.array_equal(factor.parameters[0], _SWAP))
 
 
 def _check_affine(first: _Recording, second: _Recording) -> None:

@@ -162,7 +162,7 @@ def _gate(statement: str, inputs: set[str]) -> Gate:
     found = _CALL.fullmatch(statement)
     if found is None or found[2] not in _NAMES:
         raise CircuitError(
-            f"'{statement}' cannot be read. Known are calls of {', '.join(_NAMES)} on q[...], with 'ctrl @' before them."
+            f"'{statement}' cannot be read. Known are calls of {', '.join(_NAMES)} on q[...], with or without 'ctrl @'."
         )
     modifiers, name, angles, operands = found.groups()
     base, implied = _NAMES[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,10 @@ def _gate(gate: Gate, vectors: dict[str, Any]) -> Any:  # noqa: ANN401
     base = getattr(library, _CLASSES[gate.name])(*(_expression(angle, vectors) for angle in gate.angles))
     if not gate.controls:
         return base
-    if gate.name == "I" or (gate.angles and (len(gate.controls) > 1 or gate.name not in ("RX", "RY", "RZ"))):
-        return _controlled(gate, base, vectors)  # Qiskit's own control() refuses free parameters here
-    return base.control(len(gate.controls))
+    simple = gate.name in ("RX", "RY", "RZ", "PhaseShift") and len(gate.controls) == 1
+    if gate.name != "I" and (simple or not gate.angles):
+        return base.control(len(gate.controls))
+    return _controlled(gate, base, vectors)  # Qiskit's own control() refuses free parameters here
 
 
 def _controlled(gate: Gate, base: Any, vectors: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -93,13 +95,13 @@ def _controlled(gate: Gate, base: Any, vectors: dict[str, Any]) -> Any:  # noqa:
         letters, wires = _sparse(rotation.axis)
         pairs = list(zip(letters, wires, strict=True))
         _to_z(definition, pairs, 1.0)
-        for a, b in zip(wires, wires[1:], strict=False):
+        for a, b in pairwise(wires):
             definition.cx(a, b)
         definition.rz(_expression(rotation.angle, vectors), wires[-1])
-        for a, b in reversed(list(zip(wires, wires[1:], strict=False))):
+        for a, b in reversed(list(pairwise(wires))):
             definition.cx(a, b)
         _to_z(definition, pairs, -1.0)
-    name = f"{'c' * k}{base.name}"
+    name = f"c{k}_{base.name}"  # no name of Qiskit's own
     return library.ControlledGate(name, n, base.params, num_ctrl_qubits=k, definition=definition, base_gate=base)
 
 
@@ -198,13 +200,9 @@ class _Reader:
 
     def _controlled(self, operation: Any, qubits: tuple[int, ...]) -> list[Gate]:  # noqa: ANN401
         k = operation.num_ctrl_qubits
-        gates = self.read(operation.base_gate, qubits[k:], inside=True)
+        gates = [controlled(gate, *qubits[:k]) for gate in self.read(operation.base_gate, qubits[k:], inside=True)]
         if operation.name == "cu":  # its fourth angle is a phase of the control
-            gates = [Gate("PhaseShift", (qubits[0],), (self._angle(operation.params[3], "cu"),))] + [
-                controlled(gate, *qubits[:k]) for gate in gates
-            ]
-        else:
-            gates = [controlled(gate, *qubits[:k]) for gate in gates]
+            gates.insert(0, Gate("PhaseShift", (qubits[0],), (self._angle(operation.params[3], "cu"),)))
         flips = [Gate("X", (qubits[j],)) for j in range(k) if not operation.ctrl_state >> j & 1]
         return [*flips, *gates, *flips]
 

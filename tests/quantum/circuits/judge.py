@@ -32,7 +32,7 @@ def _measure(observable):
         return qml.probs(wires=observable.wires)
     if isinstance(observable, Overlap):
         pairs = zip(observable.wires_a, observable.wires_b, strict=True)
-        return qml.expval(qml.prod(*(qml.SWAP(pair) for pair in pairs)))
+        return qml.expval(qml.prod(*(qml.Hermitian(qml.SWAP.compute_matrix(), pair) for pair in pairs)))
     return qml.expval(_observable(observable))
 
 

@@ -1,0 +1,205 @@
+"""Other libraries' quantum layers, replaced by exact and fast ones that are proven equal.
+
+``accelerate(model, sample)`` finds the PennyLane ``TorchLayer``s and TorchQuantum modules of a model, recovers their
+circuits from what they do, proves that a :class:`~hqzoo.quantum.QuantumLayer` computes the same, and returns a copy
+of the model that uses it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from hqzoo.errors import CircuitError
+from hqzoo.quantum.accelerate.layer import Layout, RecoveredLayer
+from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
+from hqzoo.quantum.accelerate.prove import Proof, prove, rows_at_once
+from hqzoo.quantum.accelerate.recording import Foreign
+from hqzoo.quantum.accelerate.recover import Recovered, Source, recover
+from hqzoo.quantum.accelerate.report import LayerReport, Report, measure, unseen_weights
+from hqzoo.quantum.accelerate.torchquantum_ops import TorchQuantumSource
+
+__all__ = ["LayerReport", "RecoveredLayer", "Report", "accelerate"]
+
+
+def accelerate(
+    model: nn.Module, sample: Foreign, *, engine: str = "auto", trials: int = 32, seed: int = 0
+) -> tuple[nn.Module, Report]:
+    """Return a copy of a model whose foreign quantum layers are replaced by proven equal ones, and a report.
+
+    The copy's parameters have the names, shapes and values of the model's, so state dicts fit both ways; build
+    optimizers from the copy. The model itself is left as it is.
+
+    Args:
+        model: A module that contains PennyLane ``TorchLayer``s or TorchQuantum modules, or is one.
+        sample: What ``model`` is called with: a tensor, a tuple of arguments or a dictionary of keyword arguments.
+            Every quantum layer must be reached by it.
+        engine: Engine that runs the recovered circuits.
+        trials: Number of fresh random inputs and weights on which equality is proven beside the sample, at least 32.
+        seed: Seed of the random numbers.
+
+    Returns:
+        The accelerated copy and what was found.
+
+    Raises:
+        CircuitError: If there is nothing to replace, a circuit cannot be recovered, or equality fails; the message
+            names the layer and the reason.
+    """
+    if trials < 32:
+        raise CircuitError(f"trials={trials}: equality is proven on at least 32 random cases.")
+    with _evaluating(model):
+        calls = _calls(model, sample)
+        found = {name: _replace(name, call, engine, trials, seed) for name, call in calls.items()}
+    for name, (layer, _) in found.items():
+        layer.train(calls[name].module.training)
+    memo: dict[int, Foreign] = {id(calls[name].module): layer for name, (layer, _) in found.items()}
+    accelerated: nn.Module = copy.deepcopy(model, memo)
+    return accelerated, Report(tuple(report for _, report in found.values()))
+
+
+class _Call:
+    """A foreign layer and what went into it when the model ran on the sample."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.inputs: Tensor | None = None
+
+
+def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
+    calls = {name: _Call(module) for name, module in _foreign(model)}
+    if not calls:
+        raise CircuitError(
+            f"{type(model).__name__} contains no PennyLane TorchLayer and no TorchQuantum module; there is nothing to "
+            "accelerate."
+        )
+
+    def keep(call: _Call) -> Foreign:
+        def hook(module: nn.Module, arguments: Foreign, named: Foreign, outputs: Foreign) -> None:
+            values = [*arguments, *named.values()]
+            if len(values) == 1 and isinstance(values[0], Tensor) and isinstance(outputs, Tensor):
+                call.inputs = values[0].detach()
+
+        return hook
+
+    handles = [call.module.register_forward_hook(keep(call), with_kwargs=True) for call in calls.values()]
+    try:
+        with torch.no_grad():
+            _run(model, sample)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name, call in calls.items():
+        if call.inputs is None:
+            raise CircuitError(
+                f"Layer '{name}' was not called with one tensor while the model ran on the sample; give a sample that "
+                "reaches it."
+            )
+    return calls
+
+
+def _run(model: nn.Module, sample: Foreign) -> Foreign:
+    if isinstance(sample, Mapping):
+        return model(**sample)
+    return model(*sample) if isinstance(sample, tuple | list) else model(sample)
+
+
+def _foreign(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the outermost foreign quantum layers with their names."""
+    inside: set[int] = set()
+    for name, module in model.named_modules():
+        if type(module).__module__.startswith("qiskit_machine_learning"):
+            raise CircuitError(
+                f"Layer '{name}' is Qiskit's {type(module).__name__}; its circuits cannot be read yet. PennyLane's "
+                "TorchLayer and TorchQuantum modules can."
+            )
+        if id(module) not in inside and (PennyLaneSource.matches(module) or TorchQuantumSource.matches(module)):
+            inside.update(id(part) for part in module.modules())
+            yield name, module
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Run the model in evaluation mode, so that looking at it changes no running statistics."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _replace(name: str, call: _Call, engine: str, trials: int, seed: int) -> tuple[RecoveredLayer, LayerReport]:
+    try:
+        return _recover_and_prove(name, call, engine, trials, seed)
+    except CircuitError as error:
+        where = f"Layer '{name}'" if name else "The model"
+        raise CircuitError(f"{where} ({type(call.module).__name__}) cannot be accelerated. {error}") from error
+
+
+def _recover_and_prove(
+    name: str, call: _Call, engine: str, trials: int, seed: int
+) -> tuple[RecoveredLayer, LayerReport]:
+    inputs = call.inputs
+    if inputs is None or not inputs.is_floating_point() or not inputs.numel():
+        raise CircuitError("Its inputs in the sample are not real numbers, or there are none.")
+    n_dims = 1 if PennyLaneSource.matches(call.module) else inputs.dim() - 1
+    source: Source = (
+        PennyLaneSource(call.module, inputs.dim() > 1)
+        if PennyLaneSource.matches(call.module)
+        else TorchQuantumSource(call.module, tuple(inputs.shape[1:]))
+    )
+    features = inputs.shape[inputs.dim() - n_dims :]
+    recovered = recover(source, features.numel(), seed)
+    parameters = source.parameters()
+    layout = _layout(source, inputs, n_dims, len(recovered.readout.rows))
+    exact = RecoveredLayer(recovered, layout, parameters, engine, source.dtype)
+    proof = prove(source, exact, inputs, trials, seed)
+    dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
+    layer = RecoveredLayer(recovered, layout, parameters, engine, dtype).to(inputs.device)
+    report = _report(name, source, recovered, layer, inputs, proof, engine)
+    return layer, report
+
+
+def _layout(source: Source, inputs: Tensor, n_dims: int, n_outputs: int) -> Layout:
+    """Observe how outputs are arranged, on a batch whose size no dimension of the outputs can have."""
+    features = inputs.shape[inputs.dim() - n_dims :]
+    probe = inputs.reshape(-1, *features)[0]
+    if inputs.dim() > n_dims:
+        probe = probe.expand(n_outputs + 1, *features)
+    with torch.no_grad():
+        outputs = source.run(probe, source.parameters())
+    return Layout.observe(probe.shape, n_dims, outputs.shape, n_outputs)
+
+
+def _report(
+    name: str, source: Source, recovered: Recovered, layer: RecoveredLayer, inputs: Tensor, proof: Proof, engine: str
+) -> LayerReport:  # fmt: skip
+    plan, circuit = layer.compiled.plan, recovered.circuit
+    batched = inputs.dim() > len(layer.layout.features)
+    rows = inputs.reshape(-1, *layer.layout.features)[: rows_at_once(circuit.n_wires)]
+    timed = rows if batched else rows[0]
+    parameters = source.parameters()
+    before = measure(lambda x: source.run(x, parameters), timed, parameters.values(), len(rows))
+    after = measure(layer, timed, layer.parameters(), len(rows))
+    unseen, redundant = unseen_weights(circuit, engine)
+    entries = [_entry(key, value.shape, k) for key, value in parameters.items() for k in range(value.numel())]
+    unused = set(range(len(entries))) - set(recovered.weight_index) if not recovered.n_front else set()
+    inert = sorted(unused | {recovered.weight_index[j] for j in unseen})
+    names = tuple(entries[j] for j in inert)
+    return LayerReport(
+        name, source.kind, circuit, plan.engine, plan.largest_piece, recovered.n_front, names, redundant, proof,
+        before, after,
+    )  # fmt: skip
+
+
+def _entry(name: str, shape: torch.Size, position: int) -> str:
+    """Return a parameter's entry as one would index it."""
+    if not shape:
+        return name
+    index = torch.unravel_index(torch.tensor(position), shape)
+    return f"{name}[{', '.join(str(int(i)) for i in index)}]"

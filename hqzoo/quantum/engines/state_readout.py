@@ -1,0 +1,175 @@
+"""Reading final states: expectation values from density matrices or amplitudes, probabilities, overlaps."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hqzoo.quantum.engines.base import Engine
+from hqzoo.quantum.engines.state_blocks import MatrixBank, Slot
+from hqzoo.quantum.engines.state_evolve import gram
+from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, embed, real_form
+from hqzoo.quantum.engines.state_layout import Applied, Bits, Read, rearrangement
+from hqzoo.quantum.engines.state_plan import Component, parity_of_y
+from hqzoo.quantum.pauli import PauliString, dense, single_letters, support
+
+__all__ = ["Marginal", "Swap", "Values", "inner_product"]
+
+
+class _Matrix(NamedTuple):
+    """A reduced density matrix to be read."""
+
+    left: int
+    size: int
+    right: int
+    block: Slot | None
+
+
+class Values(Engine):
+    """Expectation values of a component's Pauli strings, in the plan's order.
+
+    Args:
+        component: What to read.
+        bank: Makes the matrices of blocks that act on the observables.
+        dtype: Precision.
+    """
+
+    def __init__(self, component: Component, bank: MatrixBank, dtype: torch.dtype) -> None:
+        super().__init__(dtype)
+        self._matrices: list[_Matrix] = []
+        self._masks: list[bool] = []
+        numbers: list[int] = []
+        for item in component.items:
+            if isinstance(item, Applied) and isinstance(item.what, Read):
+                numbers += item.what.strings
+                self._add_matrix(item, item.what, component.strings, bank)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for number in component.from_amplitudes:
+            string = component.strings[number]
+            groups.setdefault((string[0], parity_of_y(string)), []).append(number)
+        for (x, odd), chosen in groups.items():
+            numbers += chosen
+            self._add_mask(component, x, odd, [component.strings[number] for number in chosen])
+        order = [numbers.index(number) for number in range(len(component.strings))]
+        self._as_is = order == sorted(order)
+        self.constant("order", torch.tensor(order, dtype=torch.long))
+
+    def _add_matrix(self, item: Applied, read: Read, strings: list[PauliString], bank: MatrixBank) -> None:
+        slot = None if read.block is None else bank.add(read.block.ops, item.bits)
+        observables = np.stack([_pauli_matrix(strings[number], item.bits) for number in read.strings])
+        name = f"observables_{len(self._matrices)}"
+        self.constant(name, torch.tensor(observables).to(self.dtype))
+        self._matrices.append(_Matrix(2**item.left, 2 ** len(item.bits), 2**item.right, slot))
+
+    def _add_mask(self, component: Component, x: int, odd: int, strings: list[PauliString]) -> None:
+        """Store which amplitude a string joins to each, and with which sign."""
+        order, number = component.last, len(self._masks)
+        partner, signs = _partners(x, odd, strings, order)
+        if component.tail:
+            index, _ = rearrangement(component.tail, order, order)
+            pulled = np.empty_like(signs)
+            pulled[index] = signs
+            signs = pulled
+        self._masks.append(bool(x or odd))
+        self.constant(f"partner_{number}", torch.tensor(partner if x or odd else [], dtype=torch.long))
+        self.constant(f"signs_{number}", torch.tensor(signs).to(self.dtype))
+
+    def forward(self, state: Tensor, matrices: list[Tensor]) -> Tensor:
+        """Return ``(1 or B, n_strings)`` of final states ``(1 or B, 2^m)``."""
+        found = []
+        for number, (left, size, right, slot) in enumerate(self._matrices):
+            observables = self.get_buffer(f"observables_{number}")
+            if slot is not None:
+                block = matrices[slot.family][:, slot.instance]
+                observables = torch.matmul(block.mT, torch.matmul(observables, block))
+            density = gram(state, left, size, right)
+            found.append(torch.mm(density.flatten(1), observables.flatten(1).T))
+        for number, moves in enumerate(self._masks):
+            other = state.index_select(1, self.get_buffer(f"partner_{number}")) if moves else state
+            found.append(torch.mm(state * other, self.get_buffer(f"signs_{number}")))
+        values = torch.cat(found, 1) if len(found) > 1 else found[0]
+        return values if self._as_is else values.index_select(1, self.get_buffer("order"))
+
+
+def _pauli_matrix(string: PauliString, bits: Bits) -> NDArray[np.float64]:
+    """Return a Pauli string as a symmetric real matrix on the given bits."""
+    letters = {wire: "IXZY"[bool(x) + 2 * bool(z)] for wire, (x, z) in single_letters(string)}
+    matrix = dense("".join(letters.values()))
+    own: Bits = tuple(letters)
+    return embed(real_form(matrix), (*own, COMPLEX), bits) if COMPLEX in bits else embed(matrix.real, own, bits)
+
+
+def _partners(x: int, odd: int, strings: list[PauliString], order: Bits) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return ``j -> partner`` and signs with ``<P> = sum_j sign_j psi_j psi_partner(j)``."""
+    n = len(order)
+    index = np.arange(2**n)
+    bit = {name: (index >> (n - 1 - place)) & 1 for place, name in enumerate(order)}
+    flip = sum(1 << (n - 1 - place) for place, name in enumerate(order) if (x >> name & 1 if name >= 0 else odd))
+    signs = np.empty((2**n, len(strings)))
+    for column, (_, z) in enumerate(strings):
+        power = (x & z).bit_count()
+        parity = np.zeros_like(index)
+        for wire, _ in single_letters((support((0, z)), 0)):
+            parity ^= bit[wire] ^ (x >> wire & 1)
+        if odd:  # i times a real number turns the real part into the imaginary one
+            parity = parity ^ (1 - bit[COMPLEX])
+        signs[:, column] = (1 - 2 * parity) * (-1) ** ((power - odd) // 2)
+    return index ^ flip, signs
+
+
+class Marginal(Engine):
+    """Probabilities of the outcomes of some wires of a component.
+
+    Args:
+        component: What to read.
+        wires: The wires, the most significant first.
+        dtype: Precision.
+    """
+
+    def __init__(self, component: Component, wires: Bits, dtype: torch.dtype) -> None:
+        super().__init__(dtype)
+        order = component.last
+        after = (*wires, *(bit for bit in order if bit not in wires))
+        self._size = 2 ** len(wires)
+        tail: list[Elementary] = component.tail
+        self.constant("index", torch.tensor(rearrangement(tail, order, after)[0]))
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Return ``(1 or B, 2^k)``."""
+        amplitudes = state.index_select(1, self.get_buffer("index"))
+        return amplitudes.square().view(state.shape[0], self._size, -1).sum(2)
+
+
+class Swap(Engine):
+    """Expectation value of the swap of two registers within a component.
+
+    Args:
+        component: What to read.
+        wires_a: One register.
+        wires_b: The other.
+        dtype: Precision.
+    """
+
+    def __init__(self, component: Component, wires_a: Bits, wires_b: Bits, dtype: torch.dtype) -> None:
+        super().__init__(dtype)
+        partner = dict(zip((*wires_a, *wires_b), (*wires_b, *wires_a), strict=True))
+        order = component.last
+        self.constant("index", torch.tensor(rearrangement([], order, tuple(partner.get(b, b) for b in order))[0]))
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Return ``(1 or B, 1)``."""
+        return (state * state.index_select(1, self.get_buffer("index"))).sum(1, keepdim=True)
+
+
+def inner_product(first: Tensor, second: Tensor) -> Tensor:
+    """Return ``|<a|b>|^2`` of states ``(1 or B, N, C)`` as ``(1 or B, 1)``; C is 2, or 1 for real states."""
+    batch = max(first.shape[0], second.shape[0]) if 0 not in (first.shape[0], second.shape[0]) else 0
+    parts = torch.bmm(first.mT.expand(batch, -1, -1), second.expand(batch, -1, -1))
+    if parts.shape[1:] != (2, 2):
+        return parts.square().sum((1, 2)).unsqueeze(1)
+    real, imaginary = parts[:, 0, 0] + parts[:, 1, 1], parts[:, 0, 1] - parts[:, 1, 0]
+    return (real.square() + imaginary.square()).unsqueeze(1)
