@@ -221,7 +221,7 @@ def _depends_on(gate: Gate) -> str:
 def _draw_legend(axes: Axes, circuit: Circuit, y: float) -> None:
     from matplotlib.patches import Rectangle
 
-    used = {_depends_on(gate) for gate in circuit.gates}
+    used = {_depends_on(gate) for gate in circuit.gates if set(_symbols(gate).values()) - {"●", "⊕", "×"}}  # in boxes
     x = -0.3
     for name in (name for name in _COLOURS if name in used):
         axes.add_patch(Rectangle((x, y - 0.11), 0.3, 0.22, facecolor=_COLOURS[name], edgecolor="black", linewidth=0.6))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -101,7 +102,7 @@ class _Recorder:
         from torchquantum.measurement import measurements
 
         spies: dict[Foreign, Callable[..., Foreign]] = {
-            gate_wrapper.gate_wrapper: self._gate(gate_wrapper.gate_wrapper),
+            gate_wrapper: self._gate(gate_wrapper),
             measurements.expval: self._expval(measurements.expval),
             measurements.expval_joint_analytical: self._joint(measurements.expval_joint_analytical),
         }
@@ -109,7 +110,7 @@ class _Recorder:
             (module, name, value)
             for module in list(sys.modules.values())
             for name, value in list(getattr(module, "__dict__", {}).items())
-            if callable(value) and getattr(value, "__module__", "").startswith("torchquantum.") and value in spies
+            if isinstance(value, FunctionType) and value in spies
         ]
         try:
             for module, name, value in places:

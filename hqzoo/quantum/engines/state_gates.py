@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hqzoo.quantum.angles import Angle, as_angle
 from hqzoo.quantum.gates import Gate
 
-__all__ = ["COMPLEX", "Elementary", "elementaries", "embed", "real_form"]
+__all__ = ["COMPLEX", "Elementary", "elementaries", "embed", "pauli_matrix", "real_form"]
 
 COMPLEX = -1
 """The bit that tells the real from the imaginary part of an amplitude."""
@@ -142,7 +142,7 @@ def _split(gate: Gate) -> list[Elementary]:
 
 
 def _rotation(gate: Gate) -> Elementary:
-    pauli = reduce(np.kron, (_PAULI[letter] for letter in _letters(gate)))
+    pauli = pauli_matrix(_letters(gate))
     one = np.eye(len(pauli), dtype=complex)
     half = gate.angles[0] / 2
     if not gate.controls:
@@ -222,6 +222,12 @@ def _settle(item: Elementary) -> Elementary:
     nearest = np.round(matrix.real) + 1j * np.round(matrix.imag)
     matrix = np.where(np.abs(matrix - nearest) < 1e-15, nearest, matrix)
     return Elementary(item.wires, None, (matrix,))
+
+
+def pauli_matrix(letters: str) -> Matrix:
+    """Return the matrix of a Pauli string, the first letter being the most significant."""
+    matrix: Matrix = reduce(np.kron, (_PAULI[letter] for letter in letters))
+    return matrix
 
 
 def real_form(matrix: Matrix) -> NDArray[np.float64]:

@@ -12,10 +12,10 @@ from torch import Tensor
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.state_blocks import MatrixBank, Slot
 from hqzoo.quantum.engines.state_evolve import gram
-from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, embed, real_form
+from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, embed, pauli_matrix, real_form
 from hqzoo.quantum.engines.state_layout import Applied, Bits, Read, rearrangement
 from hqzoo.quantum.engines.state_plan import Component, parity_of_y
-from hqzoo.quantum.pauli import PauliString, dense, single_letters, support
+from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["Marginal", "Swap", "Values", "inner_product"]
 
@@ -98,7 +98,7 @@ class Values(Engine):
 def _pauli_matrix(string: PauliString, bits: Bits) -> NDArray[np.float64]:
     """Return a Pauli string as a symmetric real matrix on the given bits."""
     letters = {wire: "IXZY"[bool(x) + 2 * bool(z)] for wire, (x, z) in single_letters(string)}
-    matrix = dense("".join(letters.values()))
+    matrix = pauli_matrix("".join(letters.values()))
     own: Bits = tuple(letters)
     return embed(real_form(matrix), (*own, COMPLEX), bits) if COMPLEX in bits else embed(matrix.real, own, bits)
 
@@ -113,7 +113,7 @@ def _partners(x: int, odd: int, strings: list[PauliString], order: Bits) -> tupl
     for column, (_, z) in enumerate(strings):
         power = (x & z).bit_count()
         parity = np.zeros_like(index)
-        for wire, _ in single_letters((support((0, z)), 0)):
+        for wire, _ in single_letters((0, z)):
             parity ^= bit[wire] ^ (x >> wire & 1)
         if odd:  # i times a real number turns the real part into the imaginary one
             parity = parity ^ (1 - bit[COMPLEX])

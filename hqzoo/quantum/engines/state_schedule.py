@@ -245,7 +245,7 @@ class _Path:
         return _Path(queues, [*self.steps, step], self.price + price, self.waiting - len(step.ops), touched, kinds)
 
 
-def schedule(n_wires: int, queues: Queues) -> tuple[list[Block], list[Block | Move]]:
+def schedule(queues: Queues) -> tuple[list[Block], list[Block | Move]]:
     """Return the waiting gates as blocks and rearrangements, found by a beam search for the least cost.
 
     Returns:

@@ -1,127 +1,223 @@
-"""The ``statevector`` engine: the whole state on separate real and imaginary planes."""
+"""The ``statevector`` engine: amplitudes of connected wires on real and imaginary planes."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.pauli import PauliString, rotations
+from hqzoo.quantum.engines.state_blocks import MatrixBank
+from hqzoo.quantum.engines.state_evolve import Apply, Shuffle, Step, evolve
+from hqzoo.quantum.engines.state_layout import Applied, Read, Rearranged, rearrangement
+from hqzoo.quantum.engines.state_plan import Component, estimate, plan_state
+from hqzoo.quantum.engines.state_readout import Marginal, Swap, Values, inner_product
+from hqzoo.quantum.engines.state_start import Start
+from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
+from hqzoo.quantum.pauli import from_letters
 
-__all__ = ["StatevectorEngine"]
+__all__ = ["MAX_WIRES", "StatevectorEngine", "estimate"]
 
 MAX_WIRES = 24
-Planes = tuple[Tensor, Tensor]
+CHUNK_BYTES = 2**22  # states of a batch that are carried through the circuit together: they should stay in the cache
 
 
 class StatevectorEngine(Engine):
-    """Exact expectation values from all ``2^n`` amplitudes.
+    """Exact expectation values from the amplitudes of wires that gates connect.
 
-    Every gate is applied as Pauli rotations ``cos(t/2) - i sin(t/2) P``, where ``P`` permutes amplitudes and flips
-    signs.
+    Gates on a few wires are fused into one matrix, matrices of equal structure are made together, matrices without
+    imaginary part leave the two planes apart, and the last ones act on the observables. The backward pass uncomputes
+    the states, so its memory does not depend on the depth. All of it is real, differentiable any number of times, and
+    open to ``torch.compile`` and ``vmap``.
 
     Args:
         circuit: The circuit to run.
         dtype: ``torch.float32`` or ``torch.float64``.
 
     Raises:
-        CircuitError: If the circuit has more wires than a state vector can hold.
+        CircuitError: If gates connect more wires than a state vector can hold.
     """
 
     def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(dtype)
-        if circuit.n_wires > MAX_WIRES:
+        components = plan_state(circuit)
+        largest = max(len(component.wires) for component in components)
+        if largest > MAX_WIRES:
             raise CircuitError(
-                f"A state vector of {circuit.n_wires} wires has 2^{circuit.n_wires} amplitudes; the limit is "
-                f"{MAX_WIRES} wires. Use engine='cone', which needs only what the observables see."
+                f"A state vector of {largest} wires has 2^{largest} amplitudes; the limit is {MAX_WIRES} wires. "
+                "Use engine='cone', which needs only what the observables see."
             )
         self.circuit = circuit
-        self._axes: dict[PauliString, str] = {}
-        for gate in circuit.gates:
-            if gate.name != "Unitary":
-                for rotation in rotations(gate):
-                    self._prepare(rotation.axis)
-        for total in circuit.outputs:
-            for _, string in total:
-                self._prepare(string)
+        bank = MatrixBank(circuit.n_data, circuit.n_weights, dtype)
+        self.parts = nn.ModuleList(_Part(component, bank, dtype) for component in components)
+        self.readers = nn.ModuleList()
+        self._pieces: list[tuple[tuple[int, int], ...]] = []  # readers of every observable that is no Pauli string
+        columns: list[list[int]] = []
+        for observable in circuit.observables:
+            if isinstance(observable, Pauli):
+                columns.append([])
+            elif isinstance(observable, Probabilities):
+                columns.append(self._add_probabilities(observable, components))
+            else:
+                self._add_overlap(observable, components)
+                columns.append([0])
+        bank.finish()
+        self.bank = bank
+        self._store_outputs(columns, components)
+        size = max(2**component.n_bits for component in components)
+        self._chunk = max(1, CHUNK_BYTES // (size * torch.finfo(dtype).bits * 8 // 64))
 
-    def _prepare(self, axis: PauliString) -> None:
-        """Store where a Pauli string moves amplitudes, and with which factors ``i^k``."""
-        if axis in self._axes:
+    def _add_probabilities(self, observable: Probabilities, components: tuple[Component, ...]) -> list[int]:
+        """Add readers of the marginals, and return which of their products is which outcome."""
+        pieces, wires = [], []
+        for number, component in enumerate(components):
+            own = tuple(wire for wire in observable.wires if wire in component.wires)
+            if own:
+                pieces.append((number, len(self.readers)))
+                self.readers.append(Marginal(component, own, self.dtype))
+                wires += own
+        self._pieces.append(tuple(pieces))
+        return [int(k) for k in rearrangement([], tuple(wires), observable.wires)[0]]
+
+    def _add_overlap(self, observable: Overlap, components: tuple[Component, ...]) -> None:
+        first, second = (
+            next(k for k, component in enumerate(components) if wires[0] in component.wires)
+            for wires in (observable.wires_a, observable.wires_b)
+        )
+        if first == second:
+            self._pieces.append(((first, len(self.readers)),))
+            self.readers.append(Swap(components[first], observable.wires_a, observable.wires_b, self.dtype))
             return
-        name = self._axes[axis] = f"axis{len(self._axes)}"
-        x, z = (self._bits(mask) for mask in axis)
-        index = torch.arange(2**self.circuit.n_wires)
-        source = index ^ x
-        parity = torch.zeros_like(index)
-        for wire in range(self.circuit.n_wires):
-            parity ^= (source & z) >> wire & 1
-        self.constant(f"{name}_source", source)
-        self.constant(f"{name}_sign", (1 - 2 * parity).to(self.dtype))
+        self._pieces.append(((first, len(self.readers)), (second, len(self.readers) + 1)))
+        self.readers.append(_Ordered(components[first], observable.wires_a, self.dtype))
+        self.readers.append(_Ordered(components[second], observable.wires_b, self.dtype))
 
-    def _bits(self, mask: int) -> int:
-        """Wire 0 is the most significant bit of an amplitude's index."""
-        n = self.circuit.n_wires
-        return sum(1 << (n - 1 - wire) for wire in range(n) if mask >> wire & 1)
-
-    def _pauli(self, axis: PauliString, state: Planes) -> Planes:
-        name = self._axes[axis]
-        source, sign = getattr(self, f"{name}_source"), getattr(self, f"{name}_sign")
-        real, imag = (plane.index_select(-1, source) * sign for plane in state)
-        for _ in range((axis[0] & axis[1]).bit_count() % 4):  # each Y is i X Z
-            real, imag = -imag, real
-        return real, imag
+    def _store_outputs(self, columns: list[list[int]], components: tuple[Component, ...]) -> None:
+        """Store which values are multiplied for every Pauli string, and where every output comes from."""
+        offsets, total = [], 0
+        for component in components:
+            offsets.append(total)
+            total += len(component.strings)
+        products: list[list[int]] = []
+        for observable in self.circuit.observables:
+            if isinstance(observable, Pauli):
+                x, z = from_letters(observable.letters, observable.wires)
+                factors = []
+                for offset, component in zip(offsets, components, strict=True):
+                    mask = sum(1 << wire for wire in component.wires)
+                    if (x | z) & mask:
+                        factors.append(offset + component.strings.index((x & mask, z & mask)))
+                products.append(factors)
+        width = max((len(factors) for factors in products), default=0)
+        self._as_is = width == 1 and [factors[0] for factors in products] == list(range(total))
+        self._width = width
+        padded = [factors + [total] * (width - len(factors)) for factors in products]
+        self.constant("factors", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
+        order, next_pauli, next_other = [], 0, len(products)
+        for column in columns:
+            if not column:
+                order.append(next_pauli)
+                next_pauli += 1
+            else:
+                order += [next_other + k for k in column]
+                next_other += len(column)
+        self._in_order = order == list(range(len(order)))
+        self.constant("order", torch.tensor(order, dtype=torch.long))
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return expectation values ``(B, n_observables)`` of data ``(B, n_data)`` and weights ``(n_weights,)``."""
-        real = data.new_zeros(data.shape[0], 2**self.circuit.n_wires)
-        real[:, 0] = 1.0
-        state: Planes = (real, torch.zeros_like(real))
-        for gate in self.circuit.gates:
-            if gate.matrix is not None:
-                state = self._unitary(
-                    gate.controls, gate.wires, torch.tensor(gate.matrix, dtype=torch.complex128), state
-                )
-                continue
-            for rotation in rotations(gate):
-                half = _value(rotation.angle, data, weights) / 2
-                turned = self._pauli(rotation.axis, state)
-                cos, sin = half.cos(), half.sin()
-                state = (cos * state[0] + sin * turned[1], cos * state[1] - sin * turned[0])
+        if data.shape[0] <= self._chunk or not self.circuit.n_data:
+            return self._run(data, weights)
+        return torch.cat([self._run(chunk, weights) for chunk in torch.split(data, self._chunk)])
+
+    def _run(self, data: Tensor, weights: Tensor) -> Tensor:
+        matrices = self.bank(data, weights)
+        states = [part(data, matrices) for part in self.parts]
         outputs = []
-        for total in self.circuit.outputs:
-            value = data.new_zeros(data.shape[0])
-            for coefficient, string in total:
-                turned = self._pauli(string, state)
-                value = value + coefficient * (state[0] * turned[0] + state[1] * turned[1]).sum(-1)
-            outputs.append(value)
-        return torch.stack(outputs, -1)
+        if self._width:
+            outputs.append(self._pauli_values(states, matrices))
+        for pieces in self._pieces:
+            found = [self.readers[reader](states[number]) for number, reader in pieces]
+            if isinstance(self.readers[pieces[0][1]], _Ordered):
+                outputs.append(inner_product(*found))
+                continue
+            product = found[0]
+            for factor in found[1:]:
+                product = (product.unsqueeze(2) * factor.unsqueeze(1)).flatten(1)
+            outputs.append(product)
+        batch = data.shape[0]
+        outputs = [out.expand(batch, -1) for out in outputs]
+        result = torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
+        return result if self._in_order else result.index_select(1, self.get_buffer("order"))
 
-    def _unitary(self, controls: tuple[int, ...], wires: tuple[int, ...], matrix: Tensor, state: Planes) -> Planes:
-        size, inner = 2 ** len(controls + wires), len(matrix)
-        full = torch.eye(size, dtype=torch.complex128)
-        full[size - inner :, size - inner :] = matrix
-        real, imag = full.real.to(state[0]), full.imag.to(state[0])
-
-        def act(matrix: Tensor, plane: Tensor) -> Tensor:
-            n = self.circuit.n_wires
-            axes = [1 + wire for wire in controls + wires]
-            front = list(range(1, 1 + len(axes)))
-            grid = plane.view(-1, *[2] * n).movedim(axes, front)
-            mixed = (matrix @ grid.reshape(len(plane), size, -1)).view(grid.shape)
-            return mixed.movedim(front, axes).reshape(plane.shape)
-
-        return act(real, state[0]) - act(imag, state[1]), act(real, state[1]) + act(imag, state[0])
+    def _pauli_values(self, states: list[Tensor], matrices: list[Tensor]) -> Tensor:
+        found = [part.values(state, matrices) for part, state in zip(self.parts, states, strict=True) if part.values]
+        if self._as_is and len(found) == 1:
+            return found[0]
+        batch = 0 if any(v.shape[0] == 0 for v in found) else max(v.shape[0] for v in found)
+        one = [found[0].new_ones(batch, 1)]
+        values = torch.cat([*(v.expand(batch, -1) for v in found), *one], 1)
+        factors = self.get_buffer("factors")
+        product = values.index_select(1, factors[0])
+        for index in factors[1:]:
+            product = product * values.index_select(1, index)
+        return product
 
 
-def _value(angle: Angle, data: Tensor, weights: Tensor) -> Tensor:
-    """Return an angle in radians, ``(B, 1)`` or ``(1,)``."""
-    value = data.new_full((1,), angle.constant)
-    for index, coefficient in angle.weight:
-        value = value + coefficient * weights[index]
-    for index, coefficient in angle.data:
-        value = value + coefficient * data[:, index : index + 1]
-    return value
+class _Part(Engine):
+    """The final state of a component, and its Pauli strings."""
+
+    def __init__(self, component: Component, bank: MatrixBank, dtype: torch.dtype) -> None:
+        super().__init__(dtype)
+        self._has_data = component.has_data
+        self.start = Start(component, bank, dtype)
+        self.values = Values(component, bank, dtype) if component.strings else None
+        self._families: list[int] = []
+        self._n_tables = 0
+        steps: list[Step] = []
+        for item in component.items:
+            if isinstance(item, Rearranged):
+                steps.append(self._shuffle(item))
+            elif not isinstance(item.what, Read):
+                slot = bank.add(item.what.ops, item.bits)
+                if slot.family not in self._families:
+                    self._families.append(slot.family)
+                family = self._families.index(slot.family)
+                steps.append(Apply(family, slot.instance, 2**item.left, 2 ** len(item.bits), 2**item.right))
+        self._steps = tuple(steps)
+
+    def _shuffle(self, item: Rearranged) -> Shuffle:
+        index, signs = rearrangement(item.ops, item.before, item.after)
+        inverse = index.argsort()
+        tables = [torch.tensor(index), torch.tensor(inverse)]
+        flips = bool((signs < 0).any())
+        if flips:
+            tables += [torch.tensor(signs).to(self.dtype), torch.tensor(signs[inverse]).to(self.dtype)]
+        first = self._n_tables
+        for table in tables:
+            self.constant(f"table_{self._n_tables}", table)
+            self._n_tables += 1
+        return Shuffle(first, first + 2 if flips else -1)
+
+    def forward(self, data: Tensor, matrices: list[Tensor]) -> Tensor:
+        """Return final states ``(1 or B, 2^m)``."""
+        state = self.start(matrices)
+        if self._has_data and state.shape[0] == 1:
+            state = state.expand(data.shape[0], -1)
+        tables = [self.get_buffer(f"table_{k}") for k in range(self._n_tables)]
+        return evolve(state, self._steps, [matrices[k] for k in self._families], tables)
+
+
+class _Ordered(Engine):
+    """A state with its bits in a given order."""
+
+    def __init__(self, component: Component, wires: tuple[int, ...], dtype: torch.dtype) -> None:
+        super().__init__(dtype)
+        after = (*wires, *(bit for bit in component.last if bit not in wires))
+        self._shape = (2 ** len(wires), 2 ** (len(after) - len(wires)))
+        self.constant("index", torch.tensor(rearrangement([], component.last, after)[0]))
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Return ``(1 or B, N, 1 or 2)``."""
+        return state.index_select(1, self.get_buffer("index")).view(state.shape[0], *self._shape)
