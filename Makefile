@@ -12,7 +12,7 @@ quickstart: $(INSTALLED)  ## train, test and map HQ-UNet beside its control; DAT
 	$(BIN)/hqzoo quickstart $(if $(DATA),--data "$(DATA)")
 
 test: $(INSTALLED) lint  ## lint, types and the whole test suite
-	$(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -20,7 +20,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 test-slow: $(INSTALLED)  ## tests that take minutes each
-	$(BIN)/pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
 
 bench-dubai: $(INSTALLED)  ## leave-one-tile-out table on the Dubai tiles; resumes where it stopped (DATA=<folder>)
 	$(BIN)/python -m benchmarks.folder_table recipes/hq_unet/aerial_dubai.yaml --root "$(DATA)"

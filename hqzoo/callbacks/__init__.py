@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
+    from hqzoo.callbacks.best import BestCheckpoint as BestCheckpoint
     from hqzoo.callbacks.panel import PredictionPanel as PredictionPanel
     from hqzoo.callbacks.panel import draw_panel as draw_panel
     from hqzoo.callbacks.prediction_writer import PredictionWriter as PredictionWriter
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "BestCheckpoint": "best",
         "LineProgress": "progress",
         "PredictionPanel": "panel",
         "PredictionWriter": "prediction_writer",

@@ -9,9 +9,6 @@ import argparse
 
 __all__ = ["add_arguments", "run"]
 
-SIZES = {"hq_unet": (2_596_459, 8), "smp_unet": (14_328_789, 0)}
-"""Parameters and quantum parameters; building the models to count them would take seconds. A test counts them."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a filter."""
@@ -36,6 +33,8 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         info = model_info(name)
         published = "; ".join(f"{data}: {score}" for data, score in info.published.items())
-        table.add_row(name, *(f"{size:,}" for size in (*SIZES[name], info.qubits)), published)
+        table.add_row(
+            name, *(f"{size:,}" for size in (info.parameters, info.quantum_parameters, info.qubits)), published
+        )
     Console().print(table)
     return 0

@@ -52,8 +52,10 @@ class HQUNet(nn.Module):
 
 @register_model(
     summary="separable U-Net, 16-qubit non-pooling QCNN as bottleneck",
-    paper="arXiv 2604.27206",
+    parameters=2_596_459,
+    quantum_parameters=8,
     qubits=16,
+    paper="arXiv 2604.27206",
     published={"LandCover.ai": "mIoU .8050, OA 94.76 %"},
 )
 def hq_unet(

@@ -37,16 +37,21 @@ class ModelInfo:
         name: Name in the registry.
         build: Constructor; takes ``in_channels`` and ``num_classes`` and the architecture's own arguments.
         summary: One line.
-        paper: Where it was published.
+        parameters: Weights with default arguments, 3 bands and 5 classes; written down, because building models to
+            count them takes seconds, and counted by a test.
+        quantum_parameters: Those of its circuit.
         qubits: Qubits of its circuit with default arguments, 0 without one.
+        paper: Where it was published.
         published: Published scores as text, by data set; never our own.
     """
 
     name: str
     build: Callable[..., nn.Module]
     summary: str
-    paper: str = ""
+    parameters: int
+    quantum_parameters: int = 0
     qubits: int = 0
+    paper: str = ""
     published: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -27,6 +27,7 @@ class SmpUNet(nn.Module):
 
 
 @register_model(
+    parameters=14_328_789,
     summary="U-Net of segmentation-models-pytorch, from scratch",
     paper="Ronneberger et al. 2015; He et al. 2016",
 )

@@ -158,6 +158,9 @@ def test_wrong_names_are_named():
 
 
 def test_cards_say_what_is_true():
+    for name in list_models():
+        info, counts = model_info(name), count_parameters(create_model(name, in_channels=3, num_classes=5))
+        assert (info.parameters, info.quantum_parameters) == (counts["parameters"], counts["quantum_parameters"])
     info = model_info("hq_unet")
     model = create_model("hq_unet", in_channels=3, num_classes=5, width=4)
     assert info.qubits == model.bottleneck.core.circuit.n_wires

@@ -64,7 +64,7 @@ class TorchQuantumSource:
 
     def run(self, inputs: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Run the module itself with other weights."""
-        out: Tensor = functional_call(self.module, dict(weights), (inputs,))
+        out: Tensor = functional_call(self.module, _as_parameters(weights), (inputs,))
         return out
 
     def record(self, features: Tensor, weights: Mapping[str, Tensor]) -> Recording:
@@ -75,11 +75,18 @@ class TorchQuantumSource:
         """
         recorder = _Recorder()
         with recorder.listening():
-            out = functional_call(self.module, dict(weights), (features.reshape(1, *self.features),))
+            out = functional_call(self.module, _as_parameters(weights), (features.reshape(1, *self.features),))
         if not self._looked:  # once is enough, and a trace cannot compare numbers
             recorder.check(out)
             self._looked = True
         return Recording(recorder.n_wires, without_phases(recorder.gates), Readout.collect(recorder.readings))
+
+
+def _as_parameters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Mark tensors as parameters: TorchQuantum's operators assign their own ``params`` anew at every call."""
+    for value in weights.values():
+        value._is_param = True  # type: ignore[attr-defined]
+    return dict(weights)
 
 
 class _Recorder:
@@ -110,7 +117,7 @@ class _Recorder:
             (module, name, value)
             for module in list(sys.modules.values())
             for name, value in list(getattr(module, "__dict__", {}).items())
-            if isinstance(value, FunctionType) and value in spies
+            if type(value) is FunctionType and value in spies
         ]
         try:
             for module, name, value in places:

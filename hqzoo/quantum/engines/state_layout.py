@@ -7,7 +7,9 @@ when a block cannot be made to fit is the state rearranged.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +45,16 @@ class Read:
 
 @dataclass
 class Applied:
-    """A block or a read-out on the neighbouring ``bits``; ``left`` and ``right`` count the bits around them."""
+    """A block or a read-out on the neighbouring ``bits``; ``left`` and ``right`` count the bits around them.
+
+    A read-out that fits no common order of bits brings an ``order`` of its own.
+    """
 
     what: Block | Read
     bits: Bits
     left: int
     right: int
+    order: Bits | None = None
 
 
 @dataclass
@@ -64,35 +70,83 @@ Item = Applied | Rearranged
 Cells = list[frozenset[int]]
 
 
-def lay_out(cells: Cells, steps: list[Block | Move | Read], all_bits: frozenset[int]) -> tuple[Bits, list[Item]]:
-    """Return the first order of bits, within the given cells, and the steps with their positions."""
-    segments: list[tuple[list[Elementary], Cells, list[Block | Read]]] = [([], cells, [])]
+@dataclass
+class _Segment:
+    """Steps between two rearrangements."""
+
+    moves: list[Elementary]
+    cells: Cells
+    inside: list[Block | Read]
+
+    def takes(self, step: Block | Read, n_bits: int) -> bool:
+        """Add a step if its bits can be neighbours."""
+        bits = _bits(step)
+        cells = self.cells
+        if len(cells) == 1 and COMPLEX in cells[0] - bits:
+            cells = [frozenset({COMPLEX}), cells[0] - {COMPLEX}]  # in front it widens every product
+        narrowed = _narrow(cells, bits, n_bits)
+        if narrowed is None:
+            return False
+        self.cells = narrowed
+        self.inside.append(step)
+        return True
+
+
+def lay_out(
+    cells: Cells, steps: list[Block | Move], reads: list[Read], all_bits: frozenset[int]
+) -> tuple[Bits, Bits, list[Item]]:
+    """Return the first order of bits, within the given cells, the last one, and the steps with their positions."""
+    segments = [_Segment([], cells, [])]
     for step in steps:
         if isinstance(step, Move):
-            segments.append((step.ops, [all_bits], []))
-            continue
-        bits = frozenset(step.wires) | (frozenset() if step.is_real else {COMPLEX})
-        moves, cells, inside = segments[-1]
-        if not inside and cells == [all_bits] and COMPLEX in all_bits - bits:
-            cells = [frozenset({COMPLEX}), all_bits - {COMPLEX}]  # in front it widens every product
-        narrowed = _narrow(cells, bits, len(all_bits))
-        if narrowed is None:
-            rest = all_bits - bits
-            front = [frozenset({COMPLEX})] if COMPLEX in rest else []
-            segments.append(([], [*front, bits, *([rest - {COMPLEX}] if rest - {COMPLEX} else [])], [step]))
-        else:
-            segments[-1] = (moves, narrowed, [*inside, step])
+            segments.append(_Segment(step.ops, [all_bits], []))
+        elif not segments[-1].takes(step, len(all_bits)):
+            segments.append(_fresh(step, all_bits))
+    apart = _place_reads(segments, reads, all_bits)
     items: list[Item] = []
-    first = order = _fixed(segments[0][1])
-    for number, (moves, cells, inside) in enumerate(segments):
+    first = order = _fixed(segments[0].cells)
+    for number, segment in enumerate(segments):
         if number:
-            before, order = order, _fixed(cells)
-            items.append(Rearranged(moves, before, order))
-        for step in inside:
-            size = len(step.wires) + (not step.is_real)
-            left = min(order.index(bit) for bit in (*step.wires, *(() if step.is_real else (COMPLEX,))))
-            items.append(Applied(step, order[left : left + size], left, len(order) - left - size))
-    return first, items
+            before, order = order, _fixed(segment.cells)
+            items.append(Rearranged(segment.moves, before, order))
+        items += [_applied(step, order) for step in segment.inside]
+    for read in apart:
+        own = _fixed(_fresh(read, all_bits).cells)
+        applied = _applied(read, own)
+        applied.order = own
+        items.append(applied)
+    return first, order, items
+
+
+def _place_reads(segments: list[_Segment], reads: list[Read], all_bits: frozenset[int]) -> list[Read]:
+    """Add read-outs to the last segment, or to a new one if that takes more; return those that fit neither."""
+    trials = [copy(segments[-1]), _Segment([], [all_bits], [])]
+    missed: list[list[Read]] = []
+    for trial in trials:
+        trial.inside = list(trial.inside)
+        missed.append([read for read in reads if not trial.takes(read, len(all_bits))])
+    if len(missed[1]) < len(missed[0]):
+        segments.append(trials[1])
+        return missed[1]
+    segments[-1] = trials[0]
+    return missed[0]
+
+
+def _fresh(step: Block | Read, all_bits: frozenset[int]) -> _Segment:
+    bits = _bits(step)
+    rest = all_bits - bits
+    cells = [rest & {COMPLEX}, bits, rest - {COMPLEX}]
+    return _Segment([], [frozenset(cell) for cell in cells if cell], [step])
+
+
+def _bits(step: Block | Read) -> frozenset[int]:
+    return frozenset(step.wires) | (frozenset() if step.is_real else {COMPLEX})
+
+
+def _applied(step: Block | Read, order: Bits) -> Applied:
+    bits = _bits(step)
+    left = min(order.index(bit) for bit in bits)
+    return Applied(step, order[left : left + len(bits)], left, len(order) - left - len(bits))
 
 
 def _fixed(cells: Cells) -> Bits:
@@ -129,17 +183,18 @@ def rearrangement(ops: list[Elementary], before: Bits, after: Bits) -> tuple[NDA
     for op in ops:
         source, flips = op.moves()
         axes = [before.index(wire) for wire in op.wires]
-        front = list(range(len(axes)))
-
-        def act(
-            grid: NDArray[np.float64], axes: list[int] = axes, front: list[int] = front, source: NDArray[np.int64] = source
-        ) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-            moved = np.moveaxis(grid, axes, front)
-            return moved.reshape(len(source), -1)[source], moved.shape
-
-        flat, shape = act(index)
-        index = np.moveaxis(flat.reshape(shape), front, axes)
-        flat, shape = act(sign)
-        sign = np.moveaxis((flat * flips[:, None]).reshape(shape), front, axes)
+        index = _permuted(index, axes, source)
+        sign = _permuted(sign, axes, source, flips)
     order = [before.index(bit) for bit in after]
     return index.transpose(order).reshape(-1), sign.transpose(order).reshape(-1)
+
+
+def _permuted(
+    grid: NDArray[Any], axes: list[int], source: NDArray[np.int64], factor: NDArray[np.float64] | None = None
+) -> NDArray[Any]:
+    front = list(range(len(axes)))
+    moved = np.moveaxis(grid, axes, front)
+    rows = moved.reshape(len(source), -1)[source]
+    if factor is not None:
+        rows = rows * factor[:, None]
+    return np.moveaxis(rows.reshape(moved.shape), front, axes)

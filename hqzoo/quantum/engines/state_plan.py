@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary
-from hqzoo.quantum.engines.state_layout import Applied, Bits, Item, Read, Rearranged, lay_out
+from hqzoo.quantum.engines.state_layout import Applied, Bits, Item, Read, lay_out
 from hqzoo.quantum.engines.state_schedule import Block, Move, Queues, cost, overhead, schedule, seen_gates
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 from hqzoo.quantum.pauli import PauliString, from_letters, support
@@ -141,7 +141,7 @@ def _component(circuit: Circuit, wires: tuple[int, ...], ops: list[Elementary]) 
         component.tail = []
     else:
         steps, component.from_amplitudes = cut, list(range(len(strings)))
-    _lay_out(component, [*steps, *reads])
+    _lay_out(component, steps, reads)
     return component
 
 
@@ -165,7 +165,7 @@ def _groups(wires: Bits, starts: list[Block]) -> list[Block]:
     return sorted(groups, key=lambda block: (-len(block.wires), block.wires))
 
 
-def _lay_out(component: Component, steps: list[Block | Move | Read]) -> None:
+def _lay_out(component: Component, steps: list[Block | Move], reads: list[Read]) -> None:
     left: set[int] = set()
     for group in component.starts:  # halves of about equal size
         if len(left) < len(component.wires) / 2 and len(component.starts) > 1 and group is not component.starts[-1]:
@@ -176,9 +176,8 @@ def _lay_out(component: Component, steps: list[Block | Move | Read]) -> None:
     right = set(component.wires) - left
     every = frozenset(left | right)
     cells = [frozenset(left), frozenset(right)] if len(component.starts) > 1 else [every]
-    component.first, component.items = lay_out([cell for cell in cells if cell], steps, every)
-    orders = [item.after for item in component.items if isinstance(item, Rearranged)]
-    component.last = orders[-1] if orders else component.first
+    cells = [cell for cell in cells if cell]
+    component.first, component.last, component.items = lay_out(cells, steps, reads, every)
 
 
 def _price_of_amplitudes(steps: list[Block | Move], component: Component) -> float:

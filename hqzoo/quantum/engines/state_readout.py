@@ -27,6 +27,7 @@ class _Matrix(NamedTuple):
     size: int
     right: int
     block: Slot | None
+    gathered: bool
 
 
 class Values(Engine):
@@ -46,7 +47,7 @@ class Values(Engine):
         for item in component.items:
             if isinstance(item, Applied) and isinstance(item.what, Read):
                 numbers += item.what.strings
-                self._add_matrix(item, item.what, component.strings, bank)
+                self._add_matrix(item, item.what, component, bank)
         groups: dict[tuple[int, int], list[int]] = {}
         for number in component.from_amplitudes:
             string = component.strings[number]
@@ -58,12 +59,15 @@ class Values(Engine):
         self._as_is = order == sorted(order)
         self.constant("order", torch.tensor(order, dtype=torch.long))
 
-    def _add_matrix(self, item: Applied, read: Read, strings: list[PauliString], bank: MatrixBank) -> None:
+    def _add_matrix(self, item: Applied, read: Read, component: Component, bank: MatrixBank) -> None:
+        strings = component.strings
         slot = None if read.block is None else bank.add(read.block.ops, item.bits)
         observables = np.stack([_pauli_matrix(strings[number], item.bits) for number in read.strings])
-        name = f"observables_{len(self._matrices)}"
-        self.constant(name, torch.tensor(observables).to(self.dtype))
-        self._matrices.append(_Matrix(2**item.left, 2 ** len(item.bits), 2**item.right, slot))
+        number = len(self._matrices)
+        self.constant(f"observables_{number}", torch.tensor(observables).to(self.dtype))
+        if item.order:
+            self.constant(f"gather_{number}", torch.tensor(rearrangement([], component.last, item.order)[0]))
+        self._matrices.append(_Matrix(2**item.left, 2 ** len(item.bits), 2**item.right, slot, bool(item.order)))
 
     def _add_mask(self, component: Component, x: int, odd: int, strings: list[PauliString]) -> None:
         """Store which amplitude a string joins to each, and with which sign."""
@@ -81,12 +85,13 @@ class Values(Engine):
     def forward(self, state: Tensor, matrices: list[Tensor]) -> Tensor:
         """Return ``(1 or B, n_strings)`` of final states ``(1 or B, 2^m)``."""
         found = []
-        for number, (left, size, right, slot) in enumerate(self._matrices):
+        for number, (left, size, right, slot, gathered) in enumerate(self._matrices):
             observables = self.get_buffer(f"observables_{number}")
             if slot is not None:
                 block = matrices[slot.family][:, slot.instance]
                 observables = torch.matmul(block.mT, torch.matmul(observables, block))
-            density = gram(state, left, size, right)
+            moved = state.index_select(1, self.get_buffer(f"gather_{number}")) if gathered else state
+            density = gram(moved, left, size, right)
             found.append(torch.mm(density.flatten(1), observables.flatten(1).T))
         for number, moves in enumerate(self._masks):
             other = state.index_select(1, self.get_buffer(f"partner_{number}")) if moves else state
@@ -103,7 +108,9 @@ def _pauli_matrix(string: PauliString, bits: Bits) -> NDArray[np.float64]:
     return embed(real_form(matrix), (*own, COMPLEX), bits) if COMPLEX in bits else embed(matrix.real, own, bits)
 
 
-def _partners(x: int, odd: int, strings: list[PauliString], order: Bits) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _partners(
+    x: int, odd: int, strings: list[PauliString], order: Bits
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return ``j -> partner`` and signs with ``<P> = sum_j sign_j psi_j psi_partner(j)``."""
     n = len(order)
     index = np.arange(2**n)

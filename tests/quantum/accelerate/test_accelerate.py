@@ -357,3 +357,22 @@ def test_samples_as_keywords_and_tuples():
         fast, _ = accelerate(model, sample)
         assert isinstance(fast.quantum, QuantumLayer)
         assert isinstance(fast.quantum.circuit, Circuit)
+
+
+def test_replacements_compile_to_one_graph():
+    def circuit(inputs, weights):
+        qml.RY(torch.arctan(inputs[..., 0]), 0)
+        qml.RX(inputs[..., 1] + weights[1], 1)
+        qml.CNOT([0, 1])
+        return qml.expval(qml.X(0)), qml.expval(2 * qml.Z(1))
+
+    old, inputs = layer(circuit, {"weights": (2,)}, 2), torch.randn(3, 2)
+    new, _ = accelerate(old, inputs)
+    compiled = torch.compile(new, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(inputs), old(inputs), atol=1e-5, rtol=0)
+
+
+def test_qiskits_connector_is_refused_by_name():
+    connector = type("TorchConnector", (nn.Linear,), {"__module__": "qiskit_machine_learning.connectors"})
+    with pytest.raises(CircuitError, match="Layer '0' is Qiskit's TorchConnector"):
+        accelerate(nn.Sequential(connector(1, 1)), torch.zeros(1, 1))
