@@ -9,10 +9,17 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.models import create_model as create_model
     from hqzoo.models import list_models as list_models
+    from hqzoo.quantum.accelerate import accelerate as accelerate
     from hqzoo.weights.checkpoint import load as load
 
 __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = attach(
-    __name__, {"create_model": "models", "list_models": "models", "load": "weights.checkpoint"}
+    __name__,
+    {
+        "accelerate": "quantum.accelerate",
+        "create_model": "models",
+        "list_models": "models",
+        "load": "weights.checkpoint",
+    },
 )

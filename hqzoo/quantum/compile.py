@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError, unknown_name
 from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.cone import ConeEngine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, TooLarge, plan_cone
+from hqzoo.quantum.engines.pennylane import PennyLaneEngine
+from hqzoo.quantum.engines.state_plan import estimate
 from hqzoo.quantum.engines.statevector import StatevectorEngine
-from hqzoo.quantum.pauli import rotations
+from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 
 __all__ = ["ENGINES", "CompiledCircuit", "Plan", "compile", "plan"]
 
-ENGINES = ("auto", "cone", "statevector")
+ENGINES: dict[str, Callable[[Circuit, torch.dtype], Engine]] = {
+    "cone": ConeEngine,
+    "statevector": StatevectorEngine,
+    "pennylane": PennyLaneEngine,
+    "torchquantum": TorchQuantumEngine,
+}
+"""Engines by name; ``auto`` chooses between the first two."""
+
+
+MAX_CONE_TERMS = 200_000  # a larger network takes seconds to find and gains nothing
+# Measured on CPUs: the cone's few matrix products spend a FLOP in a tenth of the time that a state vector's many small
+# operations do, and below this size both only wait for Python.
+CONE_FLOP_RATIO = 8
+CONE_FREE_FLOPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -38,44 +56,39 @@ class Plan:
     reason: str
 
 
+@lru_cache(maxsize=256)
 def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     """Return which engine runs the circuit, why, and what it costs.
 
     Raises:
         CircuitError: If the engine is unknown, or cannot run the circuit.
     """
-    if engine not in ENGINES:
-        raise CircuitError(unknown_name("engine", engine, ENGINES))
-    state = _statevector_plan(circuit)
-    if engine == "statevector":
+    if engine not in ("auto", *ENGINES):
+        raise CircuitError(unknown_name("engine", engine, ("auto", *ENGINES)))
+    state = Plan(engine, circuit.n_wires, *estimate(circuit), "asked for")
+    if engine not in ("auto", "cone"):
         return state
+    # Looking for pieces pays only as long as they cost less than the state vector that they spare.
+    worth = max(CONE_FREE_FLOPS, CONE_FLOP_RATIO * state.flops)
+    limit = MAX_CONE_TERMS if engine == "cone" else min(MAX_CONE_TERMS, worth // 2)
     try:
-        cone = _cone_plan(plan_cone(circuit))
-    except TooLarge as reason:
+        cone = _cone_plan(plan_cone(circuit, limit))
+    except TooLarge as size:
         if engine == "cone":
             raise CircuitError(
-                f"engine='cone' was asked for, but the observables see too much of this circuit ({reason}). "
+                f"engine='cone' was asked for, but the observables see too much of this circuit ({size}). "
                 "Use engine='statevector' or 'auto'."
             ) from None
-        return Plan(state.engine, state.largest_piece, state.flops, state.bytes, f"cone: {reason}")
-    if engine == "cone" or cone.flops <= state.flops:
+        return replace(state, engine="statevector", reason=f"the pieces that the observables see need {size}")
+    if engine == "cone" or cone.flops <= worth:
         return cone
-    return Plan(
-        state.engine, state.largest_piece, state.flops, state.bytes,
-        f"a state vector needs {state.flops:,} FLOP per sample, the pieces that the observables see {cone.flops:,}",
-    )  # fmt: skip
+    reason = f"{state.flops:,} FLOP per sample, where the pieces that the observables see need {cone.flops:,}"
+    return replace(state, engine="statevector", reason=reason)
 
 
 def _cone_plan(program: ConeProgram) -> Plan:
     reason = f"the observables see pieces of at most {program.largest_piece} correlated qubit(s)"
     return Plan("cone", program.largest_piece, program.flops, 4 * program.rows, reason)
-
-
-def _statevector_plan(circuit: Circuit) -> Plan:
-    n_rotations = sum(len(rotations(gate)) if gate.matrix is None else 4 for gate in circuit.gates)
-    amplitudes = 2**circuit.n_wires
-    flops = amplitudes * (8 * n_rotations + 4 * circuit.n_observables)
-    return Plan("statevector", circuit.n_wires, flops, 8 * amplitudes * (2 * n_rotations + 1), "asked for")
 
 
 class CompiledCircuit(nn.Module):
@@ -90,7 +103,7 @@ class CompiledCircuit(nn.Module):
             raise CircuitError(f"dtype={dtype}: circuits run in torch.float32 or torch.float64.")
         self.circuit, self.dtype = circuit, dtype
         self.plan = plan(circuit, engine)
-        self.engine = {"cone": ConeEngine, "statevector": StatevectorEngine}[self.plan.engine](circuit, dtype)
+        self.engine = ENGINES[self.plan.engine](circuit, dtype)
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return expectation values in [-1, 1].
@@ -123,7 +136,7 @@ def compile(circuit: Circuit, engine: str = "auto", dtype: torch.dtype = torch.f
 
     Args:
         circuit: What to run.
-        engine: ``auto``, ``cone`` or ``statevector``.
+        engine: ``auto`` or one of :data:`ENGINES`.
         dtype: ``torch.float32`` or ``torch.float64``.
 
     Raises:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum import Circuit, Gate, Overlap, Pauli, Probabilities, circuits, controlled, data, weight
+from hqzoo.quantum.engines.pennylane import PennyLaneEngine
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 from hqzoo.quantum.gates import BASE_GATES, CNOT, RX, RY, H
 from tests.quantum.oracle import pennylane, random_circuits
@@ -71,6 +72,19 @@ def test_every_gate(tq, name, n_controls):
 @pytest.mark.parametrize("batch", [1, 4])
 def test_hq_unet(tq, batch):
     assert_same(circuits.hq_unet(2, 3), batch)
+
+
+@pytest.mark.parametrize("name", sorted(circuits.named()))
+def test_every_named_circuit(tq, name):
+    """At published size; PennyLane itself judges, run as a batch."""
+    circuit = circuits.named()[name]()
+    results = []
+    for engine, dtype in ((TorchQuantumEngine, torch.float32), (PennyLaneEngine, torch.float64)):
+        inputs, weights = (value.detach().to(dtype).requires_grad_() for value in sample(circuit, batch=2))
+        outputs = engine(circuit, dtype)(inputs, weights)
+        results.append((outputs, *gradients(outputs, inputs, weights)))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, atol=1e-4, rtol=1e-4)
 
 
 def test_probabilities_overlap_and_strings_side_by_side(tq):

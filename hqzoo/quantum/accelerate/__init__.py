@@ -157,7 +157,7 @@ def _recover_and_prove(
     recovered = recover(source, features.numel(), seed)
     parameters = source.parameters()
     layout = _layout(source, inputs, n_dims, len(recovered.readout.rows))
-    exact = RecoveredLayer(recovered, layout, parameters, engine, source.dtype)
+    exact = RecoveredLayer(recovered, layout, parameters, engine, source.dtype).to(inputs.device)
     proof = prove(source, exact, inputs, trials, seed)
     dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
     layer = RecoveredLayer(recovered, layout, parameters, engine, dtype).to(inputs.device)

@@ -93,7 +93,8 @@ def _cases(
         # Wide, narrow (roots and arcus functions need it) and like the sample, in turn.
         start, end = ((-math.pi, math.pi), (-1.0, 1.0), (low, high))[trial % 3]
         weights = {name: _uniform(value.shape, 0.0, 2 * math.pi, value, generator) for name, value in own.items()}
-        shape = (1, *features) if batched else features
+        # One sample keeps slow simulators quick; two now and then show samples that depend on each other.
+        shape = (2 if trial % 8 == 0 else 1, *features) if batched else features
         yield f"random case {trial}", _uniform(shape, start, end, rows, generator), weights
 
 

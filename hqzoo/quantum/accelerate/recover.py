@@ -78,7 +78,10 @@ def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
     generator = torch.Generator().manual_seed(seed)
     shapes = {name: parameter.shape for name, parameter in source.parameters().items()}
     points = [_point(n_features, shapes, generator) for _ in range(POINTS)]
-    recordings = [source.record(*point) for point in points]
+    try:
+        recordings = [source.record(*point) for point in points]
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise CircuitError(f"It does not run on a single sample in double precision: {error}") from error
     first = recordings[0]
     if any(recording.structure != first.structure for recording in recordings[1:]):
         raise CircuitError(
@@ -201,7 +204,7 @@ def _check_front(
             torch.allclose(graph(*point), source.record(*point).angles(point[0])[curved], rtol=0.0, atol=1e-9)
             for point in points
         )
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise CircuitError(f"The angles of {which} are not affine, and cannot be traced: {error}") from error
     if not same:
         raise CircuitError(

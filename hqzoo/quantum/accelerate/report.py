@@ -144,6 +144,8 @@ def measure(layer: Callable[[Tensor], Tensor], inputs: Tensor, parameters: Itera
         out = layer(leaf)
         if out.requires_grad:
             torch.autograd.grad(out.sum(), [leaf, *trained], allow_unused=True)
+        if inputs.is_cuda:
+            torch.cuda.synchronize()
         return time.perf_counter() - start
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):

@@ -18,7 +18,6 @@ from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["Children", "Node", "Output", "Terms", "TooLarge", "Value", "find_network"]
 
-MAX_TERMS = 200_000
 LETTERS: tuple[PauliString, ...] = ((1, 0), (1, 1), (0, 1))
 
 
@@ -44,20 +43,20 @@ Children = tuple[Value, ...]  # a product of values
 Terms = dict[Children, dict[Term, float]]  # a sum of products, each with a polynomial in the weights
 
 
-def find_network(circuit: Circuit, blocks: list[Block]) -> dict[Value, Terms]:
+def find_network(circuit: Circuit, blocks: list[Block], max_terms: int) -> dict[Value, Terms]:
     """Return every value that the outputs need, outputs included, with the terms that it is the sum of.
 
     Children without terms of their own are cosines and sines of data angles.
 
     Raises:
-        TooLarge: If the network needs more than ``MAX_TERMS`` terms.
+        TooLarge: If the network needs more than ``max_terms`` terms.
     """
     past = _Past(circuit.n_wires, blocks)
     outputs: dict[Value, Terms] = {
         Output(number): {_sorted(past.parts(string, len(blocks))): {(): value} for value, string in total}
         for number, total in enumerate(circuit.outputs)
     }
-    return _simplify(_collect(outputs, blocks, past), outputs)
+    return _simplify(_collect(outputs, blocks, past, max_terms), outputs)
 
 
 class _Past:
@@ -116,7 +115,7 @@ class _Past:
         return tuple(Node(part, self._last_block(part, before)) for _, part in groups)
 
 
-def _collect(outputs: dict[Value, Terms], blocks: list[Block], past: _Past) -> dict[Node, Terms]:
+def _collect(outputs: dict[Value, Terms], blocks: list[Block], past: _Past, max_terms: int) -> dict[Node, Terms]:
     """Follow the outputs back to |0...0> and return every node met with its terms."""
     nodes: dict[Node, Terms] = {}
     waiting = [(-node.block, node) for terms in outputs.values() for node in _nodes_in(terms)]
@@ -128,8 +127,8 @@ def _collect(outputs: dict[Value, Terms], blocks: list[Block], past: _Past) -> d
             continue
         terms = nodes[node] = _expand_node(node, blocks, past)
         n_terms += sum(len(polynomial) for polynomial in terms.values())
-        if n_terms > MAX_TERMS:
-            raise TooLarge(f"more than {MAX_TERMS} terms")
+        if n_terms > max_terms:
+            raise TooLarge(f"more than {max_terms:,} terms")
         for child in _nodes_in(terms):
             if child not in nodes:
                 heapq.heappush(waiting, (-child.block, child))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.blocks import Factor, Term, blocks_of
@@ -69,14 +70,19 @@ class ConeProgram:
         return len(self.first) + sum(level.rows + level.columns for level in self.levels)
 
 
-def plan_cone(circuit: Circuit) -> ConeProgram:
+@lru_cache(maxsize=64)
+def plan_cone(circuit: Circuit, max_terms: int = 200_000) -> ConeProgram:
     """Lay out the network of a circuit.
 
+    Args:
+        circuit: The circuit.
+        max_terms: Terms at which to give up.
+
     Raises:
-        TooLarge: If it would be larger than a state vector is worth.
+        TooLarge: If the network has more terms.
     """
     blocks, data_angles, weight_angles = blocks_of(circuit)
-    network = find_network(circuit, blocks)
+    network = find_network(circuit, blocks, max_terms)
     return _Layout(network, circuit.n_observables, list(data_angles.forms), list(weight_angles.forms)).program()
 
 

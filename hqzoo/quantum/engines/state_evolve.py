@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Apply", "Shuffle", "evolve", "gram", "outer"]
+__all__ = ["Apply", "Shuffle", "density_matrices", "evolve", "outer"]
 
 
 class Apply(NamedTuple):
@@ -80,7 +80,6 @@ class _Evolution(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ANN401
         _, ctx.steps, ctx.n_matrices, *tensors = inputs
-        ctx.needed = tuple(bool(t.requires_grad) for t in tensors[: ctx.n_matrices])
         ctx.save_for_backward(output, *tensors)
 
     @staticmethod
@@ -91,7 +90,12 @@ class _Evolution(torch.autograd.Function):
         grads: dict[tuple[int, int], Tensor] = {}
         batch = state.shape[0]
         pair = torch.cat([state, adjoint])
-        for step in reversed(ctx.steps):
+        first = next((k for k, step in enumerate(ctx.steps) if isinstance(step, Apply)), len(ctx.steps))
+        for number in reversed(range(len(ctx.steps))):
+            step = ctx.steps[number]
+            if number < first:  # no matrix left whose gradient needs the states
+                adjoint = _unshuffle(adjoint, step, tables)
+                continue
             if isinstance(step, Shuffle):
                 pair = _unshuffle(pair, step, tables)
                 continue
@@ -102,8 +106,9 @@ class _Evolution(torch.autograd.Function):
             grad = _outer_sum(pair[batch:], before[:batch], step, shared=matrix.shape[0] == 1)
             grads[key] = grads[key] + grad if key in grads else grad
             pair = before
+            adjoint = pair[batch:]
         stacked = [_stack(grads, family, matrix) for family, matrix in enumerate(matrices)]
-        return pair[batch:], None, None, *stacked, *[None] * len(tables)
+        return adjoint, None, None, *stacked, *[None] * len(tables)
 
 
 def _stack(grads: dict[tuple[int, int], Tensor], family: int, matrix: Tensor) -> Tensor | None:
@@ -150,39 +155,54 @@ def _unshuffle(state: Tensor, step: Shuffle, tables: Any) -> Tensor:  # noqa: AN
     return old * tables[step.signs + 1] if step.signs >= 0 else old
 
 
-def gram(state: Tensor, left: int, size: int, right: int) -> Tensor:
-    """Return reduced density matrices ``(B, size, size)`` of states ``(B, left * size * right)``."""
-    result: Tensor = _Gram.apply(state, left, size, right)
+def density_matrices(state: Tensor, places: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, ...]:
+    """Return reduced density matrices ``(B, size, size)`` of real states ``(B, 2^m)``.
+
+    Args:
+        state: The states.
+        places: Of each matrix the dimensions in front, its own, and those behind.
+    """
+    result: tuple[Tensor, ...] = _Densities.apply(state, places)
     return result
 
 
-class _Gram(torch.autograd.Function):
+class _Densities(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(state: Tensor, left: int, size: int, right: int) -> Tensor:
-        batch = state.shape[0]
-        if right == 1:
-            rows = state.reshape(batch, left, size)
-            return torch.bmm(rows.mT, rows)
-        grid = state.reshape(batch * left, size, right)
-        return torch.bmm(grid, grid.mT).view(batch, left, size, size).sum(1)
+    def forward(state: Tensor, places: tuple[tuple[int, int, int], ...]) -> tuple[Tensor, ...]:
+        return tuple(_density(state, *place) for place in places)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ANN401
-        state, *ctx.shape = inputs
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401
+        state, ctx.places = inputs
         ctx.save_for_backward(state)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # noqa: ANN401
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:  # noqa: ANN401
         (state,) = ctx.saved_tensors
-        left, size, right = ctx.shape
-        both = grad + grad.mT  # one product instead of two: the state stands on both sides
-        if right == 1:
-            out = torch.bmm(state.reshape(-1, left, size), both).view(state.shape)
-        else:
-            out = _apply(both, state, Apply(0, 0, left, size, right))
-        return out, None, None, None
+        total: Tensor | None = None
+        for (left, size, right), grad in zip(ctx.places, grads, strict=True):
+            both = grad + grad.mT  # the state stands on both sides
+            if right == 1:
+                first, second = state.reshape(-1, left, size), both
+            else:
+                first = both.unsqueeze(1).expand(-1, left, -1, -1).reshape(-1, size, size)
+                second = state.reshape(-1, size, right)
+            if total is None:
+                total = torch.bmm(first, second)
+            else:
+                total = torch.baddbmm(total.reshape(first.shape[0], -1, second.shape[2]), first, second)
+        return (None if total is None else total.reshape(state.shape)), None
+
+
+def _density(state: Tensor, left: int, size: int, right: int) -> Tensor:
+    batch = state.shape[0]
+    if right == 1:
+        rows = state.reshape(batch, left, size)
+        return torch.bmm(rows.mT, rows)
+    grid = state.reshape(batch * left, size, right)
+    return torch.bmm(grid, grid.mT).view(batch, left, size, size).sum(1)
 
 
 def outer(first: Tensor, second: Tensor, rows: Tensor | None = None) -> Tensor:

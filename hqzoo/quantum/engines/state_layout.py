@@ -135,7 +135,8 @@ def _place_reads(segments: list[_Segment], reads: list[Read], all_bits: frozense
 def _fresh(step: Block | Read, all_bits: frozenset[int]) -> _Segment:
     bits = _bits(step)
     rest = all_bits - bits
-    cells = [rest & {COMPLEX}, bits, rest - {COMPLEX}]
+    others = rest - {COMPLEX}
+    cells = [rest & {COMPLEX}, *((others, bits) if len(bits) >= NARROW else (bits, others))]
     return _Segment([], [frozenset(cell) for cell in cells if cell], [step])
 
 
@@ -161,6 +162,8 @@ def _narrow(cells: Cells, bits: frozenset[int], n_bits: int) -> Cells | None:
         return None
     if first == last:
         middle = [cells[first] & bits, cells[first] - bits]
+        if len(bits) >= NARROW:  # one large product instead of many
+            middle.reverse()
     else:
         middle = [cells[first] - bits, cells[first] & bits, *cells[first + 1 : last]]
         middle += [cells[last] & bits, cells[last] - bits]

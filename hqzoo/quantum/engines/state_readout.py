@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.state_blocks import MatrixBank, Slot
-from hqzoo.quantum.engines.state_evolve import gram
+from hqzoo.quantum.engines.state_evolve import density_matrices
 from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, embed, pauli_matrix, real_form
 from hqzoo.quantum.engines.state_layout import Applied, Bits, Read, rearrangement
 from hqzoo.quantum.engines.state_plan import Component, parity_of_y
@@ -28,6 +28,11 @@ class _Matrix(NamedTuple):
     right: int
     block: Slot | None
     gathered: bool
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Dimensions in front, of the matrix, and behind."""
+        return self.left, self.size, self.right
 
 
 class Values(Engine):
@@ -82,20 +87,34 @@ class Values(Engine):
         self.constant(f"partner_{number}", torch.tensor(partner if x or odd else [], dtype=torch.long))
         self.constant(f"signs_{number}", torch.tensor(signs).to(self.dtype))
 
-    def forward(self, state: Tensor, matrices: list[Tensor]) -> Tensor:
-        """Return ``(1 or B, n_strings)`` of final states ``(1 or B, 2^m)``."""
+    def observables(self, matrices: list[Tensor]) -> list[Tensor]:
+        """Return what density matrices are multiplied with, ``(n, D * D)`` each, last blocks included."""
         found = []
-        for number, (left, size, right, slot, gathered) in enumerate(self._matrices):
-            observables = self.get_buffer(f"observables_{number}")
+        for number, matrix in enumerate(self._matrices):
+            fixed = self.get_buffer(f"observables_{number}")
+            slot = matrix.block
             if slot is not None:
                 block = matrices[slot.family][:, slot.instance]
-                observables = torch.matmul(block.mT, torch.matmul(observables, block))
-            moved = state.index_select(1, self.get_buffer(f"gather_{number}")) if gathered else state
-            density = gram(moved, left, size, right)
-            found.append(torch.mm(density.flatten(1), observables.flatten(1).T))
+                fixed = torch.matmul(block.mT, torch.matmul(fixed, block))
+            found.append(fixed.flatten(1))
+        return found
+
+    def forward(self, state: Tensor, observables: list[Tensor]) -> Tensor:
+        """Return ``(1 or B, n_strings)`` of final states ``(1 or B, 2^m)``."""
+        found = []
+        together = [number for number, matrix in enumerate(self._matrices) if not matrix.gathered]
+        densities: dict[int, Tensor] = {}
+        if together:
+            places = tuple(self._matrices[number].place for number in together)
+            densities.update(zip(together, density_matrices(state, places), strict=True))
+        for number, matrix in enumerate(self._matrices):
+            if matrix.gathered:
+                moved = state.index_select(1, self.get_buffer(f"gather_{number}"))
+                (densities[number],) = density_matrices(moved, (matrix.place,))
+            found.append(torch.mm(densities[number].flatten(1), observables[number].T))
         for number, moves in enumerate(self._masks):
-            other = state.index_select(1, self.get_buffer(f"partner_{number}")) if moves else state
-            found.append(torch.mm(state * other, self.get_buffer(f"signs_{number}")))
+            products = state * state.index_select(1, self.get_buffer(f"partner_{number}")) if moves else state.square()
+            found.append(torch.mm(products, self.get_buffer(f"signs_{number}")))
         values = torch.cat(found, 1) if len(found) > 1 else found[0]
         return values if self._as_is else values.index_select(1, self.get_buffer("order"))
 

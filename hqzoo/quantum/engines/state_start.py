@@ -88,16 +88,25 @@ class Start(Engine):
         bits = (*block.wires, *(() if block.is_real else (COMPLEX,)))
         return _Group(tuple(vectors), bank.add(block.ops, bits), block.is_real)
 
-    def forward(self, matrices: list[Tensor]) -> Tensor:
-        """Return the state ``(1 or B, 2^m)`` in the component's first order of bits."""
-        states = [_group_state(group, matrices) for group in self._groups]
+    def forward(self, matrices: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Return the two factors ``(1 or B, N, C)`` of the state, or the state ``(1 or B, 2^m)`` and None."""
+        states = self._group_states(matrices)
         right = _product(states[self._n_left :])
         if self._n_left:
             left = self._complexified(_product(states[: self._n_left]))
-            right = right if self._columns_as_is else right.index_select(1, self.get_buffer("columns"))
-            return outer(left, right, None if self._rows_as_is else self.get_buffer("rows")).flatten(1)
+            return left, right if self._columns_as_is else right.index_select(1, self.get_buffer("columns"))
         state = self._complexified(right).flatten(1)
-        return state if self._rows_as_is else state.index_select(1, self.get_buffer("rows"))
+        return state if self._rows_as_is else state.index_select(1, self.get_buffer("rows")), None
+
+    def join(self, left: Tensor, right: Tensor | None) -> Tensor:
+        """Return the state ``(1 or B, 2^m)`` in the component's first order of bits."""
+        if right is None:
+            return left
+        return outer(left, right, None if self._rows_as_is else self.get_buffer("rows")).flatten(1)
+
+    def _group_states(self, matrices: list[Tensor]) -> list[Tensor]:
+        states = _products([_vectors(group.vectors, matrices) for group in self._groups])
+        return [_after_block(state, group, matrices) for state, group in zip(states, self._groups, strict=True)]
 
     def _complexified(self, state: Tensor) -> Tensor:
         if state.shape[2] == 2 or not self.component.is_complex:
@@ -105,13 +114,13 @@ class Start(Engine):
         return torch.cat([state, torch.zeros_like(state)], 2)
 
 
-def _group_state(group: _Group, matrices: list[Tensor]) -> Tensor:
-    """Return a small state ``(1 or B, N, 1 or 2)``."""
-    parts = []
-    for slot, channels in group.vectors:
-        vector = matrices[slot.family][:, slot.instance]
-        parts.append(vector.reshape(vector.shape[0], -1, channels))
-    state = _product(parts)
+def _vectors(slots: tuple[tuple[Slot, int], ...], matrices: list[Tensor]) -> list[Tensor]:
+    chosen = [(matrices[slot.family][:, slot.instance], channels) for slot, channels in slots]
+    return [vector.reshape(vector.shape[0], -1, channels) for vector, channels in chosen]
+
+
+def _after_block(state: Tensor, group: _Group, matrices: list[Tensor]) -> Tensor:
+    """Apply a group's block to its state ``(1 or B, N, 1 or 2)``."""
     if group.block is None:
         return state
     matrix = matrices[group.block.family][:, group.block.instance].mT
@@ -122,6 +131,20 @@ def _group_state(group: _Group, matrices: list[Tensor]) -> Tensor:
         state = torch.cat([state, torch.zeros_like(state)], 2)
     rows = torch.matmul(state.reshape(state.shape[0], 1, -1), matrix)
     return rows.view(rows.shape[0], -1, 2)
+
+
+def _products(groups: list[list[Tensor]]) -> list[Tensor]:
+    """Return the product of the states of every group, all groups at once where they are alike."""
+    flat = [state for group in groups for state in group]
+    count = len(groups[0])
+    alike = all(state.shape == flat[0].shape for state in flat) and all(len(group) == count for group in groups)
+    if count == 1 or not alike or count & (count - 1):
+        return [_product(group) for group in groups]
+    batch, many = flat[0].shape[0], torch.stack(flat, 1)
+    while many.shape[1] > len(groups):
+        pairs = many.view(batch * many.shape[1] // 2, 2, *many.shape[2:])
+        many = _product([pairs[:, 0], pairs[:, 1]]).view(batch, many.shape[1] // 2, -1, many.shape[3])
+    return list(many.unbind(1))
 
 
 def _product(states: list[Tensor]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +22,7 @@ from hqzoo.quantum.pauli import from_letters
 __all__ = ["MAX_WIRES", "StatevectorEngine", "estimate"]
 
 MAX_WIRES = 24
-CHUNK_BYTES = 2**22  # states of a batch that are carried through the circuit together: they should stay in the cache
+CHUNK_BYTES = 2**20  # states of a batch that are carried through the circuit together: they should stay in the cache
 
 
 class StatevectorEngine(Engine):
@@ -127,42 +129,52 @@ class StatevectorEngine(Engine):
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return expectation values ``(B, n_observables)`` of data ``(B, n_data)`` and weights ``(n_weights,)``."""
-        if data.shape[0] <= self._chunk or not self.circuit.n_data:
-            return self._run(data, weights)
-        return torch.cat([self._run(chunk, weights) for chunk in torch.split(data, self._chunk)])
-
-    def _run(self, data: Tensor, weights: Tensor) -> Tensor:
+        batch = data.shape[0]
         matrices = self.bank(data, weights)
-        states = [part(data, matrices) for part in self.parts]
+        prepared = [part.prepare(matrices, batch) for part in self.parts]
+        starts = range(0, batch, self._chunk) if self.circuit.n_data and batch > self._chunk else (0,)
+        chunks = []
+        for start in starts:
+            rows = slice(start, min(start + self._chunk, batch)) if len(starts) > 1 else slice(0, batch)
+            chunks.append(self._outputs([part(*given, rows) for part, given in zip(self.parts, prepared, strict=True)]))
+        result = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
+        return result if result.shape[0] == batch else result.expand(batch, -1)
+
+    def _outputs(self, found: list[tuple[Tensor, Tensor | None]]) -> Tensor:
+        """Return outputs from the final states and the values of the Pauli strings of every part."""
         outputs = []
         if self._width:
-            outputs.append(self._pauli_values(states, matrices))
+            outputs.append(self._pauli_values([values for _, values in found if values is not None]))
         for pieces in self._pieces:
-            found = [self.readers[reader](states[number]) for number, reader in pieces]
+            read = [self.readers[reader](found[number][0]) for number, reader in pieces]
             if isinstance(self.readers[pieces[0][1]], _Ordered):
-                outputs.append(inner_product(*found))
+                outputs.append(inner_product(*read))
                 continue
-            product = found[0]
-            for factor in found[1:]:
+            product = read[0]
+            for factor in read[1:]:
                 product = (product.unsqueeze(2) * factor.unsqueeze(1)).flatten(1)
             outputs.append(product)
-        batch = data.shape[0]
-        outputs = [out.expand(batch, -1) for out in outputs]
-        result = torch.cat(outputs, 1) if len(outputs) > 1 else outputs[0]
+        result = outputs[0]
+        if len(outputs) > 1:
+            batch = _batch(outputs)
+            result = torch.cat([out.expand(batch, -1) for out in outputs], 1)
         return result if self._in_order else result.index_select(1, self.get_buffer("order"))
 
-    def _pauli_values(self, states: list[Tensor], matrices: list[Tensor]) -> Tensor:
-        found = [part.values(state, matrices) for part, state in zip(self.parts, states, strict=True) if part.values]
+    def _pauli_values(self, found: list[Tensor]) -> Tensor:
         if self._as_is and len(found) == 1:
             return found[0]
-        batch = 0 if any(v.shape[0] == 0 for v in found) else max(v.shape[0] for v in found)
-        one = [found[0].new_ones(batch, 1)]
-        values = torch.cat([*(v.expand(batch, -1) for v in found), *one], 1)
+        batch = _batch(found)
+        values = torch.cat([*(v.expand(batch, -1) for v in found), found[0].new_ones(batch, 1)], 1)
         factors = self.get_buffer("factors")
         product = values.index_select(1, factors[0])
         for index in factors[1:]:
             product = product * values.index_select(1, index)
         return product
+
+
+def _batch(tensors: list[Tensor]) -> int:
+    sizes = [tensor.shape[0] for tensor in tensors]
+    return max(sizes) if min(sizes) else 0
 
 
 class _Part(Engine):
@@ -190,7 +202,7 @@ class _Part(Engine):
     def _shuffle(self, item: Rearranged) -> Shuffle:
         index, signs = rearrangement(item.ops, item.before, item.after)
         inverse = index.argsort()
-        tables = [torch.tensor(index), torch.tensor(inverse)]
+        tables = [torch.tensor(table, dtype=torch.int32) for table in (index, inverse)]  # half the traffic of int64
         flips = bool((signs < 0).any())
         if flips:
             tables += [torch.tensor(signs).to(self.dtype), torch.tensor(signs[inverse]).to(self.dtype)]
@@ -200,13 +212,42 @@ class _Part(Engine):
             self._n_tables += 1
         return Shuffle(first, first + 2 if flips else -1)
 
-    def forward(self, data: Tensor, matrices: list[Tensor]) -> Tensor:
-        """Return final states ``(1 or B, 2^m)``."""
-        state = self.start(matrices)
-        if self._has_data and state.shape[0] == 1:
-            state = state.expand(data.shape[0], -1)
+    def prepare(self, matrices: list[Tensor], batch: int) -> _Prepared:
+        """Return what small matrices and states make of a whole batch."""
+        left, right = self.start(matrices)
+        if self._has_data and left.shape[0] == 1 and (right is None or right.shape[0] == 1):
+            left = left.expand(batch, *left.shape[1:])
+        observables = self.values.observables(matrices) if self.values is not None else []
+        return _Prepared(left, right, [matrices[family] for family in self._families], observables)
+
+    def forward(
+        self, left: Tensor, right: Tensor | None, matrices: list[Tensor], observables: list[Tensor], rows: slice
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return final states ``(1 or b, 2^m)`` and values of the Pauli strings for some rows of the batch."""
+
+        def chosen(tensor: Tensor) -> Tensor:
+            return tensor[rows] if tensor.shape[0] > rows.stop - rows.start else tensor
+
+        state = self.start.join(chosen(left), None if right is None else chosen(right))
         tables = [self.get_buffer(f"table_{k}") for k in range(self._n_tables)]
-        return evolve(state, self._steps, [matrices[k] for k in self._families], tables)
+        state = evolve(state, self._steps, [chosen(matrix) for matrix in matrices], tables)
+        return state, None if self.values is None else self.values(state, observables)
+
+
+class _Prepared(NamedTuple):
+    """What a part needs, once for a batch.
+
+    Args:
+        left: State or its first factor.
+        right: Second factor.
+        matrices: Tensors of matrices that the steps name.
+        observables: What density matrices are multiplied with.
+    """
+
+    left: Tensor
+    right: Tensor | None
+    matrices: list[Tensor]
+    observables: list[Tensor]
 
 
 class _Ordered(Engine):
