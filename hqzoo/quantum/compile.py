@@ -16,7 +16,7 @@ from hqzoo.quantum.engines.cone import ConeEngine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, TooLarge, plan_cone
 from hqzoo.quantum.engines.pennylane import PennyLaneEngine
 from hqzoo.quantum.engines.state_plan import estimate
-from hqzoo.quantum.engines.statevector import StatevectorEngine
+from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 
 __all__ = ["ENGINES", "CompiledCircuit", "Plan", "compile", "plan"]
@@ -30,7 +30,8 @@ ENGINES: dict[str, Callable[[Circuit, torch.dtype], Engine]] = {
 """Engines by name; ``auto`` chooses between the first two."""
 
 
-MAX_CONE_TERMS = 200_000  # a larger network takes seconds to find and gains nothing
+MAX_CONE_TERMS = 200_000
+QUICK_CONE_TERMS = 20_000  # where a state vector is at hand, a larger network costs seconds to find and gains nothing
 # Measured on CPUs: the cone's few matrix products spend a FLOP in a tenth of the time that a state vector's many small
 # operations do, and below this size both only wait for Python.
 CONE_FLOP_RATIO = 8
@@ -70,7 +71,7 @@ def plan(circuit: Circuit, engine: str = "auto") -> Plan:
         return state
     # Looking for pieces pays only as long as they cost less than the state vector that they spare.
     worth = max(CONE_FREE_FLOPS, CONE_FLOP_RATIO * state.flops)
-    limit = MAX_CONE_TERMS if engine == "cone" else min(MAX_CONE_TERMS, worth // 2)
+    limit = MAX_CONE_TERMS if engine == "cone" or circuit.n_wires > MAX_WIRES else QUICK_CONE_TERMS
     try:
         cone = _cone_plan(plan_cone(circuit, limit))
     except TooLarge as size:
