@@ -68,7 +68,7 @@ class Circuit:
     @property
     def n_observables(self) -> int:
         """Number of outputs per sample."""
-        return len(self.outputs)
+        return sum(observable.n_outputs for observable in self.observables)
 
     @cached_property
     def outputs(self) -> tuple[PauliSum, ...]:

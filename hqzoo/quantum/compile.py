@@ -15,7 +15,7 @@ from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.cone import ConeEngine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, TooLarge, plan_cone
 from hqzoo.quantum.engines.pennylane import PennyLaneEngine
-from hqzoo.quantum.engines.state_plan import estimate
+from hqzoo.quantum.engines.state_plan import estimate, plan_state
 from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 
@@ -66,7 +66,8 @@ def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     """
     if engine not in ("auto", *ENGINES):
         raise CircuitError(unknown_name("engine", engine, ("auto", *ENGINES)))
-    state = Plan(engine, circuit.n_wires, *estimate(circuit), "asked for")
+    component = max(len(part.wires) for part in plan_state(circuit))
+    state = Plan(engine, component, *estimate(circuit), "asked for")
     if engine not in ("auto", "cone"):
         return state
     # Looking for pieces pays only as long as they cost less than the state vector that they spare.

@@ -41,6 +41,8 @@ class Pauli:
         object.__setattr__(self, "letters", "".join(letter for _, letter in pairs))
         object.__setattr__(self, "wires", tuple(wire for wire, _ in pairs))
 
+    n_outputs = 1
+
     def sums(self) -> tuple[PauliSum, ...]:
         """Return the one output as a sum of Pauli strings."""
         return (((1.0, from_letters(self.letters, self.wires)),),)
@@ -66,6 +68,11 @@ class Probabilities:
         wires = (wires,) if isinstance(wires, int) else tuple(wires)
         _check_distinct(self, wires)
         object.__setattr__(self, "wires", wires)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outcomes."""
+        return int(2 ** len(self.wires))
 
     def sums(self) -> tuple[PauliSum, ...]:
         """Return each outcome's projector, a product of ``(1 + Z) / 2`` and ``(1 - Z) / 2``."""
@@ -110,6 +117,8 @@ class Overlap:
         object.__setattr__(self, "wires_a", wires_a)
         object.__setattr__(self, "wires_b", wires_b)
         _check_distinct(self, self.wires)
+
+    n_outputs = 1
 
     @property
     def wires(self) -> tuple[int, ...]:

@@ -20,8 +20,9 @@ from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
 from hqzoo.quantum.accelerate.prove import Proof, prove, rows_at_once
 from hqzoo.quantum.accelerate.recording import Foreign
 from hqzoo.quantum.accelerate.recover import Recovered, Source, recover
-from hqzoo.quantum.accelerate.report import LayerReport, Report, measure, unseen_weights
+from hqzoo.quantum.accelerate.report import LayerReport, Report, measure
 from hqzoo.quantum.accelerate.torchquantum_ops import TorchQuantumSource
+from hqzoo.quantum.diagnostics import inert_weights, redundant_directions
 
 __all__ = ["LayerReport", "RecoveredLayer", "Report", "accelerate"]
 
@@ -161,7 +162,7 @@ def _recover_and_prove(
     proof = prove(source, exact, inputs, trials, seed)
     dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
     layer = RecoveredLayer(recovered, layout, parameters, engine, dtype).to(inputs.device)
-    report = _report(name, source, recovered, layer, inputs, proof, engine)
+    report = _report(name, source, recovered, layer, inputs, proof)
     return layer, report
 
 
@@ -177,8 +178,8 @@ def _layout(source: Source, inputs: Tensor, n_dims: int, n_outputs: int) -> Layo
 
 
 def _report(
-    name: str, source: Source, recovered: Recovered, layer: RecoveredLayer, inputs: Tensor, proof: Proof, engine: str
-) -> LayerReport:  # fmt: skip
+    name: str, source: Source, recovered: Recovered, layer: RecoveredLayer, inputs: Tensor, proof: Proof
+) -> LayerReport:
     plan, circuit = layer.compiled.plan, recovered.circuit
     batched = inputs.dim() > len(layer.layout.features)
     rows = inputs.reshape(-1, *layer.layout.features)[: rows_at_once(circuit.n_wires)]
@@ -186,10 +187,10 @@ def _report(
     parameters = source.parameters()
     before = measure(lambda x: source.run(x, parameters), timed, parameters.values(), len(rows))
     after = measure(layer, timed, layer.parameters(), len(rows))
-    unseen, redundant = unseen_weights(circuit, engine)
+    redundant = redundant_directions(circuit)
     entries = [_entry(key, value.shape, k) for key, value in parameters.items() for k in range(value.numel())]
     unused = set(range(len(entries))) - set(recovered.weight_index) if not recovered.n_front else set()
-    inert = sorted(unused | {recovered.weight_index[j] for j in unseen})
+    inert = sorted(unused | {recovered.weight_index[j] for j in inert_weights(circuit)})
     names = tuple(entries[j] for j in inert)
     return LayerReport(
         name, source.kind, circuit, plan.engine, plan.largest_piece, recovered.n_front, names, redundant, proof,

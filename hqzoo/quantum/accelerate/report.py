@@ -12,12 +12,10 @@ from torch import Tensor
 
 from hqzoo.quantum.accelerate.prove import Proof
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import compile as compile_circuit
 
-__all__ = ["Cost", "LayerReport", "Report", "measure", "unseen_weights"]
+__all__ = ["Cost", "LayerReport", "Report", "measure"]
 
 PATIENCE = 0.5  # seconds spent on timing a layer, beyond its first two runs
-MAX_ANALYSIS_FLOPS = 1e11  # a minute of one core
 
 
 @dataclass(frozen=True)
@@ -154,34 +152,6 @@ def measure(layer: Callable[[Tensor], Tensor], inputs: Tensor, parameters: Itera
     while len(runs) < 2 or (len(runs) < 20 and sum(runs) < PATIENCE):
         runs.append(step())
     return Cost(batch, min(runs), sum(kept.values()))
-
-
-def unseen_weights(circuit: Circuit, engine: str = "auto", seed: int = 0) -> tuple[tuple[int, ...], int | None]:
-    """Return the weights that no output depends on, and the number of redundant directions among the others.
-
-    Gradients of random combinations of outputs, at random data and several random weights, span the row space of
-    the Jacobian with certainty; a direction outside changes no output at any of these weights.
-    """
-    n = circuit.n_weights
-    function = compile_circuit(circuit, engine, torch.float64)
-    if not n or 2 * 8 * 3 * (n + 4) * function.plan.flops > MAX_ANALYSIS_FLOPS:
-        return (), None if n else 0
-    generator = torch.Generator().manual_seed(seed)
-    ranks, seen = [], torch.zeros(n, dtype=torch.bool)
-    for _ in range(2):
-        data = torch.rand(8, circuit.n_data, generator=generator, dtype=torch.float64) * 6 - 3
-        weights = (torch.rand(n, generator=generator, dtype=torch.float64) * 6).requires_grad_()
-        out = function(data, weights)
-        jacobian = torch.zeros(n + 4, n, dtype=out.dtype)
-        for row in jacobian if out.requires_grad else ():
-            cotangent = torch.randn(out.shape, generator=generator, dtype=out.dtype)
-            row += torch.autograd.grad(
-                out, weights, cotangent, retain_graph=True, allow_unused=True, materialize_grads=True
-            )[0]
-        seen |= jacobian.abs().amax(0) > 1e-10
-        ranks.append(int(torch.linalg.matrix_rank(jacobian, rtol=1e-9).item()))
-    inert = tuple(j for j in range(n) if not seen[j])
-    return inert, int(seen.sum().item()) - max(ranks)
 
 
 def _time(seconds: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, embed, real_form
+from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, Matrix, embed, real_form
 from hqzoo.quantum.engines.state_layout import Bits
 
 __all__ = ["MatrixBank", "Slot"]
@@ -58,6 +58,30 @@ class _Family:
         return parts
 
 
+class _Factor(NamedTuple):
+    """Where the monomials of a factor are found; group -1 for a fixed matrix."""
+
+    group: int
+    place: int
+
+
+class _Layout(NamedTuple):
+    """How a family is made."""
+
+    vector: bool
+    size: int
+    factors: tuple[_Factor, ...]
+
+
+class _Group(NamedTuple):
+    """Factors whose monomials have the same form and are made together."""
+
+    has_data: bool
+    as_is: bool
+    split: tuple[int, ...]
+    counts: tuple[int, ...]
+
+
 class MatrixBank(Engine):
     """All matrices of a circuit.
 
@@ -76,15 +100,18 @@ class MatrixBank(Engine):
         self._keys: dict[Key, int] = {}
         self._families: list[_Family] = []
         self._angles: dict[bool, dict[Angle, int]] = {False: {}, True: {}}
-        self._layout: list[tuple[bool, bool, int, tuple[tuple[int, ...], ...]]] = []
+        self._layout: list[_Layout] = []
+        self._rows: dict[tuple[bool, tuple[int, ...]], list[int]] = {}
+        self._counts: dict[int, list[int]] = {}
+        self._groups: list[_Group] = []
 
     def add(self, ops: list[Elementary], bits: Bits, *, vector: bool = False) -> Slot:
         """Ask for the matrix of gates on these bits, or for the state that they make of ``|0...0>``."""
         places = tuple(tuple(bits.index(wire) for wire in op.wires) for op in ops)
         where = bits.index(COMPLEX) if COMPLEX in bits else None
         has_data = any(op.has_data for op in ops)
-        key = (places, tuple(op.key for op in ops), tuple(op.angle is None for op in ops), len(bits), where, vector)
-        key = (*key, has_data)
+        fixed = tuple(op.angle is None for op in ops)
+        key = (places, tuple(op.key for op in ops), fixed, len(bits), where, vector, has_data)
         if key not in self._keys:
             self._keys[key] = len(self._families)
             self._families.append(_Family(ops, bits, vector, has_data))
@@ -109,7 +136,7 @@ class MatrixBank(Engine):
             self._store_angles(name, list(self._angles[has_data]))
         for number, family in enumerate(self._families):
             self._store_family(number, family)
-        self._families = []
+        self._store_rows()
 
     def _store_angles(self, name: str, angles: list[Angle]) -> None:
         matrices = [torch.zeros(size, len(angles), dtype=torch.float64) for size in self._sizes]
@@ -123,74 +150,131 @@ class MatrixBank(Engine):
         self.constant(f"{name}_constant", constants.to(self.dtype).reshape(1, len(angles)))
 
     def _store_family(self, number: int, family: _Family) -> None:
+        """Store the coefficients of every factor, and add its angles to those of other factors of equal form."""
         table = self._angles[family.has_data]
-        n_angles = len(table)
-        splits = []
-        parts = family.factors()
-        for k, part in enumerate(parts):
-            rows: list[list[int]] = []
-            for angles in family.instances:
-                chosen: list[int] = []
-                for op, angle in ((family.ops[i], angles[i]) for i in part):
-                    if angle is not None:
-                        at = table[angle]
-                        chosen += [at, n_angles + at, 2 * n_angles][: len(op.matrices)]
-                rows.append(chosen)
+        factors: list[_Factor] = []
+        for k, part in enumerate(family.factors()):
+            split = tuple(len(family.ops[i].matrices) for i in part if family.ops[i].angle is not None)
             mix = _mix([family.ops[i] for i in part], family.bits, family.vector)
             self.constant(f"mix_{number}_{k}", torch.tensor(mix).to(self.dtype))
-            self.constant(f"rows_{number}_{k}", torch.tensor(rows, dtype=torch.long).reshape(-1))
-            splits.append(tuple(len(family.ops[i].matrices) for i in part if family.ops[i].angle is not None))
-        self._layout.append((family.has_data, family.vector, 2 ** len(family.bits), tuple(splits)))
+            if not split:
+                factors.append(_Factor(-1, 0))
+                continue
+            rows = self._rows.setdefault((family.has_data, split), [])
+            group = list(self._rows).index((family.has_data, split))
+            factors.append(_Factor(group, len(self._counts.setdefault(group, []))))
+            self._counts[group].append(len(family.instances))
+            for angles in family.instances:
+                rows += [table[angle] for angle in (angles[i] for i in part) if angle is not None]
+        self._layout.append(_Layout(family.vector, 2 ** len(family.bits), tuple(factors)))
+
+    def _store_rows(self) -> None:
+        for group, ((has_data, split), rows) in enumerate(self._rows.items()):
+            as_is = rows == list(range(len(self._angles[has_data])))
+            self.constant(f"rows_{group}", torch.tensor([] if as_is else rows, dtype=torch.long))
+            source, sign = _derivatives(split)
+            self.constant(f"source_{group}", torch.tensor(source))
+            self.constant(f"sign_{group}", torch.tensor(sign).to(self.dtype))
+            self._groups.append(_Group(has_data, as_is, split, tuple(self._counts[group])))
 
     def forward(self, data: Tensor, weights: Tensor) -> list[Tensor]:
         """Return the tensors of all families, from data ``(B, n_data)`` and weights ``(n_weights,)``."""
-        tables = {has_data: self._table(has_data, data, weights) for has_data in (False, True)}
-        return [self._family(number, tables[has_data]) for number, (has_data, *_) in enumerate(self._layout)]
+        angles = {has_data: self._table(has_data, data, weights) for has_data in (False, True)}
+        products = [self._products(number, group, angles[group.has_data]) for number, group in enumerate(self._groups)]
+        return [self._family(number, layout, products) for number, layout in enumerate(self._layout)]
 
     def _table(self, has_data: bool, data: Tensor, weights: Tensor) -> Tensor:
-        """Return cosines, sines and a 1 as columns, ``(1 or B, 2 * angles + 1)``."""
+        """Return all distinct angles, ``(1 or B, n_angles)``."""
         name = "own" if has_data else "shared"
         angles = self.get_buffer(f"{name}_constant")
-        if not angles.shape[1]:
-            return angles.new_ones(1, 1)
-        if weights.shape[0]:
+        if angles.shape[1] and weights.shape[0]:
             angles = torch.addmm(angles, weights.unsqueeze(0), self.get_buffer(f"{name}_weight"))
-        if has_data:
+        if angles.shape[1] and has_data:
             angles = torch.addmm(angles, data, self.get_buffer("own_data"))
-        return torch.cat([angles.cos(), angles.sin(), torch.ones_like(angles[:, :1])], 1)
+        return angles
 
-    def _family(self, number: int, table: Tensor) -> Tensor:
-        _, vector, size, splits = self._layout[number]
+    def _products(self, number: int, group: _Group, angles: Tensor) -> tuple[Tensor, ...]:
+        """Return products of cosines and sines for every factor of a group, ``(1 or B, instances, monomials)``."""
+        if not group.as_is:
+            angles = angles.index_select(1, self.get_buffer(f"rows_{number}"))
+        grid = angles.view(angles.shape[0], sum(group.counts), len(group.split))
+        source, sign = self.get_buffer(f"source_{number}"), self.get_buffer(f"sign_{number}")
+        product: Tensor = _Monomials.apply(grid, source, sign, group.split)
+        return torch.split(product, list(group.counts), 1) if len(group.counts) > 1 else (product,)
+
+    def _family(self, number: int, layout: _Layout, products: list[tuple[Tensor, ...]]) -> Tensor:
         result: Tensor | None = None
-        for k, split in enumerate(splits):
+        for k, (group, place) in enumerate(layout.factors):
             mix = self.get_buffer(f"mix_{number}_{k}")
-            if split:
-                chosen = table.index_select(1, self.get_buffer(f"rows_{number}_{k}"))
-                product = _monomials(chosen.view(chosen.shape[0], -1, sum(split)), split)
-                factor = torch.matmul(product, mix)
-            else:
-                factor = mix.unsqueeze(0)
-            factor = factor.view(*factor.shape[:2], *((size,) if vector else (size, size)))
+            factor = mix.unsqueeze(0) if group < 0 else torch.matmul(products[group][place], mix)
+            factor = factor.view(*factor.shape[:2], *((layout.size,) if layout.vector else (layout.size, layout.size)))
             result = factor if result is None else torch.matmul(factor, result)
         assert result is not None  # noqa: S101 - every family has at least one factor
         return result
 
 
-def _monomials(features: Tensor, split: tuple[int, ...]) -> Tensor:
-    """Return all products of one feature of every part, the first part varying slowest."""
-    if len(split) > 1 and len(split) % 2 == 0 and set(split) == {split[0]}:  # halve the number of products
-        pairs = features.view(*features.shape[:-1], len(split) // 2, 2, split[0])
-        products = pairs[..., 0, :].unsqueeze(-1) * pairs[..., 1, :].unsqueeze(-2)
-        half = (split[0] * split[0],) * (len(split) // 2)
-        return _monomials(products.reshape(*features.shape[:-1], sum(half)), half)
-    parts = torch.split(features, list(split), -1)
-    product = parts[0]
-    for part in parts[1:]:
-        product = (product.unsqueeze(-1) * part.unsqueeze(-2)).flatten(-2)
+class _Monomials(torch.autograd.Function):
+    """All products of one feature of every angle, the first angle's varying slowest.
+
+    Features of an angle are its cosine and sine, and a 1 for controlled gates. Derivatives are again products of
+    features, so the result is all that the backward pass needs.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(angles: Tensor, source: Tensor, sign: Tensor, split: tuple[int, ...]) -> Tensor:
+        cos, sin = angles.cos(), angles.sin()
+        if max(split) == 2:
+            return _tree(torch.stack([cos, sin], -1))
+        features = torch.stack([cos, sin, torch.ones_like(cos)], -1)
+        product = features[..., 0, : split[0]]
+        for k, size in enumerate(split[1:]):
+            product = _pair(product, features[..., k + 1, :size])
+        return product
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ANN401
+        _, source, sign, _ = inputs
+        ctx.save_for_backward(output, source, sign)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # noqa: ANN401
+        product, source, sign = ctx.saved_tensors
+        moved = product.index_select(-1, source).view(*product.shape[:-1], *sign.shape)
+        return (moved * sign * grad.unsqueeze(-2)).sum(-1), None, None, None
+
+
+def _tree(features: Tensor) -> Tensor:
+    """Multiply neighbours ``(..., P, 2)`` until ``(..., 2^P)`` is left."""
+    count = features.shape[-2]
+    while count > 1 and count % 2 == 0:
+        features = _pair(features[..., 0::2, :], features[..., 1::2, :])
+        count //= 2
+    product = features[..., 0, :]
+    for k in range(1, count):
+        product = _pair(product, features[..., k, :])
     return product
 
 
-def _mix(ops: list[Elementary], bits: Bits, vector: bool) -> NDArray[np.float64]:
+def _pair(first: Tensor, second: Tensor) -> Tensor:
+    return (first.unsqueeze(-1) * second.unsqueeze(-2)).flatten(-2)
+
+
+def _derivatives(split: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
+    """Return monomials ``(P * M,)`` and signs ``(P, M)`` that the derivatives with respect to the angles consist of."""
+    index = np.arange(math.prod(split))
+    source, sign = np.empty((len(split), len(index)), dtype=np.int64), np.empty((len(split), len(index)))
+    stride = len(index)
+    for k, size in enumerate(split):
+        stride //= size
+        feature = index // stride % size  # cos -> -sin, sin -> cos, 1 -> 0
+        source[k] = index + stride * np.array([1, -1, 0])[feature]
+        sign[k] = np.array([-1.0, 1.0, 0.0])[feature]
+    return source.reshape(-1), sign
+
+
+def _mix(ops: list[Elementary], bits: Bits, vector: bool) -> NDArray[np.floating[Any]]:
     """Return the coefficients ``(monomials, D * D)``, or ``(monomials, D)`` of the first column."""
     current = np.eye(2 ** len(bits))[None]
     if vector:
@@ -198,9 +282,9 @@ def _mix(ops: list[Elementary], bits: Bits, vector: bool) -> NDArray[np.float64]
     for op in ops:
         if op.letter:
             source, sign = op.moves()
-            matrices = [np.diag(sign)[:, np.argsort(source)] + 0j]
+            matrices: tuple[Matrix, ...] = (np.diag(sign)[:, np.argsort(source)] + 0j,)
         else:
-            matrices = list(op.matrices)
+            matrices = op.matrices
         if COMPLEX in bits:
             own: Bits = (*op.wires, COMPLEX)
             full = np.stack([embed(real_form(matrix), own, bits) for matrix in matrices])

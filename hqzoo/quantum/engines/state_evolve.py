@@ -224,5 +224,5 @@ def outer(first: Tensor, second: Tensor, rows: Tensor | None = None) -> Tensor:
     wide = first.reshape(first.shape[0], -1, second.shape[2])
     if rows is not None:
         wide = wide.index_select(1, rows)
-    batch = max(wide.shape[0], second.shape[0]) if 0 not in (wide.shape[0], second.shape[0]) else 0
+    batch = max(wide.shape[0], second.shape[0])
     return torch.bmm(wide.expand(batch, -1, -1), second.mT.expand(batch, -1, -1))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +17,14 @@ from numpy.typing import NDArray
 from hqzoo.quantum.angles import Angle, as_angle
 from hqzoo.quantum.gates import Gate
 
-__all__ = ["COMPLEX", "Elementary", "elementaries", "embed", "pauli_matrix", "real_form"]
+__all__ = ["COMPLEX", "Elementary", "Matrix", "elementaries", "embed", "pauli_matrix", "real_form"]
 
 COMPLEX = -1
 """The bit that tells the real from the imaginary part of an amplitude."""
 
 MAX_DENSE = 4  # gates on more wires are taken apart
 
-Matrix = NDArray[np.complex128]
+Matrix = NDArray[np.complexfloating[Any, Any]]
 
 _I = np.eye(2, dtype=complex)
 _X = np.array([[0, 1], [1, 0]], dtype=complex)
@@ -35,7 +36,7 @@ _FIXED: dict[str, Matrix] = {
     "X": _X,
     "Y": _Y,
     "Z": _Z,
-    "H": np.array([[1, 1], [1, -1]], dtype=complex) / math.sqrt(2),
+    "H": np.array([[1, 1], [1, -1]]) * (1 / math.sqrt(2) + 0j),
     "S": np.diag([1, 1j]),
     "T": np.diag([1, np.exp(0.25j * math.pi)]),
     "SWAP": np.eye(4, dtype=complex)[[0, 2, 1, 3]],
@@ -96,7 +97,7 @@ class Elementary:
             and bool(np.array_equal(self.matrices[0], np.eye(len(self.matrices[0]))))
         )
 
-    def moves(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    def moves(self) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
         """Return the rows that a classical gate takes its output from, and the signs they get."""
         if not self.letter:
             matrix = self.matrices[0].real
@@ -211,10 +212,10 @@ def _settle(item: Elementary) -> Elementary:
             return item
         value = item.angle.constant
         features = (math.cos(value), math.sin(value), 1.0)
-        matrix = sum(f * m for f, m in zip(features, item.matrices, strict=False))
+        parts = [f * m for f, m in zip(features, item.matrices, strict=False)]
+        matrix: Matrix = np.sum(parts, axis=0)
     else:
         matrix = item.matrices[0]
-    matrix = np.asarray(matrix)
     first = matrix.flat[int(np.argmax(np.abs(matrix) > 1e-9))]
     turned = matrix * (abs(first) / first)
     if np.abs(turned.imag).max() < 1e-14:
@@ -230,13 +231,13 @@ def pauli_matrix(letters: str) -> Matrix:
     return matrix
 
 
-def real_form(matrix: Matrix) -> NDArray[np.float64]:
+def real_form(matrix: Matrix) -> NDArray[np.floating[Any]]:
     """Return a matrix ``A + iB`` as a real one, the bit ``COMPLEX`` being the least significant."""
     turn = np.array([[0.0, -1.0], [1.0, 0.0]])
     return np.kron(matrix.real, np.eye(2)) + np.kron(matrix.imag, turn)
 
 
-def embed(matrix: NDArray[np.float64], own: tuple[int, ...], bits: tuple[int, ...]) -> NDArray[np.float64]:
+def embed(matrix: NDArray[np.floating[Any]], own: tuple[int, ...], bits: tuple[int, ...]) -> NDArray[np.floating[Any]]:
     """Return a matrix on the bits ``own`` as one on ``bits``, most significant first."""
     rest = tuple(bit for bit in bits if bit not in own)
     full = np.kron(matrix, np.eye(2 ** len(rest)))

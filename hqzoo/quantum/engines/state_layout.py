@@ -178,7 +178,9 @@ def _after(cells: Cells, bits: frozenset[int]) -> int:
     return next(k for k, cell in enumerate(reversed(cells)) if cell & bits)
 
 
-def rearrangement(ops: list[Elementary], before: Bits, after: Bits) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def rearrangement(
+    ops: list[Elementary], before: Bits, after: Bits
+) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
     """Return ``index, sign`` with ``new[k] = sign[k] * old[index[k]]`` for gates and a change of the bits' order."""
     n = len(before)
     index = np.arange(2**n).reshape([2] * n)
@@ -193,7 +195,7 @@ def rearrangement(ops: list[Elementary], before: Bits, after: Bits) -> tuple[NDA
 
 
 def _permuted(
-    grid: NDArray[Any], axes: list[int], source: NDArray[np.int64], factor: NDArray[np.float64] | None = None
+    grid: NDArray[Any], axes: list[int], source: NDArray[np.int64], factor: NDArray[np.floating[Any]] | None = None
 ) -> NDArray[Any]:
     front = list(range(len(axes)))
     moved = np.moveaxis(grid, axes, front)

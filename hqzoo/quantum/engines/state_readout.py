@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -85,7 +85,7 @@ class Values(Engine):
             signs = pulled
         self._masks.append(bool(x or odd))
         self.constant(f"partner_{number}", torch.tensor(partner if x or odd else [], dtype=torch.long))
-        self.constant(f"signs_{number}", torch.tensor(signs).to(self.dtype))
+        self.constant(f"signs_{number}", torch.tensor(signs.T).to(self.dtype).contiguous())
 
     def observables(self, matrices: list[Tensor]) -> list[Tensor]:
         """Return what density matrices are multiplied with, ``(n, D * D)`` each, last blocks included."""
@@ -114,12 +114,12 @@ class Values(Engine):
             found.append(torch.mm(densities[number].flatten(1), observables[number].T))
         for number, moves in enumerate(self._masks):
             products = state * state.index_select(1, self.get_buffer(f"partner_{number}")) if moves else state.square()
-            found.append(torch.mm(products, self.get_buffer(f"signs_{number}")))
+            found.append(torch.mm(self.get_buffer(f"signs_{number}"), products.T).T)
         values = torch.cat(found, 1) if len(found) > 1 else found[0]
         return values if self._as_is else values.index_select(1, self.get_buffer("order"))
 
 
-def _pauli_matrix(string: PauliString, bits: Bits) -> NDArray[np.float64]:
+def _pauli_matrix(string: PauliString, bits: Bits) -> NDArray[np.floating[Any]]:
     """Return a Pauli string as a symmetric real matrix on the given bits."""
     letters = {wire: "IXZY"[bool(x) + 2 * bool(z)] for wire, (x, z) in single_letters(string)}
     matrix = pauli_matrix("".join(letters.values()))
@@ -129,7 +129,7 @@ def _pauli_matrix(string: PauliString, bits: Bits) -> NDArray[np.float64]:
 
 def _partners(
     x: int, odd: int, strings: list[PauliString], order: Bits
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
     """Return ``j -> partner`` and signs with ``<P> = sum_j sign_j psi_j psi_partner(j)``."""
     n = len(order)
     index = np.arange(2**n)
@@ -193,7 +193,7 @@ class Swap(Engine):
 
 def inner_product(first: Tensor, second: Tensor) -> Tensor:
     """Return ``|<a|b>|^2`` of states ``(1 or B, N, C)`` as ``(1 or B, 1)``; C is 2, or 1 for real states."""
-    batch = max(first.shape[0], second.shape[0]) if 0 not in (first.shape[0], second.shape[0]) else 0
+    batch = max(first.shape[0], second.shape[0])
     parts = torch.bmm(first.mT.expand(batch, -1, -1), second.expand(batch, -1, -1))
     if parts.shape[1:] != (2, 2):
         return parts.square().sum((1, 2)).unsqueeze(1)

@@ -18,7 +18,7 @@ MOVE_COST = 0.45
 BEAM = 6
 GROWTHS = 3
 ALIKE = 4  # options of equal worth that a path tries
-MAX_BEAM_OPS = 1500
+BEAM_OPS = 1200  # longer circuits get a narrower search
 
 
 @dataclass
@@ -88,6 +88,7 @@ class Queues:
                 self.waiting[wire].append(op)
         self.position = dict.fromkeys(self.waiting, 0)
         self.n_wires = len(self.position)
+        self._known: dict[tuple[object, ...], tuple[float, Block] | None] = {}  # copies share it
 
     def ready(self, wire: int, position: dict[int, int] | None = None) -> Elementary | None:
         """Return the gate that is ready on a wire."""
@@ -155,20 +156,23 @@ class Queues:
     def blocks(self, apart_from: frozenset[int] = frozenset()) -> list[tuple[float, Block]]:
         """Return blocks that could come next, with what each does for its cost."""
         found: dict[tuple[tuple[int, ...], int], tuple[float, Block]] = {}
+        ready = {wire: self.ready(wire) for wire in self.waiting}
         for data in (False, True):
             for seed in self.waiting:
-                op = self.ready(seed)
+                op = ready[seed]
                 if op is None or not apart_from.isdisjoint(op.wires) or (len(op.wires) > 1 and seed != min(op.wires)):
                     continue
                 if op.is_classical and len(op.wires) > BLOCK_WIRES:
                     continue  # a rearrangement: its matrix would be large
-                for value, block in self._grow(op.wires, data, apart_from):
+                for value, block in self._grow(op.wires, data, apart_from, ready):
                     found[block.wires, len(block.ops)] = (value, block)
                     inner = _without_last_moves(block)  # a rearrangement that comes anyway can do them
                     found.setdefault((block.wires, len(inner.ops)), (value * len(inner.ops) / len(block.ops), inner))
         return list(found.values())
 
-    def _grow(self, wires: tuple[int, ...], data: bool, apart_from: frozenset[int]) -> list[tuple[float, Block]]:
+    def _grow(
+        self, wires: tuple[int, ...], data: bool, apart_from: frozenset[int], ready: dict[int, Elementary | None]
+    ) -> list[tuple[float, Block]]:
         limit = 5 if self.n_wires <= 6 else BLOCK_WIRES
         seen = {wires}
         current = [pair for pair in [self._worth(wires, data)] if pair is not None]
@@ -176,10 +180,11 @@ class Queues:
         while current:
             options: set[tuple[int, ...]] = set()
             for _, block in current:
-                for wire in self.waiting:
-                    op = self.ready(wire)
-                    near = self._waiting_with(block, wire) | (set() if op is None else set(op.wires))
-                    if apart_from.isdisjoint(near):
+                # Wires of the gates that stop the block, and of any others that are ready.
+                nearby = {self._waiting_with(block, wire) for wire in block.wires}
+                nearby |= {op.wires for op in ready.values() if op is not None}
+                for near in nearby:
+                    if near and apart_from.isdisjoint(near):
                         options.add(tuple(sorted({*block.wires, *near})))
             grown = [self._worth(option, data) for option in sorted(options - seen) if len(option) <= limit]
             seen |= options
@@ -187,21 +192,29 @@ class Queues:
             results += current
         return results
 
-    def _waiting_with(self, block: Block, wire: int) -> set[int]:
+    def _waiting_with(self, block: Block, wire: int) -> tuple[int, ...]:
         """Return the wires of the gate that stops a block on one of its wires."""
-        if wire not in block.wires:
-            return set()
         place = self.position[wire] + sum(wire in op.wires for op in block.ops)
         queue = self.waiting[wire]
-        return set(queue[place].wires) if place < len(queue) else set()
+        return queue[place].wires if place < len(queue) else ()
 
     def _worth(self, wires: tuple[int, ...], data: bool) -> tuple[float, Block] | None:
+        wires = tuple(sorted(wires))
+        key = (wires, *(self.position[wire] for wire in wires), data)
+        if key not in self._known:
+            self._known[key] = self._rated(wires, data)
+        return self._known[key]
+
+    def _rated(self, wires: tuple[int, ...], data: bool) -> tuple[float, Block] | None:
         block = self.inside(wires, data)
         if not block.ops:
             return None
         bits = len(wires) + (not block.is_real)
         if block.has_data and 4**bits > max(16, 2 ** (self.n_wires + 1)) and len(block.ops) > 1:
-            return None  # matrices of all samples would outweigh the states
+            # Matrices of all samples would outweigh the states; a gate that is as large by itself stays alone.
+            if set(block.ops[0].wires) != set(wires):
+                return None
+            block = Block(block.wires, block.ops[:1])
         return len(block.ops) / (cost(2**bits) + overhead(self.n_wires)), block
 
 
@@ -254,7 +267,7 @@ def schedule(queues: Queues) -> tuple[list[Block], list[Block | Move]]:
     """
     n_ops = len({id(op) for ops in queues.waiting.values() for op in ops})
     waiting = len({id(op) for wire, ops in queues.waiting.items() for op in ops[queues.position[wire] :]})
-    width = BEAM if n_ops <= MAX_BEAM_OPS else 1
+    width = max(1, min(BEAM, BEAM_OPS // max(n_ops, 1)))
     beam = [_Path(queues, [], 0.0, waiting, frozenset(), frozenset())]
     finished: list[_Path] = []
     while beam:

@@ -18,7 +18,8 @@ from hqzoo.quantum.engines.state_schedule import Block
 
 __all__ = ["Start"]
 
-MAX_MONOMIALS = 64  # products of cosines and sines in an amplitude of a few wires
+MAX_MONOMIALS = 16  # products of cosines and sines in an amplitude of a few wires
+MAX_PAIR_MONOMIALS = 64  # the same for two wires, which saves a product of states
 
 
 class _Group(NamedTuple):
@@ -78,7 +79,8 @@ class Start(Engine):
 
         for wire in block.wires:
             run = self.component.runs[wire]
-            if wires and math.prod(len(op.matrices) for op in [*ops, *run] if op.angle is not None) > MAX_MONOMIALS:
+            monomials = math.prod(len(op.matrices) for op in [*ops, *run] if op.angle is not None)
+            if wires and monomials > (MAX_PAIR_MONOMIALS if len(wires) == 1 else MAX_MONOMIALS):
                 flush()
                 ops, wires = [], []
             ops, wires = [*ops, *run], [*wires, wire]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.state_blocks import MatrixBank
 from hqzoo.quantum.engines.state_evolve import Apply, Shuffle, Step, evolve
-from hqzoo.quantum.engines.state_layout import Applied, Read, Rearranged, rearrangement
+from hqzoo.quantum.engines.state_layout import Read, Rearranged, rearrangement
 from hqzoo.quantum.engines.state_plan import Component, estimate, plan_state
 from hqzoo.quantum.engines.state_readout import Marginal, Swap, Values, inner_product
 from hqzoo.quantum.engines.state_start import Start
@@ -72,7 +73,8 @@ class StatevectorEngine(Engine):
 
     def _add_probabilities(self, observable: Probabilities, components: tuple[Component, ...]) -> list[int]:
         """Add readers of the marginals, and return which of their products is which outcome."""
-        pieces, wires = [], []
+        pieces: list[tuple[int, int]] = []
+        wires: list[int] = []
         for number, component in enumerate(components):
             own = tuple(wire for wire in observable.wires if wire in component.wires)
             if own:
@@ -124,19 +126,23 @@ class StatevectorEngine(Engine):
             else:
                 order += [next_other + k for k in column]
                 next_other += len(column)
+        self._n_outputs = len(order)
         self._in_order = order == list(range(len(order)))
         self.constant("order", torch.tensor(order, dtype=torch.long))
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return expectation values ``(B, n_observables)`` of data ``(B, n_data)`` and weights ``(n_weights,)``."""
         batch = data.shape[0]
+        if not batch:  # empty, but part of the graph
+            return (data.sum() + weights.sum()) * data.new_zeros(0, self._n_outputs)
         matrices = self.bank(data, weights)
-        prepared = [part.prepare(matrices, batch) for part in self.parts]
+        parts = cast("Iterable[_Part]", self.parts)
+        prepared = [part.prepare(matrices, batch) for part in parts]
         starts = range(0, batch, self._chunk) if self.circuit.n_data and batch > self._chunk else (0,)
         chunks = []
         for start in starts:
             rows = slice(start, min(start + self._chunk, batch)) if len(starts) > 1 else slice(0, batch)
-            chunks.append(self._outputs([part(*given, rows) for part, given in zip(self.parts, prepared, strict=True)]))
+            chunks.append(self._outputs([part(*given, rows) for part, given in zip(parts, prepared, strict=True)]))
         result = torch.cat(chunks) if len(chunks) > 1 else chunks[0]
         return result if result.shape[0] == batch else result.expand(batch, -1)
 
@@ -156,25 +162,20 @@ class StatevectorEngine(Engine):
             outputs.append(product)
         result = outputs[0]
         if len(outputs) > 1:
-            batch = _batch(outputs)
+            batch = max(out.shape[0] for out in outputs)
             result = torch.cat([out.expand(batch, -1) for out in outputs], 1)
         return result if self._in_order else result.index_select(1, self.get_buffer("order"))
 
     def _pauli_values(self, found: list[Tensor]) -> Tensor:
         if self._as_is and len(found) == 1:
             return found[0]
-        batch = _batch(found)
+        batch = max(values.shape[0] for values in found)
         values = torch.cat([*(v.expand(batch, -1) for v in found), found[0].new_ones(batch, 1)], 1)
         factors = self.get_buffer("factors")
         product = values.index_select(1, factors[0])
         for index in factors[1:]:
             product = product * values.index_select(1, index)
         return product
-
-
-def _batch(tensors: list[Tensor]) -> int:
-    sizes = [tensor.shape[0] for tensor in tensors]
-    return max(sizes) if min(sizes) else 0
 
 
 class _Part(Engine):

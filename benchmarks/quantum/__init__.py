@@ -1,0 +1,1 @@
+"""Quantum simulators side by side on equal work; ``python -m benchmarks.quantum`` measures and reports."""

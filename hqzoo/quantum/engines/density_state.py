@@ -1,0 +1,90 @@
+"""Real vectors with an axis per wire: bringing axes to the front, and matrices onto them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["Frame", "in_segments"]
+
+Run = Callable[[Tensor, Tensor, int, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """In which order a vector's axes lie.
+
+    Args:
+        axes: Names of the axes behind the batch, in order.
+        base: Size of an axis.
+        sizes: Axes of other sizes.
+    """
+
+    axes: tuple[int, ...]
+    base: int
+    sizes: tuple[tuple[int, int], ...] = ()
+
+    def size(self, axes: tuple[int, ...]) -> int:
+        """Return the number of entries over some axes."""
+        other = dict(self.sizes)
+        total = 1
+        for axis in axes:
+            total *= other.get(axis, self.base)
+        return total
+
+    def front(self, vector: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Frame]:
+        """Return ``(B, D, rest)`` with some axes, in this order, as the one of size D, and the new frame."""
+        rest = tuple(axis for axis in self.axes if axis not in axes)
+        order = (*axes, *rest)
+        if order != self.axes:
+            other = dict(self.sizes)
+            grid = vector.reshape(-1, *(other.get(axis, self.base) for axis in self.axes))
+            vector = grid.permute(0, *(1 + self.axes.index(axis) for axis in order))
+        return vector.reshape(-1, self.size(axes), self.size(rest)), Frame(order, self.base, self.sizes)
+
+
+def in_segments(steps: int, run: Run, state: Tensor, angles: Tensor) -> Tensor:
+    """Run steps so that the backward pass keeps about ``2 sqrt(steps)`` states and repeats the others.
+
+    Args:
+        steps: Number of steps.
+        run: Takes a state, angles, and the first and last step (exclusive), and returns the state after them.
+        state: The first state.
+        angles: The angles of all gates.
+    """
+    if not (torch.is_grad_enabled() and (state.requires_grad or angles.requires_grad)):
+        return run(state, angles, 0, steps)
+    length = max(1, round(steps**0.5))
+    for first in range(0, steps, length):
+        after = _Segment.apply(state, angles, run, first, min(first + length, steps))  # type: ignore[no-untyped-call]
+        state = after
+    return state
+
+
+class _Segment(torch.autograd.Function):
+    """Some steps, of which the backward pass knows the first state alone."""
+
+    @staticmethod
+    def forward(ctx: Any, state: Tensor, angles: Tensor, run: Run, first: int, last: int) -> Tensor:  # noqa: ANN401
+        ctx.save_for_backward(state, angles)
+        ctx.rest = (run, first, last)
+        return run(state, angles, first, last)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:  # noqa: ANN401
+        run, first, last = ctx.rest
+        needed = ctx.needs_input_grad
+        inputs = [tensor.detach().requires_grad_(need) for tensor, need in zip(ctx.saved_tensors, needed, strict=False)]
+        with torch.enable_grad():
+            after = run(*inputs, first, last)
+        wanted = [tensor for tensor in inputs if tensor.requires_grad]
+        if not after.requires_grad:
+            return None, None, None, None, None
+        found = iter(torch.autograd.grad(after, wanted, gradient, allow_unused=True))
+        state, angles = (next(found) if tensor.requires_grad else None for tensor in inputs)
+        return state, angles, None, None, None
