@@ -6,13 +6,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 
-.PHONY: quickstart test lint test-slow bench-dubai bench-cz constraints clean
+.PHONY: quickstart test lint test-slow bench-dubai bench-cz tables constraints clean
 
 quickstart: $(INSTALLED)  ## train, test and map HQ-UNet beside its control; DATA=<folder> for your own images
 	$(BIN)/hqzoo quickstart $(if $(DATA),--data "$(DATA)")
 
 test: $(INSTALLED) lint  ## lint, types and the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -27,6 +27,9 @@ bench-dubai: $(INSTALLED)  ## leave-one-tile-out table on the Dubai tiles; resum
 
 bench-cz: $(INSTALLED)  ## one fold of the Czech orthophotos (DATA=<folder>)
 	$(BIN)/python -m benchmarks.folder_table recipes/hq_unet/aerial_cz.yaml --root "$(DATA)" --folds 0
+
+tables: $(INSTALLED)  ## write the README's tables and figures from benchmarks/results
+	$(BIN)/python -m benchmarks.render
 
 constraints: $(INSTALLED)  ## pin the newest versions that fit together
 	$(BIN)/uv pip compile -q -U pyproject.toml --all-extras --universal --no-annotate --no-header --no-emit-index-url -o constraints.txt
