@@ -52,6 +52,7 @@ VERBS: dict[str, Verb] = {
     "predict": Verb("write class maps of a whole data set", "fit", lightning=True),
     "models": Verb("list the architectures and their sizes", "models"),
     "quickstart": Verb("train HQ-UNet and its control in minutes, compare, map a scene", "quickstart"),
+    "circuit": Verb("draw, plan, diagnose and export a named circuit", "circuit"),
     "accelerate": Verb("replace PennyLane and TorchQuantum layers by proven equal, faster ones", "accelerate"),
     "map": Verb("turn a georeferenced scene into a class map", "map"),
 }

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.diagnostics.inert import warn_of_inert_weights
 
 __all__ = ["QuantumLayer"]
 
@@ -18,7 +19,8 @@ __all__ = ["QuantumLayer"]
 class QuantumLayer(nn.Module):
     """A circuit with trainable weights: ``(..., n_data) -> (..., n_observables)``.
 
-    ``weights`` is its only parameter and the only entry of its ``state_dict``.
+    ``weights`` is its only parameter and the only entry of its ``state_dict``. A weight that cannot change any output
+    is named in a warning.
 
     Args:
         circuit: The circuit.
@@ -41,6 +43,7 @@ class QuantumLayer(nn.Module):
         if init not in ("uniform", "zeros"):
             raise CircuitError(f"init='{init}' is not one of uniform, zeros.")
         self.compiled = compile_circuit(circuit, engine, dtype)
+        warn_of_inert_weights(circuit, stacklevel=2)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         values = torch.rand(circuit.n_weights, generator=generator, dtype=dtype) * (2 * math.pi)
         self.weights = nn.Parameter(values if init == "uniform" else torch.zeros_like(values))

@@ -137,8 +137,8 @@ def _image(gate: Gate, string: PauliString) -> set[PauliString]:
 
 
 def _generic(angle: Angle) -> float:
-    terms = [c * GENERIC * (i + 1) ** 0.5 for i, c in angle.data]
-    terms += [c * GENERIC * (j + 1.5) ** 0.5 for j, c in angle.weight]
+    terms = [c * GENERIC * math.sqrt(i + 1) for i, c in angle.data]
+    terms += [c * GENERIC * math.sqrt(j + 1.5) for j, c in angle.weight]
     return sum(terms, angle.constant)
 
 

@@ -13,7 +13,7 @@ from hqzoo.quantum.diagnostics.gradients import GradientVariance, affordable_gra
 from hqzoo.quantum.diagnostics.inert import inert_weights
 from hqzoo.quantum.diagnostics.redundant import LinearRedundancy, behind_linear, redundant_directions
 from hqzoo.quantum.diagnostics.sampling import BATCH, MAX_FLOPS, affordable
-from hqzoo.quantum.diagnostics.spectrum import FourierSpectrum, fourier_spectrum
+from hqzoo.quantum.diagnostics.spectrum import FourierSpectrum, Frequencies, fourier_spectrum
 from hqzoo.quantum.engines.state_plan import estimate
 
 __all__ = ["Diagnosis", "diagnose"]
@@ -119,7 +119,7 @@ def _numbers(numbers: tuple[int, ...]) -> str:
 
 def _cones(cones: tuple[CausalCone, ...]) -> str:
     """Return one line for each set of inputs, naming the observables that share it."""
-    shared: dict[tuple[object, ...], list[str]] = {}
+    shared: dict[tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]], list[str]] = {}
     for cone in cones:
         seen = cone.data if cone.data_seen is None else cone.data_seen
         weights = cone.weights if cone.weights_seen is None else cone.weights_seen
@@ -127,13 +127,13 @@ def _cones(cones: tuple[CausalCone, ...]) -> str:
     lines = []
     for (wires, data, weights), observables in shared.items():
         named = ", ".join(f"<{name}>" for name in observables)
-        lines.append(f"{named}: wires {_numbers(wires)}; data {_numbers(data)}; weights {_numbers(weights)}")  # type: ignore[arg-type]
+        lines.append(f"{named}: wires {_numbers(wires)}; data {_numbers(data)}; weights {_numbers(weights)}")
     return ("\n" + " " * 15).join(lines)
 
 
 def _frequencies(spectrum: FourierSpectrum) -> str:
     """Return one line for each set of frequencies, naming the data that share it."""
-    shared: dict[tuple[object, ...], list[int]] = {}
+    shared: dict[tuple[Frequencies, Frequencies | None], list[int]] = {}
     for index, pair in enumerate(zip(spectrum.reachable, spectrum.measured, strict=True)):
         shared.setdefault(pair, []).append(index)
     lines = [
@@ -143,7 +143,7 @@ def _frequencies(spectrum: FourierSpectrum) -> str:
     return ("\n" + " " * 15).join(lines) or "no data"
 
 
-def _list(frequencies: object) -> str:
+def _list(frequencies: Frequencies | None) -> str:
     if frequencies is None:
         return "not computed"
-    return " ".join(f"{f:.6g}" for f in frequencies)  # type: ignore[attr-defined]
+    return " ".join(f"{f:.6g}" for f in frequencies)

@@ -44,12 +44,12 @@ def inert_weights(circuit: Circuit, seed: int = 0) -> tuple[int, ...]:
     return tuple(int(j) for j in (gradient.abs() <= NEGLIGIBLE).nonzero().flatten())
 
 
-def warn_of_inert_weights(circuit: Circuit, stacklevel: int = 2) -> None:
+def warn_of_inert_weights(circuit: Circuit, stacklevel: int = 1) -> None:
     """Warn if a circuit has weights that training cannot make use of; for whoever makes parameters of them.
 
     Args:
         circuit: The circuit.
-        stacklevel: Frames between the warning and the line it is about, as for :func:`warnings.warn`.
+        stacklevel: The line that the warning is about: 1 for that of this call, 2 for that of its caller, and so on.
     """
     inert = inert_weights(circuit)
     if inert:

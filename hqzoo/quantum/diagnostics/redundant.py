@@ -67,11 +67,11 @@ def behind_linear(circuit: Circuit, seed: int = 0) -> LinearRedundancy | None:
 
 
 def _rows(circuit: Circuit, seed: int, beside_linear: bool) -> list[Tensor] | None:
-    """Return gradients of random combinations of outputs by the weights, ``(n_weights + 4, n_weights)``, at two points.
+    """Return gradients of random combinations of outputs by the weights, at two points.
 
     With ``beside_linear`` the combinations are those that every affine map of the outputs leaves at zero.
     """
-    n, m = circuit.n_weights, circuit.n_observables
+    m, n = circuit.n_observables, circuit.n_weights - len(inert_weights(circuit, seed))
     samples = max(8, 2 * -(-n // m) + 4) + (m + 1 if beside_linear else 0)
     if not affordable(circuit, 2 * samples * (1 + 2 * (n + 4))):
         return None
@@ -82,7 +82,7 @@ def _rows(circuit: Circuit, seed: int, beside_linear: bool) -> list[Tensor] | No
         data, weights = draw(circuit, samples, generator)
         leaf = weights[0].clone().requires_grad_()
         out = function(data, leaf)
-        rows = torch.zeros(n + 4, n, dtype=torch.float64)
+        rows = torch.zeros(n + 4, circuit.n_weights, dtype=torch.float64)
         span = _basis(out.detach()) if beside_linear else out.new_zeros(samples, 0)
         for row in rows if out.requires_grad else ():
             mix = torch.randn(out.shape, generator=generator, dtype=out.dtype)

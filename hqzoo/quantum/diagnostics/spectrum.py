@@ -13,9 +13,10 @@ from hqzoo.quantum.diagnostics.cones import reaching_gates
 from hqzoo.quantum.diagnostics.sampling import affordable, draw
 from hqzoo.quantum.gates import Gate
 
-__all__ = ["FourierSpectrum", "fourier_spectrum", "reachable_frequencies"]
+__all__ = ["FourierSpectrum", "Frequencies", "fourier_spectrum", "reachable_frequencies"]
 
 Frequencies = tuple[float, ...]
+"""Radians per unit of a datum, not negative and in order."""
 
 MAX_HARMONICS = 512
 DRAWS = 3  # of the other data and the weights
@@ -25,7 +26,7 @@ DIGITS = 9  # to which frequencies are told apart
 
 @dataclass(frozen=True)
 class FourierSpectrum:
-    """Frequencies, radians per unit of one datum, not negative and in order; an output is a sum of their waves.
+    """Frequencies of the waves whose sums the outputs are.
 
     Args:
         reachable: For every datum, the frequencies that the encoding can produce.
