@@ -54,6 +54,7 @@ VERBS: dict[str, Verb] = {
     "quickstart": Verb("train HQ-UNet and its control in minutes, compare, map a scene", "quickstart"),
     "circuit": Verb("draw, plan, diagnose and export a named circuit", "circuit"),
     "accelerate": Verb("replace PennyLane and TorchQuantum layers by proven equal, faster ones", "accelerate"),
+    "noise": Verb("score a checkpoint under noise and finite shots", "noise", lightning=True),
     "map": Verb("turn a georeferenced scene into a class map", "map"),
 }
 

@@ -7,11 +7,13 @@ from hqzoo.quantum import circuits
 from hqzoo.quantum.angles import Angle, data, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.compile import CompiledCircuit, Plan, compile, plan
+from hqzoo.quantum.execution import Execution, executed
 from hqzoo.quantum.gates import Gate, controlled
 from hqzoo.quantum.layer import QuantumLayer
+from hqzoo.quantum.noise import NoiseModel
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 
 __all__ = [
-    "Angle", "Circuit", "CompiledCircuit", "Gate", "Overlap", "Pauli", "Plan", "Probabilities", "QuantumLayer",
-    "circuits", "compile", "controlled", "data", "plan", "weight",
+    "Angle", "Circuit", "CompiledCircuit", "Execution", "Gate", "NoiseModel", "Overlap", "Pauli", "Plan",
+    "Probabilities", "QuantumLayer", "circuits", "compile", "controlled", "data", "executed", "plan", "weight",
 ]  # fmt: skip

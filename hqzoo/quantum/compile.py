@@ -14,16 +14,19 @@ from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.cone import ConeEngine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, TooLarge, plan_cone
+from hqzoo.quantum.engines.density import DensityEngine, plan_density
 from hqzoo.quantum.engines.pennylane import PennyLaneEngine
 from hqzoo.quantum.engines.state_plan import estimate, plan_state
 from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
+from hqzoo.quantum.noise import IDEAL
 
 __all__ = ["ENGINES", "CompiledCircuit", "Plan", "compile", "plan"]
 
 ENGINES: dict[str, Callable[[Circuit, torch.dtype], Engine]] = {
     "cone": ConeEngine,
     "statevector": StatevectorEngine,
+    "density": DensityEngine,
     "pennylane": PennyLaneEngine,
     "torchquantum": TorchQuantumEngine,
 }
@@ -66,6 +69,9 @@ def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     """
     if engine not in ("auto", *ENGINES):
         raise CircuitError(unknown_name("engine", engine, ("auto", *ENGINES)))
+    if engine == "density":
+        exact = plan_density(circuit, IDEAL)
+        return Plan(engine, exact.largest_piece, exact.flops, 0, f"asked for; {exact.reason}")
     component = max(len(part.wires) for part in plan_state(circuit))
     state = Plan(engine, component, *estimate(circuit), "asked for")
     if engine not in ("auto", "cone"):

@@ -181,12 +181,14 @@ class NoiseModel:
         }
 
     def __str__(self) -> str:
-        two = {channel.name: channel.probability for channel in self.two_qubit or ()}
-        parts = [f"readout={self.readout:.6g}"] if self.readout else []
-        if self.two_qubit != self.one_qubit:
-            parts[:0] = [f"{name}={p:.6g} (several wires)" for name, p in two.items()]
-            return ", ".join([*(f"{channel} (one wire)" for channel in self.one_qubit), *parts]) or "none"
-        return ", ".join([*map(str, self.one_qubit), *parts]) or "none"
+        one, two = self.one_qubit, self.two_qubit or ()
+        readout = [f"readout={self.readout:.6g}"] if self.readout else []
+        if [channel.name for channel in one] != [channel.name for channel in two]:
+            parts = [f"{channel} after one wire" for channel in one] + [f"{channel} after more" for channel in two]
+        else:  # as it is parsed
+            pairs = zip(one, two, strict=True)
+            parts = [str(a) if a == b else f"{a},{b.probability:.6g}" for a, b in pairs]
+        return " ".join(parts + readout) or "none"
 
 
 def _numbers(text: str, value: str) -> float | tuple[float, float]:

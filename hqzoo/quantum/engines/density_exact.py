@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.engines.affine import AffineAngles
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.density_pieces import Piece
 from hqzoo.quantum.engines.density_state import Frame, in_segments
-from hqzoo.quantum.engines.density_turns import Angles, GateMatrix, PauliPicture
+from hqzoo.quantum.engines.density_turns import GateMatrix, PauliPicture
 from hqzoo.quantum.observables import Observable, Overlap, Pauli, Probabilities
 
 __all__ = ["ExactPiece"]
@@ -30,29 +32,27 @@ class ExactPiece(Engine):
     def __init__(self, piece: Piece, circuit: Circuit, dtype: torch.dtype) -> None:
         super().__init__(dtype)
         self.wires = piece.wires
-        self._angles = Angles(circuit, dtype)
+        numbers: dict[Angle, int] = {}
         picture = PauliPicture()
-        self._gates = nn.ModuleList(GateMatrix(step, picture, self._angles, dtype) for step in piece.steps)
-        self._angles.finish()
+        self._gates = nn.ModuleList(GateMatrix(step, picture, numbers, dtype) for step in piece.steps)
+        self._angles = AffineAngles(list(numbers), circuit, dtype)
+        self._acts_on = [step.gate.support for step in piece.steps]
         frames = [Frame(piece.wires, picture.base)]
-        for step in piece.steps:
-            frames.append(frames[-1].front(torch.empty(0, *[4] * len(piece.wires)), step.gate.support)[1])
+        for support in self._acts_on:
+            frames.append(frames[-1].with_front(support))
         self._frames = tuple(frames)
-        for number in piece.observables:
-            strings, mix = _strings(circuit.observables[number], piece.wires)
-            index = _flat(strings, piece.wires, frames[-1])
-            self.constant(f"index_{len(self._readers())}", torch.tensor(index))
-            self.constant(f"mix_{len(self._readers()) - 1}", torch.tensor(mix).to(dtype))
-
-    def _readers(self) -> list[str]:
-        return [name for name, _ in self.named_buffers(recurse=False) if name.startswith("index_")]
+        self._n_readers = len(piece.observables)
+        for reader, number in enumerate(piece.observables):
+            strings, mix = _strings(circuit.observables[number])
+            self.constant(f"index_{reader}", torch.tensor(_flat(strings, piece.wires, frames[-1])))
+            self.constant(f"mix_{reader}", torch.tensor(mix).to(dtype))
 
     def forward(self, data: Tensor, weights: Tensor) -> list[Tensor]:
         """Return the values ``(1 or B, width)`` of each of the piece's observables."""
         state = self._final(data, weights)
         return [
             state.index_select(1, self.get_buffer(f"index_{k}")) @ self.get_buffer(f"mix_{k}").T
-            for k in range(len(self._readers()))
+            for k in range(self._n_readers)
         ]
 
     def coefficients(self, data: Tensor, weights: Tensor) -> Tensor:
@@ -69,22 +69,21 @@ class ExactPiece(Engine):
 
         def run(state: Tensor, angles: Tensor, first: int, last: int) -> Tensor:
             for number in range(first, last):
-                gate = self._gates[number]
-                vector, _ = self._frames[number].front(state, gate.wires)
-                state = (gate(angles) @ vector).flatten(1)
+                vector, _ = self._frames[number].front(state, self._acts_on[number])
+                state = (self._gates[number](angles) @ vector).flatten(1)
             return state
 
         return in_segments(len(self._gates), run, state.unsqueeze(0), angles)
 
 
-def _strings(observable: Observable, wires: tuple[int, ...]) -> tuple[list[dict[int, str]], np.ndarray]:
+def _strings(observable: Observable) -> tuple[list[dict[int, str]], np.ndarray]:
     """Return Pauli strings as letters by wire, and the matrix that makes them the observable's outputs."""
     if isinstance(observable, Pauli):
         return [dict(zip(observable.wires, observable.letters, strict=True))], np.eye(1)
     if isinstance(observable, Probabilities):
         read = observable.wires
         subsets = list(product("IZ", repeat=len(read)))
-        hadamard = np.eye(1)
+        hadamard: np.ndarray = np.eye(1)
         for _ in read:
             hadamard = np.kron(hadamard, [[0.5, 0.5], [0.5, -0.5]])
         return [dict(zip(read, letters, strict=True)) for letters in subsets], hadamard

@@ -36,15 +36,17 @@ class Frame:
             total *= other.get(axis, self.base)
         return total
 
+    def with_front(self, axes: tuple[int, ...]) -> Frame:
+        """Return the frame that has some axes, in this order, before all others."""
+        return Frame((*axes, *(axis for axis in self.axes if axis not in axes)), self.base, self.sizes)
+
     def front(self, vector: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Frame]:
         """Return ``(B, D, rest)`` with some axes, in this order, as the one of size D, and the new frame."""
-        rest = tuple(axis for axis in self.axes if axis not in axes)
-        order = (*axes, *rest)
-        if order != self.axes:
-            other = dict(self.sizes)
-            grid = vector.reshape(-1, *(other.get(axis, self.base) for axis in self.axes))
-            vector = grid.permute(0, *(1 + self.axes.index(axis) for axis in order))
-        return vector.reshape(-1, self.size(axes), self.size(rest)), Frame(order, self.base, self.sizes)
+        after = self.with_front(axes)
+        if after.axes != self.axes:
+            grid = vector.reshape(-1, *(self.size((axis,)) for axis in self.axes))
+            vector = grid.permute(0, *(1 + self.axes.index(axis) for axis in after.axes))
+        return vector.reshape(-1, self.size(axes), self.size(after.axes[len(axes) :])), after
 
 
 def in_segments(steps: int, run: Run, state: Tensor, angles: Tensor) -> Tensor:

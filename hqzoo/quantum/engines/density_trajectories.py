@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.engines.affine import AffineAngles
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.density_pieces import Piece
 from hqzoo.quantum.engines.density_state import Frame, in_segments
-from hqzoo.quantum.engines.density_turns import COMPLEX, Angles, GateMatrix, PlanePicture, pauli_letter
+from hqzoo.quantum.engines.density_turns import COMPLEX, GateMatrix, PlanePicture, signed_permutation
 from hqzoo.quantum.engines.draws import Draws
 from hqzoo.quantum.noise import Channel
 from hqzoo.quantum.observables import Observable, Overlap, Pauli
@@ -41,10 +40,11 @@ class TrajectoryPiece(Engine):
     def __init__(self, piece: Piece, circuit: Circuit, dtype: torch.dtype, n_trajectories: int, draws: Draws) -> None:
         super().__init__(dtype)
         self.wires, self._draws, self._n = piece.wires, draws, n_trajectories
-        self._angles = Angles(circuit, dtype)
+        numbers: dict[Angle, int] = {}
         picture = PlanePicture()
-        self._gates = nn.ModuleList(GateMatrix(step, picture, self._angles, dtype) for step in piece.steps)
-        self._angles.finish()
+        self._gates = nn.ModuleList(GateMatrix(step, picture, numbers, dtype) for step in piece.steps)
+        self._angles = AffineAngles(list(numbers), circuit, dtype)
+        self._acts_on = [(*step.gate.support, COMPLEX) for step in piece.steps]
         self._events = [[(wire, channel) for wire in s.gate.support for channel in s.channels] for s in piece.steps]
         self._n_events = sum(map(len, self._events))
         self._channels: list[Channel] = list(dict.fromkeys(c for step in piece.steps for c in step.channels))
@@ -52,13 +52,10 @@ class TrajectoryPiece(Engine):
             self.constant(f"kraus_{number}", torch.tensor(channel.kraus()).to(dtype))
         self._observables = [circuit.observables[number] for number in piece.observables]
         for number, observable in enumerate(self._observables):
-            if isinstance(observable, Pauli):  # a signed permutation of real and imaginary parts
-                letters = [pauli_letter(letter) for letter in observable.letters]
-                matrix = picture.unitary(reduce(np.kron, letters))
-                source = np.argmax(np.abs(matrix), axis=1)
+            if isinstance(observable, Pauli):
+                source, sign = signed_permutation(observable.letters)
                 self.constant(f"source_{number}", torch.tensor(source))
-                sign = torch.tensor(matrix[np.arange(len(matrix)), source])
-                self.constant(f"sign_{number}", sign.to(dtype).unsqueeze(-1))
+                self.constant(f"sign_{number}", torch.tensor(sign).to(dtype).unsqueeze(-1))
 
     def forward(self, data: Tensor, weights: Tensor) -> list[Tensor]:
         """Return estimates ``(B, width)`` of each of the piece's observables."""
@@ -95,14 +92,14 @@ class TrajectoryPiece(Engine):
         return [self._read(number, state, frames[-1]) for number in range(len(self._observables))]
 
     def _step_frame(self, frame: Frame, number: int) -> Frame:
-        fronts = [self._gates[number].wires, *((RUN, wire) for wire, _ in self._events[number])]
-        for front in fronts:
-            frame = Frame((*front, *(axis for axis in frame.axes if axis not in front)), frame.base, frame.sizes)
+        frame = frame.with_front(self._acts_on[number])
+        for wire, _ in self._events[number]:
+            frame = frame.with_front((RUN, wire))
         return frame
 
     def _step(self, state: Tensor, frame: Frame, number: int, angles: Tensor, uniform: Tensor) -> Tensor:
         gate = self._gates[number]
-        vector, frame = frame.front(state, gate.wires)
+        vector, frame = frame.front(state, self._acts_on[number])
         state = gate(angles) @ vector
         for (wire, channel), drawn in zip(self._events[number], uniform, strict=True):
             vector, frame = frame.front(state, (RUN, wire))

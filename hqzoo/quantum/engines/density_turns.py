@@ -19,7 +19,6 @@ from torch import Tensor
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.angles import Angle
-from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.density_pieces import Step
 from hqzoo.quantum.gates import Gate
@@ -27,8 +26,8 @@ from hqzoo.quantum.noise import Channel
 from hqzoo.quantum.pauli import conjugate, from_letters, rotations
 
 __all__ = [
-    "COMPLEX", "MAX_GATE_WIRES", "Angles", "GateMatrix", "PauliPicture", "Picture", "PlanePicture", "Turn",
-    "pauli_letter",
+    "COMPLEX", "MAX_GATE_WIRES", "GateMatrix", "PauliPicture", "Picture", "PlanePicture", "Turn",
+    "signed_permutation",
 ]  # fmt: skip
 
 MAX_GATE_WIRES = 5
@@ -111,8 +110,13 @@ class PauliPicture(Picture):
 
     def channels(self, channels: tuple[Channel, ...], n_wires: int) -> Matrix | None:
         """Return their transfer matrices, one after the other, on each wire."""
-        one = reduce(np.matmul, (channel.transfer() for channel in reversed(channels)))
-        return np.asarray(reduce(np.kron, [one] * n_wires))
+        one: Matrix = np.eye(4)
+        result: Matrix = np.eye(1)
+        for channel in channels:
+            one = channel.transfer() @ one
+        for _ in range(n_wires):
+            result = np.kron(result, one).astype(np.float64)
+        return result
 
 
 class PlanePicture(Picture):
@@ -122,9 +126,8 @@ class PlanePicture(Picture):
 
     def turn(self, letters: str) -> Turn:
         """Return ``cos - i sin A``, half the angle of the rotation each."""
-        matrix = self.unitary(-1j * reduce(np.kron, [_LETTERS[letter] for letter in letters]))
-        source = np.argmax(np.abs(matrix), axis=1)
-        return Turn(source, np.ones(len(matrix)), matrix[np.arange(len(matrix)), source])
+        source, sign = signed_permutation(letters, -1j)
+        return Turn(source, np.ones(len(source)), sign)
 
     def unitary(self, matrix: NDArray[np.complex128]) -> Matrix:
         """Return the matrix on real and imaginary parts."""
@@ -135,57 +138,21 @@ class PlanePicture(Picture):
         return None
 
 
-def pauli_letter(letter: str) -> NDArray[np.complex128]:
-    """Return the matrix of I, X, Y or Z."""
-    return _LETTERS[letter]
+def signed_permutation(letters: str, factor: complex = 1.0) -> tuple[NDArray[np.int64], Matrix]:
+    """Return what a Pauli string, times a phase, does to real and imaginary parts: entries taken, and their signs."""
+    phases = {"I": (1, 1), "X": (1, 1), "Y": (-1j, 1j), "Z": (1, -1)}
+    phase, flips = np.array([factor], dtype=complex), 0
+    for letter in letters:
+        phase, flips = np.kron(phase, phases[letter]), 2 * flips + (letter in "XY")
+    taken = np.arange(len(phase)) ^ flips
+    if np.any(phase.real):  # a real phase keeps the parts apart
+        return (2 * taken[:, None] + np.array([0, 1])).ravel(), np.repeat(phase.real, 2)
+    return (2 * taken[:, None] + np.array([1, 0])).ravel(), np.kron(phase.imag, [-1.0, 1.0])
 
 
 @lru_cache(maxsize=8)
 def _strings(n_wires: int) -> NDArray[np.complex128]:
     return np.stack([reduce(np.kron, chosen) for chosen in product(_LETTERS.values(), repeat=n_wires)])
-
-
-class Angles(Engine):
-    """All angles of a circuit that are not constant, each once.
-
-    Args:
-        circuit: The circuit; its numbers of data and weights are those of the inputs.
-        dtype: Precision.
-    """
-
-    offset: Tensor
-    of_data: Tensor
-    of_weights: Tensor
-
-    def __init__(self, circuit: Circuit, dtype: torch.dtype) -> None:
-        super().__init__(dtype)
-        self._sizes = (circuit.n_data, circuit.n_weights)
-        self._numbers: dict[Angle, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def add(self, angle: Angle) -> int:
-        """Return the number of an angle."""
-        return self._numbers.setdefault(angle, len(self._numbers))
-
-    def finish(self) -> None:
-        """Keep the affine map from data and weights to angles."""
-        n_data, n_weights = self._sizes
-        of_data, of_weights = torch.zeros(n_data, len(self)), torch.zeros(n_weights, len(self))
-        of_data, of_weights = of_data.double(), of_weights.double()
-        for angle, column in self._numbers.items():
-            for index, coefficient in angle.data:
-                of_data[index, column] = coefficient
-            for index, coefficient in angle.weight:
-                of_weights[index, column] = coefficient
-        offset = torch.tensor([angle.constant for angle in self._numbers], dtype=torch.float64)
-        for name, value in (("offset", offset), ("of_data", of_data), ("of_weights", of_weights)):
-            self.constant(name, value.to(self.dtype))
-
-    def forward(self, data: Tensor, weights: Tensor) -> Tensor:
-        """Return angles ``(B, n_angles)`` of data ``(B, n_data)`` and weights ``(n_weights,)``, in radians."""
-        return self.offset + data @ self.of_data + weights @ self.of_weights
 
 
 class GateMatrix(Engine):
@@ -194,14 +161,14 @@ class GateMatrix(Engine):
     Args:
         step: Gate and channels.
         picture: How gates act.
-        angles: Where its angles are kept.
+        numbers: Number of every angle so far; new ones are added.
         dtype: Precision.
 
     Raises:
         CircuitError: If the gate has more wires than its matrix can have.
     """
 
-    def __init__(self, step: Step, picture: Picture, angles: Angles, dtype: torch.dtype) -> None:
+    def __init__(self, step: Step, picture: Picture, numbers: dict[Angle, int], dtype: torch.dtype) -> None:
         super().__init__(dtype)
         wires = step.gate.support
         if len(wires) > MAX_GATE_WIRES:
@@ -209,7 +176,6 @@ class GateMatrix(Engine):
                 f"{step.gate.label} acts on {len(wires)} wires; with noise a gate can have {MAX_GATE_WIRES}. Take it "
                 "apart into smaller gates, as a device does: noise acts after each of them."
             )
-        self.wires = (*wires, *picture.axes)
         self._factor = picture.factor
         self._operations: list[tuple[str, int]] = []  # buffer's name and angle, -1 for a fixed matrix
         fixed: Matrix = np.eye(picture.base ** len(wires) * 2 ** len(picture.axes))
@@ -222,7 +188,7 @@ class GateMatrix(Engine):
                 continue
             self._keep(fixed)
             fixed = np.eye(len(fixed))
-            self._keep_turn(turn, angles.add(rotation.angle))
+            self._keep_turn(turn, numbers.setdefault(rotation.angle, len(numbers)))
         if step.channels:
             after = picture.channels(step.channels, len(wires))
             fixed = fixed if after is None else after @ fixed
@@ -267,7 +233,9 @@ def _letters(axis: tuple[int, int], wires: tuple[int, ...]) -> str:
 def _turned(turn: Turn, angle: float) -> Matrix:
     one = np.eye(len(turn.source))
     cos, sin = np.cos(angle), np.sin(angle)
-    return np.asarray((1 - turn.moved + turn.moved * cos)[:, None] * one + (turn.sign * sin)[:, None] * one[turn.source])
+    return np.asarray(
+        (1 - turn.moved + turn.moved * cos)[:, None] * one + (turn.sign * sin)[:, None] * one[turn.source]
+    )
 
 
 def _with_controls(gate: Gate) -> NDArray[np.complex128]:

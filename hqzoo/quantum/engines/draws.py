@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from hqzoo.errors import CircuitError
@@ -29,4 +30,6 @@ class Draws:
     def next(self, device: torch.device) -> torch.Generator:
         """Return a fresh generator on a device."""
         self.calls += 1
-        return torch.Generator(device).manual_seed((self.seed << 32) + self.calls)
+        # torch's generator looks at 32 bits of its seed alone, so that both numbers have to be mixed into them.
+        mixed = np.random.SeedSequence([self.seed, self.calls]).generate_state(1)[0]
+        return torch.Generator(device).manual_seed(int(mixed))
