@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
+ARGS ?=
 
-.PHONY: quickstart test lint test-slow bench-dubai bench-cz tables constraints clean
+.PHONY: quickstart test lint test-slow bench-quantum bench-dubai bench-cz tables constraints clean
 
 quickstart: $(INSTALLED)  ## train, test and map HQ-UNet beside its control; DATA=<folder> for your own images
 	$(BIN)/hqzoo quickstart $(if $(DATA),--data "$(DATA)")
@@ -21,6 +22,9 @@ lint: $(INSTALLED)
 
 test-slow: $(INSTALLED)  ## tests that take minutes each
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+
+bench-quantum: $(INSTALLED)  ## quantum simulators side by side; resumes where it stopped (ARGS="--peers 'hqzoo*'")
+	$(BIN)/python -m benchmarks.quantum $(ARGS)
 
 bench-dubai: $(INSTALLED)  ## leave-one-tile-out table on the Dubai tiles; resumes where it stopped (DATA=<folder>)
 	$(BIN)/python -m benchmarks.folder_table recipes/hq_unet/aerial_dubai.yaml --root "$(DATA)"

@@ -55,6 +55,7 @@ VERBS: dict[str, Verb] = {
     "circuit": Verb("draw, plan, diagnose and export a named circuit", "circuit"),
     "accelerate": Verb("replace PennyLane and TorchQuantum layers by proven equal, faster ones", "accelerate"),
     "noise": Verb("score a checkpoint under noise and finite shots", "noise", lightning=True),
+    "bench": Verb("run a benchmark of the source tree: hqzoo bench quantum", "bench"),
     "map": Verb("turn a georeferenced scene into a class map", "map"),
 }
 

@@ -27,6 +27,8 @@ def _build(engine: str, compiled: bool, circuit: Circuit, device: str) -> Progra
     return TorchProgram(torch.compile(function, fullgraph=True, dynamic=False, mode=mode), device)
 
 
+_INDUCTOR = ("hqzoo.quantum", "torch._dynamo", "torch._inductor.compile_fx")
+
 PEERS = (
     Peer(
         "hqzoo", "exact", partial(_build, "auto", False), ("hqzoo.quantum",), ("hqzoo", "torch"),
@@ -34,7 +36,7 @@ PEERS = (
     ),
     Peer(
         "hqzoo-compiled", "exact", partial(_build, "auto", True),
-        ("hqzoo.quantum", "torch._dynamo", "torch._inductor.compile_fx"), ("hqzoo", "torch"),
+        _INDUCTOR, ("hqzoo", "torch"),
         "hqzoo", "engine='auto' under torch.compile (Inductor, fullgraph)", ours=True,
     ),
     Peer(
@@ -44,6 +46,10 @@ PEERS = (
     Peer(
         "hqzoo-statevector", "state vector", partial(_build, "statevector", False), ("hqzoo.quantum",),
         ("hqzoo", "torch"), "hqzoo", "engine='statevector', eager", ours=True,
+    ),
+    Peer(
+        "hqzoo-statevector-compiled", "state vector", partial(_build, "statevector", True), _INDUCTOR,
+        ("hqzoo", "torch"), "hqzoo", "engine='statevector' under torch.compile (Inductor, fullgraph)", ours=True,
     ),
     Peer(
         "hqzoo-torchquantum", "state vector", partial(_build, "torchquantum", False),

@@ -74,7 +74,9 @@ def build(backend: str, circuit: Circuit, device: str) -> Program:
 
         return TorchProgram(fidelity, device)
     simulator, run = _runner(circuit.n_wires, circuit.gates, device, backend)
-    strings = ["".join(letter if w == wire else "I" for w in range(circuit.n_wires)) for letter, wire in paulis(circuit)]
+    strings = [
+        "".join(letter if w == wire else "I" for w in range(circuit.n_wires)) for letter, wire in paulis(circuit)
+    ]
 
     def expectations(data: Any, weights: Any) -> Any:  # noqa: ANN401
         state = run(data, weights)
