@@ -12,7 +12,7 @@ import torch
 import yaml
 from PIL import Image
 
-from hqzoo.cli import VERBS, main
+from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
 from tests.fixtures.folder import write_csv
 from tests.fixtures.landcoverai import write_landcoverai
@@ -129,7 +129,7 @@ def test_each_lightning_verb_in_a_process_without_the_raster_stack(tmp_path: Pat
     data = data_options("hq_unet/aerial_dubai", tmp_path)
     budget = ["--trainer.max_epochs=1", "--trainer.log_every_n_steps=1", "--data.init_args.crops_per_epoch=4"]
     options = ["-c", "hq_unet/aerial_dubai", *data, *SMALL, *budget]
-    for verb in [name for name, verb in VERBS.items() if verb.lightning]:
+    for verb in ("fit", "validate", "test", "predict"):
         extra = ["--data.init_args.val_fold", "next"] if verb == "validate" else []
         done = hqzoo(verb, *options, *extra, cwd=tmp_path, code=BLOCKED)
         assert done.returncode == 0, (verb, done.stderr)
