@@ -203,13 +203,15 @@ class MatrixBank(Engine):
         return torch.split(product, list(group.counts), 1) if len(group.counts) > 1 else (product,)
 
     def _family(self, number: int, layout: _Layout, products: list[tuple[Tensor, ...]]) -> Tensor:
-        result: Tensor | None = None
+        factors: list[Tensor] = []
         for k, (group, place) in enumerate(layout.factors):
             mix = self.get_buffer(f"mix_{number}_{k}")
             factor = mix.unsqueeze(0) if group < 0 else torch.matmul(products[group][place], mix)
-            factor = factor.view(*factor.shape[:2], *((layout.size,) if layout.vector else (layout.size, layout.size)))
-            result = factor if result is None else torch.matmul(factor, result)
-        assert result is not None  # noqa: S101 - every family has at least one factor
+            shape = (layout.size,) if layout.vector else (layout.size, layout.size)
+            factors.append(factor.view(*factor.shape[:2], *shape))
+        result = factors[0]
+        for factor in factors[1:]:
+            result = torch.matmul(factor, result)
         return result
 
 
