@@ -30,7 +30,8 @@ class ConeEngine(Engine):
     first: Tensor
     monomials: Tensor
     mix: Tensor
-    entries: Tensor
+    positions: Tensor
+    polynomials: Tensor
 
     def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(dtype)
@@ -42,12 +43,14 @@ class ConeEngine(Engine):
         width = max((len(rows) for rows in program.monomials), default=0)
         padded = [[*rows, *[0] * (width - len(rows))] for rows in program.monomials]
         self.constant("monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
-        mix = torch.zeros(len(program.polynomials) + 1, len(program.monomials), dtype=torch.float64)
+        mix = torch.zeros(len(program.polynomials), len(program.monomials), dtype=torch.float64)
         for row, polynomial in enumerate(program.polynomials):
             for column, coefficient in polynomial:
-                mix[row + 1, column] = coefficient
+                mix[row, column] = coefficient
         self.constant("mix", mix.to(dtype))
-        self.constant("entries", torch.cat([_dense_entries(level) for level in program.levels]))
+        positions, polynomials = _entries(program.levels)
+        self.constant("positions", positions)
+        self.constant("polynomials", polynomials)
 
     def _affine(self, kind: str, forms: tuple[tuple[tuple[int, float], ...], ...], size: int) -> None:
         """Store ``angles = matrix @ values``, or plain indices where every angle is a multiple of one value."""
@@ -92,8 +95,10 @@ class ConeEngine(Engine):
             for factor in self.monomials[1:]:
                 product = product * table.index_select(0, factor)
             coefficients = torch.mv(self.mix, product)
-        flat = coefficients.index_select(0, self.entries)
         sizes = [level.rows * level.columns for level in self.program.levels]
+        # Most entries are zero: gathering those too would send every one of them back into a single sum.
+        values = coefficients.index_select(0, self.polynomials)
+        flat = values.new_zeros(sum(sizes)).scatter(0, self.positions, values)
         shapes = [(level.rows, level.columns) for level in self.program.levels]
         return [part.view(shape) for part, shape in zip(torch.split(flat, sizes), shapes, strict=True)]
 
@@ -110,9 +115,12 @@ def _features(rows: Tensor, sections: tuple[tuple[int, int], ...]) -> Tensor:
     return torch.cat(features) if len(features) > 1 else features[0]
 
 
-def _dense_entries(level: Level) -> Tensor:
-    """Numbers of the polynomials that fill the level's matrix, 0 where it is zero."""
-    matrix = torch.zeros(level.rows, level.columns, dtype=torch.long)
-    for row, column, polynomial in level.entries:
-        matrix[row, column] = polynomial + 1
-    return matrix.flatten()
+def _entries(levels: tuple[Level, ...]) -> tuple[Tensor, Tensor]:
+    """Return where, in all levels' matrices laid end to end, something other than zero stands, and which polynomial."""
+    positions, polynomials, start = [], [], 0
+    for level in levels:
+        for row, column, polynomial in level.entries:
+            positions.append(start + row * level.columns + column)
+            polynomials.append(polynomial)
+        start += level.rows * level.columns
+    return torch.tensor(positions, dtype=torch.long), torch.tensor(polynomials, dtype=torch.long)
