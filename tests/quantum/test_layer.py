@@ -3,6 +3,7 @@
 import copy
 import math
 
+import onnxruntime
 import pytest
 import torch
 
@@ -45,6 +46,49 @@ def test_compiles_to_one_graph(periodic):
     (ours,) = torch.autograd.grad(compiled(angles).sum(), angles)
     (plain,) = torch.autograd.grad(layer(angles).sum(), angles)
     torch.testing.assert_close(ours, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("circuit", "engine"),
+    [(circuits.hq_unet(), "cone"), (circuits.qufex(8), "cone"), (circuits.fidelity(3), "statevector")],
+    ids=["hq_unet", "qufex_8", "fidelity_3"],
+)
+def test_inductor_compiles_forward_and_backward(circuit, engine):
+    layer = QuantumLayer(circuit, engine)
+    compiled = torch.compile(layer, fullgraph=True)
+    angles = torch.rand(8, circuit.n_data, requires_grad=True)
+    torch.testing.assert_close(compiled(angles), layer(angles), atol=1e-5, rtol=0)
+    for ours, plain in zip(
+        torch.autograd.grad(compiled(angles).sum(), (angles, layer.weights)),
+        torch.autograd.grad(layer(angles).sum(), (angles, layer.weights)),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, plain, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("circuit", "engine"),
+    [
+        (circuits.hq_unet(), "cone"),
+        (circuits.qmoe("global"), "cone"),
+        (circuits.qufex(8, kind=2), "statevector"),
+        (circuits.hq_unet(2, 3, n_layers=2), "statevector"),
+        (circuits.swap_test(3), "auto"),
+        (circuits.qcnn(), "auto"),
+    ],
+    ids=["hq_unet", "qmoe_global", "qufex_8", "two_layers", "swap_test_3", "qcnn"],
+)
+def test_onnx_export_computes_the_same_at_any_batch_size(circuit, engine, tmp_path):
+    layer = QuantumLayer(circuit, engine).eval()
+    angles, path = torch.rand(4, circuit.n_data), tmp_path / "layer.onnx"
+    batch = {0: torch.export.Dim("batch", min=1, max=4096)}
+    torch.onnx.export(layer, (angles,), path, dynamo=True, dynamic_shapes=(batch,), verbose=False)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for size in (1, 4, 700):
+        angles = torch.randn(size, circuit.n_data)
+        (found,) = session.run(None, {session.get_inputs()[0].name: angles.numpy()})
+        torch.testing.assert_close(torch.from_numpy(found), layer(angles).detach(), atol=1e-5, rtol=0)
 
 
 def test_closed_form_of_a_single_filter():

@@ -36,7 +36,7 @@ FULL_STATE = 11  # wires up to which the state vector engine is asked too
 
 def engines(circuit: Circuit) -> list[str]:
     """The engines that run the circuit in a sensible time; ``auto`` always does."""
-    return ["auto", "statevector"] if circuit.n_wires <= FULL_STATE else ["auto"]
+    return ["auto", "statevector", "density", "pennylane"] if circuit.n_wires <= FULL_STATE else ["auto", "density"]
 
 
 def gradients(outputs, inputs, weights):
