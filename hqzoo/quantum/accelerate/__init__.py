@@ -1,8 +1,8 @@
 """Other libraries' quantum layers, replaced by exact and fast ones that are proven equal.
 
-``accelerate(model, sample)`` finds the PennyLane ``TorchLayer``s and TorchQuantum modules of a model, recovers their
-circuits from what they do, proves that a :class:`~hqzoo.quantum.QuantumLayer` computes the same, and returns a copy
-of the model that uses it.
+``accelerate(model, sample)`` finds the PennyLane ``TorchLayer``s, TorchQuantum modules and Qiskit ``TorchConnector``s
+of a model, recovers their circuits from what they do, proves that a :class:`~hqzoo.quantum.QuantumLayer` computes the
+same, and returns a copy of the model that uses it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.layer import Layout, RecoveredLayer
+from hqzoo.quantum.accelerate.layer import Layout, RecoveredLayer, _register
 from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
 from hqzoo.quantum.accelerate.prove import Proof, prove, rows_at_once
+from hqzoo.quantum.accelerate.qiskit_connector import QiskitSource
 from hqzoo.quantum.accelerate.recording import Foreign
 from hqzoo.quantum.accelerate.recover import Recovered, Source, recover
 from hqzoo.quantum.accelerate.report import LayerReport, Report, measure
@@ -25,6 +26,8 @@ from hqzoo.quantum.accelerate.torchquantum_ops import TorchQuantumSource
 from hqzoo.quantum.diagnostics import inert_weights, redundant_directions
 
 __all__ = ["LayerReport", "RecoveredLayer", "Report", "accelerate"]
+
+_SOURCES = (PennyLaneSource, TorchQuantumSource, QiskitSource)
 
 
 def accelerate(
@@ -36,7 +39,8 @@ def accelerate(
     optimizers from the copy. The model itself is left as it is.
 
     Args:
-        model: A module that contains PennyLane ``TorchLayer``s or TorchQuantum modules, or is one.
+        model: A module that contains PennyLane ``TorchLayer``s, TorchQuantum modules or Qiskit ``TorchConnector``s,
+            or is one.
         sample: What ``model`` is called with: a tensor, a tuple of arguments or a dictionary of keyword arguments.
             Every quantum layer must be reached by it.
         engine: Engine that runs the recovered circuits.
@@ -74,8 +78,8 @@ def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
     calls = {name: _Call(module) for name, module in _foreign(model)}
     if not calls:
         raise CircuitError(
-            f"{type(model).__name__} contains no PennyLane TorchLayer and no TorchQuantum module; there is nothing to "
-            "accelerate."
+            f"{type(model).__name__} contains no PennyLane TorchLayer, no TorchQuantum module and no Qiskit "
+            "TorchConnector; there is nothing to accelerate."
         )
 
     def keep(call: _Call) -> Foreign:
@@ -112,14 +116,14 @@ def _foreign(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield the outermost foreign quantum layers with their names."""
     inside: set[int] = set()
     for name, module in model.named_modules():
-        if type(module).__module__.startswith("qiskit_machine_learning"):
-            raise CircuitError(
-                f"Layer '{name}' is Qiskit's {type(module).__name__}; its circuits cannot be read yet. PennyLane's "
-                "TorchLayer and TorchQuantum modules can."
-            )
-        if id(module) not in inside and (PennyLaneSource.matches(module) or TorchQuantumSource.matches(module)):
+        if id(module) not in inside and any(source.matches(module) for source in _SOURCES):
             inside.update(id(part) for part in module.modules())
             yield name, module
+        elif type(module).__module__.startswith("qiskit_machine_learning"):
+            raise CircuitError(
+                f"Layer '{name}' is Qiskit's {type(module).__name__}, whose circuits cannot be read. PennyLane's "
+                "TorchLayer, TorchQuantum modules and the TorchConnector of qiskit_machine_learning.connectors can."
+            )
 
 
 @contextmanager
@@ -148,12 +152,7 @@ def _recover_and_prove(
     inputs = call.inputs
     if inputs is None or not inputs.is_floating_point() or not inputs.numel():
         raise CircuitError("Its inputs in the sample are not real numbers, or there are none.")
-    n_dims = 1 if PennyLaneSource.matches(call.module) else inputs.dim() - 1
-    source: Source = (
-        PennyLaneSource(call.module, inputs.dim() > 1)
-        if PennyLaneSource.matches(call.module)
-        else TorchQuantumSource(call.module, tuple(inputs.shape[1:]))
-    )
+    source, n_dims = _source(call.module, inputs)
     features = inputs.shape[inputs.dim() - n_dims :]
     recovered = recover(source, features.numel(), seed)
     parameters = source.parameters()
@@ -162,8 +161,26 @@ def _recover_and_prove(
     proof = prove(source, exact, inputs, trials, seed)
     dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
     layer = RecoveredLayer(recovered, layout, parameters, engine, dtype).to(inputs.device)
+    _name_again(layer, call.module)
     report = _report(name, source, recovered, layer, inputs, proof)
     return layer, report
+
+
+def _source(module: nn.Module, inputs: Tensor) -> tuple[Source, int]:
+    """Return a layer's source, and how many dimensions of its inputs, from the last, are one sample."""
+    if PennyLaneSource.matches(module):
+        return PennyLaneSource(module, inputs.dim() > 1), 1
+    if QiskitSource.matches(module):
+        return QiskitSource(module), 1
+    return TorchQuantumSource(module, tuple(inputs.shape[1:])), inputs.dim() - 1
+
+
+def _name_again(layer: RecoveredLayer, module: nn.Module) -> None:
+    """Give parameters the further names under which state dicts hold them, such as Qiskit's ``_weights``."""
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        if name != names[id(parameter)]:
+            _register(layer, name, layer.get_parameter(names[id(parameter)]))
 
 
 def _layout(source: Source, inputs: Tensor, n_dims: int, n_outputs: int) -> Layout:
