@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 DATA ?=
 ARGS ?=
 
-.PHONY: quickstart test lint test-slow bench-quantum bench-dubai bench-cz tables constraints clean
+.PHONY: quickstart test lint test-slow bench-quantum tables constraints clean
 
 quickstart: $(INSTALLED)  ## train, test and map HQ-UNet beside its control; DATA=<folder> for your own images
 	$(BIN)/hqzoo quickstart $(if $(DATA),--data "$(DATA)")
@@ -26,14 +26,11 @@ test-slow: $(INSTALLED)  ## tests that take minutes each
 bench-quantum: $(INSTALLED)  ## quantum simulators side by side; resumes where it stopped (ARGS="--peers 'hqzoo*'")
 	$(BIN)/python -m benchmarks.quantum $(ARGS)
 
-bench-dubai: $(INSTALLED)  ## leave-one-tile-out table on the Dubai tiles; resumes where it stopped (DATA=<folder>)
-	$(BIN)/python -m benchmarks.folder_table recipes/hq_unet/aerial_dubai.yaml --root "$(DATA)"
+bench-%: $(INSTALLED)  ## fill a table of benchmarks/results, such as bench-ph2_qu_net; resumes (DATA=<folder> of the images)
+	OMP_NUM_THREADS=1 $(BIN)/hqzoo compare --out benchmarks/results/$* --workers 2 $(ARGS) -- data.init_args.root="$(DATA)"
 
-bench-cz: $(INSTALLED)  ## one fold of the Czech orthophotos (DATA=<folder>)
-	$(BIN)/python -m benchmarks.folder_table recipes/hq_unet/aerial_cz.yaml --root "$(DATA)" --folds 0
-
-tables: $(INSTALLED)  ## write the README's tables and figures from benchmarks/results
-	$(BIN)/python -m benchmarks.render
+tables: $(INSTALLED)  ## results to Markdown, figures and the README's tables
+	$(BIN)/hqzoo bench report
 
 constraints: $(INSTALLED)  ## pin the newest versions that fit together
 	$(BIN)/uv pip compile -q -U pyproject.toml --all-extras --universal --no-annotate --no-header --no-emit-index-url -o constraints.txt

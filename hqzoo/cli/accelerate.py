@@ -1,4 +1,4 @@
-"""Replace the PennyLane and TorchQuantum layers of your own model by proven equal, faster ones, and report.
+"""Replace the PennyLane, TorchQuantum and Qiskit layers of your own model by proven equal, faster ones, and report.
 
 MODULE:FACTORY names a function without arguments that returns the model, or the model and a sample to call it with:
 

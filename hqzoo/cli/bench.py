@@ -3,6 +3,7 @@
     hqzoo bench quantum                     # quantum simulators side by side, resumes where it stopped
     hqzoo bench quantum --quick             # does every simulator run? (small circuits)
     hqzoo bench quantum --help              # everything it takes
+    hqzoo bench report                      # all results to Markdown, figures and the README
 
 Benchmarks lie beside the package in the repository and are not part of an installed wheel.
 """
@@ -14,7 +15,7 @@ from types import ModuleType
 
 __all__ = ["add_arguments", "run"]
 
-BENCHMARKS = ("quantum",)
+BENCHMARKS = ("quantum", "report")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +46,7 @@ def _load(name: str) -> ModuleType:
     if not (root / "benchmarks" / name / "__main__.py").is_file():
         raise ConfigError(
             f"The benchmark '{name}' comes with the source, not with an installed package: there is no "
-            f"{root / 'benchmarks' / name}. Clone the repository and run `make bench-{name}` in it."
+            f"{root / 'benchmarks' / name}. Clone the repository and run `hqzoo bench {name}` in it."
         )
     sys.path.insert(0, str(root))  # `benchmarks` is no installed package
     try:

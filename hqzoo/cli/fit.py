@@ -15,6 +15,7 @@ import torch
 
 from hqzoo._lightning import pl
 from hqzoo.callbacks.best import BestCheckpoint
+from hqzoo.callbacks.clock import StepClock
 from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.cli import EXIT_INTERRUPTED
@@ -57,7 +58,8 @@ def fit(command: CommandLine) -> int:
     checkpoint = folder.checkpoint(given) if given else None
     resumable = Resumable(folder.last, notify=_notify)
     metrics = MetricsFile(folder.metrics)
-    trainer = command.build_trainer(_fit_callbacks(command, resumable), [metrics])
+    clock = StepClock()
+    trainer = command.build_trainer([clock, *_fit_callbacks(command, resumable)], [metrics])
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         if checkpoint is None:
             folder.start()
@@ -76,7 +78,12 @@ def fit(command: CommandLine) -> int:
         _say_how_to_go_on(trainer, folder)
         return EXIT_INTERRUPTED
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
-        _say(f"Done: {trainer.global_step} steps. Run folder: {folder.root}")
+        timing = clock.report()
+        folder.write_json("timing.json", timing)
+        speed = ""
+        if timing["steps"]:
+            speed = f", {timing['step_ms']:.0f} ms a step, {timing['waiting_share']:.0%} waiting for data"
+        _say(f"Done: {trainer.global_step} steps{speed}. Run folder: {folder.root}")
     return 0
 
 

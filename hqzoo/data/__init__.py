@@ -12,18 +12,23 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.data.augment import ColourJitter as ColourJitter
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
+    from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
+    from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
     from hqzoo.data.labels import IGNORE_INDEX as IGNORE_INDEX
     from hqzoo.data.labels import ClassMap as ClassMap
     from hqzoo.data.landcoverai import LandCoverAIDataModule as LandCoverAIDataModule
     from hqzoo.data.landscapes import LandscapesDataModule as LandscapesDataModule
+    from hqzoo.data.ph2 import PH2DataModule as PH2DataModule
     from hqzoo.data.records import ArrayRecord as ArrayRecord
     from hqzoo.data.records import Record as Record
     from hqzoo.data.records import Window as Window
+    from hqzoo.data.resized import Resized as Resized
     from hqzoo.data.sampling import EpochSampler as EpochSampler
     from hqzoo.data.sampling import GridSampler as GridSampler
     from hqzoo.data.segmentation import SegmentationDataModule as SegmentationDataModule
     from hqzoo.data.sensor import Sensor as Sensor
     from hqzoo.data.sensor import Statistics as Statistics
+    from hqzoo.data.whole_images import WholeImagesDataModule as WholeImagesDataModule
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -33,14 +38,19 @@ __getattr__, __dir__, __all__ = attach(
         "ColourJitter": "augment",
         "EpochSampler": "sampling",
         "FolderSegmentationDataModule": "folder",
+        "FruitSeg30DataModule": "fruitseg30",
         "GridSampler": "sampling",
         "IGNORE_INDEX": "labels",
+        "ISBI2012DataModule": "isbi2012",
         "LandCoverAIDataModule": "landcoverai",
         "LandscapesDataModule": "landscapes",
+        "PH2DataModule": "ph2",
         "Record": "records",
+        "Resized": "resized",
         "SegmentationDataModule": "segmentation",
         "Sensor": "sensor",
         "Statistics": "sensor",
+        "WholeImagesDataModule": "whole_images",
         "Window": "records",
     },
 )

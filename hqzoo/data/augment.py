@@ -13,7 +13,7 @@ from hqzoo.data.records import Image, Mask
 from hqzoo.data.sensor import Sensor
 from hqzoo.errors import ConfigError
 
-__all__ = ["ColourJitter", "dihedral", "jitter_colours"]
+__all__ = ["ColourJitter", "dihedral", "draw_symmetry", "jitter_colours"]
 
 _LUMA = {"red": 0.299, "green": 0.587, "blue": 0.114}  # ITU-R BT.601, as torchvision's grey
 
@@ -54,15 +54,28 @@ class ColourJitter:
                 raise ConfigError(f"Colour jitter `{name}` lies in [0, {limit:g}], got {getattr(self, name)}.")
 
 
+def draw_symmetry(size: tuple[int, int], rng: np.random.Generator) -> int:
+    """Draw a symmetry that keeps the shape of a crop: one of eight for a square, of four for other rectangles.
+
+    Args:
+        size: Height and width of the crop.
+        rng: The sample's own generator.
+
+    Returns:
+        An ``element`` for :func:`dihedral`; without transposition if the crop is no square.
+    """
+    return int(rng.integers(8)) if size[0] == size[1] else 2 * int(rng.integers(4))
+
+
 def dihedral(image: Image, mask: Mask, element: int) -> tuple[Image, Mask]:
     """Apply one of the eight symmetries of the square, as views.
 
     Drawing ``element`` uniformly equals flips with probability 0.5 each followed by a random quarter turn.
 
     Args:
-        image: Square image ``(C, S, S)``.
-        mask: Its mask ``(S, S)``.
-        element: 0..7; bit 0 transposes, bit 1 flips rows, bit 2 flips columns.
+        image: Image ``(C, H, W)``.
+        mask: Its mask ``(H, W)``.
+        element: 0..7; bit 0 transposes (height and width change places), bit 1 flips rows, bit 2 flips columns.
     """
     if element & 1:
         image, mask = image.swapaxes(-1, -2), mask.swapaxes(-1, -2)

@@ -12,6 +12,7 @@ from typing import Any
 from hqzoo.data._progress import progress
 from hqzoo.data.found_classes import find_classes
 from hqzoo.data.labels import ClassMap
+from hqzoo.data.pairs import list_images, pair_files
 from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_sizes, read_header
 from hqzoo.data.records import Record
 from hqzoo.data.segmentation import SegmentationDataModule, Split
@@ -100,6 +101,12 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         self.bands, self.band_indexes, self.unit, self.scale = bands, band_indexes, unit, scale
         self.split_file, self.folds, self.scene_pattern = split_file, folds, scene_pattern
         self.fold, self.val_fold, self.num_folds, self.fold_seed = fold, val_fold, num_folds, fold_seed
+        self._folds: dict[str, int] = {}  # image name to fold, once the files are listed and if folds decide
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Tell whether a folder has images in one of the usual places."""
+        return any((root / folder).is_dir() for folder in ("images", "train/images"))
 
     def load_records(self, split: Split) -> Sequence[Record]:
         """Return the images of a split with their masks."""
@@ -124,7 +131,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         """Return the test images, or, where there is no folder of masks, all images."""
         if (self.root / self.masks).is_dir() or self._split_folders():
             return super().predict_records()
-        images = self._list(self.root / self.images)
+        images = list_images(self.root / self.images)
         if not images:
             raise self._nothing_found([self.root / self.images])
         headers = {name: read_header(path) for name, path in images.items()}
@@ -135,6 +142,15 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             FileRecord(name, path, None, headers[name], self.band_indexes or headers[name].indexes, self.sensor, None)
             for name, path in images.items()
         ]
+
+    def scene_of(self, record: Record) -> str:
+        """Return the scene that the folds file or ``scene_pattern`` gives; else each image is its own."""
+        scene = self._listed[0].get(record.name)
+        return self._scene(record.name) if scene is None else scene
+
+    def fold_numbers(self) -> Sequence[int]:
+        """Return the folds of the folds file or of the draw; none where images are assigned to splits."""
+        return sorted(set(self._folds.values())) if self._files and self._folds else ()
 
     def where(self) -> str:
         """Say which files and folds the splits come from."""
@@ -172,27 +188,10 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         return {}
 
     def _pairs(self, images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
-        found, truths = self._list(images), self._list(masks)
-        if not found or not truths:
+        found = pair_files(images, masks, self.mask_suffix)
+        if not found:
             raise self._nothing_found([images, masks])
-        missing = [name for name in found if name + self.mask_suffix not in truths]
-        if missing:
-            raise DataError(
-                f"{len(missing)} image(s) in {images} have no mask in {masks}: expected "
-                f"{', '.join(f'{name}{self.mask_suffix}.*' for name in missing[:5])}"
-                f"{' ...' if len(missing) > 5 else ''}. Masks carry the image's name (see `mask_suffix`)."
-            )
-        return {name: (path, truths[name + self.mask_suffix]) for name, path in found.items()}
-
-    def _list(self, folder: Path) -> dict[str, Path]:
-        files: dict[str, Path] = {}
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-                continue
-            if path.stem in files:
-                raise DataError(f"{files[path.stem]} and {path} have the same name; rename or remove one of them.")
-            files[path.stem] = path
-        return files
+        return found
 
     def _nothing_found(self, folders: Sequence[Path]) -> DataError:
         looked = ", ".join(f"{folder}{'' if folder.is_dir() else ' (does not exist)'}" for folder in folders)
@@ -208,12 +207,16 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         default = None if self.folds else "split.csv" if (self.root / "split.csv").exists() else None
         if split_file := self.split_file or default:
             return read_split(self.root / split_file)
-        folds_file = self.folds or ("folds.csv" if (self.root / "folds.csv").exists() else None)
-        if folds_file:
-            scenes, folds = read_folds(self.root / folds_file)
-        else:
-            scenes, folds = {name: self._scene(name) for name in pairs}, None
-        return choose_fold(folds or make_folds(scenes, self.num_folds, self.fold_seed), self.fold, self.val_fold)
+        scenes, folds = self._listed
+        scenes = scenes or {name: self._scene(name) for name in pairs}
+        self._folds = folds or make_folds(scenes, self.num_folds, self.fold_seed)
+        return choose_fold(self._folds, self.fold, self.val_fold)
+
+    @cached_property
+    def _listed(self) -> tuple[dict[str, str], dict[str, int] | None]:
+        """Scenes and folds of the folds file; empty where there is none."""
+        path = self.root / (self.folds or "folds.csv")
+        return read_folds(path) if self.folds or path.exists() else ({}, None)
 
     def _scene(self, name: str) -> str:
         if self.scene_pattern is None:

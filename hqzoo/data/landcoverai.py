@@ -73,6 +73,12 @@ class LandCoverAIDataModule(SegmentationDataModule):
         self.split, self.fold, self.num_folds, self.download = split, fold, num_folds, download
         self.sensor, self.class_map = SENSOR, CLASS_MAP
 
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Tell whether a folder holds the archive, its content, or the tiles cut of it."""
+        unpacked = all((root / f"{split}.txt").exists() for split in SPLITS) and any((root / "images").glob("*.tif"))
+        return unpacked or (root / "landcover.ai.v1.zip").exists() or (root / "tiles" / "complete").exists()
+
     def prepare_data(self) -> None:
         """Cut the tiles that are not cut yet; where all are, neither the archive nor TorchGeo is needed."""
         if not (self.tiles / "complete").exists():
@@ -98,6 +104,14 @@ class LandCoverAIDataModule(SegmentationDataModule):
         key = hashlib.sha256("\n".join(record.name for record in records).encode()).hexdigest()
         path = self.tiles / f"statistics_{self.split}_{key[:8]}.json"
         return cached_statistics(path, key, records, self.cache, SENSOR)
+
+    def scene_of(self, record: Record) -> str:
+        """Return the orthophoto of a tile."""
+        return record.name.rpartition("_")[0]
+
+    def fold_numbers(self) -> Sequence[int]:
+        """Return the parts of the orthophotos; the official lists have no folds."""
+        return range(self.num_folds) if self.split == "orthophoto" else ()
 
     def where(self) -> str:
         """Say which lists the splits come from."""

@@ -26,6 +26,7 @@ __all__ = [
     "Header",
     "check_sizes",
     "mask_palette",
+    "open_pillow",
     "read_header",
     "read_image",
     "read_mask",
@@ -109,7 +110,7 @@ def read_header(path: Path) -> Header:
             named = [tiff.descriptions[i - 1] or "" for i in kept]
             bands = tuple(named) if all(named) and len(set(named)) == len(named) else _band_names(len(kept))
             return Header(tiff.height, tiff.width, bands, tuple(kept))
-    with _open_pillow(path) as image:
+    with open_pillow(path) as image:
         mode = _REDUCED_MODES.get(image.mode, image.mode)
         if mode not in _PLAIN_MODES:
             raise DataError(f"The image {path} has the unsupported pixel format {image.mode}.")
@@ -135,7 +136,7 @@ def read_image(path: Path, indexes: Sequence[int], window: Window | None = None)
         with _open_tiff(path) as tiff:
             _check_indexes(indexes, tiff.count, path)
             return np.asarray(tiff.read(list(indexes), window=_slices(window)))
-    with _open_pillow(path) as image:
+    with open_pillow(path) as image:
         mode = _REDUCED_MODES.get(image.mode)
         pixels = np.asarray(image.convert(mode) if mode else image)
     planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -156,7 +157,7 @@ def read_mask(path: Path, window: Window | None = None) -> npt.NDArray[Any]:
         with _open_tiff(path) as tiff:
             planes = np.asarray(tiff.read(window=_slices(window)))
         return planes[0] if len(planes) == 1 else np.moveaxis(planes[:3], 0, -1)
-    with _open_pillow(path) as image:
+    with open_pillow(path) as image:
         pixels = np.asarray(image.convert("RGB") if image.mode == "RGBA" else image)
         pixels = pixels[..., 0] if image.mode == "LA" else pixels
     return pixels if window is None else pixels[window.row :, window.col :][: window.height, : window.width]
@@ -169,7 +170,7 @@ def mask_palette(path: Path) -> dict[int, Colour]:
             if tiff.colorinterp[0].name != "palette":
                 return {}
             return {value: (r, g, b) for value, (r, g, b, _) in tiff.colormap(1).items()}
-    with _open_pillow(path) as image:
+    with open_pillow(path) as image:
         flat = image.getpalette() if image.mode == "P" else None
     triples = zip(*[iter(flat or [])] * 3, strict=False)
     return {value: (r, g, b) for value, (r, g, b) in enumerate(triples)}
@@ -237,7 +238,12 @@ def _is_tiff(path: Path) -> bool:
 
 
 @contextmanager
-def _open_pillow(path: Path) -> Iterator[Pillow.Image]:
+def open_pillow(path: Path) -> Iterator[Pillow.Image]:
+    """Open an image with Pillow.
+
+    Raises:
+        DataError: If the file is missing, damaged, truncated, or no image, now or while it is decoded.
+    """
     try:
         with Pillow.open(path) as image:
             yield image
@@ -250,6 +256,7 @@ def _open_pillow(path: Path) -> Iterator[Pillow.Image]:
         SyntaxError,
         ValueError,
         EOFError,
+        TypeError,
     ) as error:  # what Pillow's decoders raise on damaged files
         raise DataError(f"The image {path} is damaged, truncated or no image: {error}. Copy it anew.") from error
 

@@ -6,6 +6,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -17,8 +18,9 @@ from hqzoo.data.labels import ClassMap, Colour
 from hqzoo.data.records import Record, RecordCache
 from hqzoo.data.sampling import EpochSampler, GridSampler
 from hqzoo.data.sensor import Sensor, Statistics
+from hqzoo.data.splits import hold_out, keep_share
 from hqzoo.data.statistics import compute_statistics
-from hqzoo.data.windows import CropDataset, GridDataset
+from hqzoo.data.windows import CropDataset, GridDataset, as_size
 from hqzoo.errors import ConfigError, DataError
 
 __all__ = ["SegmentationDataModule", "Split"]
@@ -47,7 +49,7 @@ class _ResumableLoader(DataLoader[Batch]):
 
 
 class SegmentationDataModule(pl.LightningDataModule):
-    """Images with class masks, cut into square windows.
+    """Images with class masks, cut into windows.
 
     A data set derives from this class, sets :attr:`sensor` and :attr:`class_map` (in its constructor, or in
     :meth:`load_records`) and returns its images from :meth:`load_records`. All else happens here.
@@ -64,14 +66,21 @@ class SegmentationDataModule(pl.LightningDataModule):
     Args:
         batch_size: Windows in a batch.
         num_workers: Processes that read and augment; 0 works in the main process.
-        crop_size: Side of the windows in pixels.
+        crop_size: Height and width of the windows in pixels; one number for squares.
         crops_per_epoch: Training crops in an epoch; None for as many as the images give: as many as fit side
             by side.
-        augment: Whether training crops are augmented: the eight symmetries of the square, and ``jitter``.
-            CHOICE.
+        augment: Whether training crops are augmented: the symmetries of the crop (eight of a square, four of
+            another rectangle), and ``jitter``. CHOICE.
         jitter: Strength of the colour jitter. CHOICE.
         seed: Seed of crops, order and augmentation.
         cache_gib: GiB of decoded images kept in memory; what does not fit is read again each time.
+        inner_val: Share of the training images that is taken out of training to choose the best epoch on, in
+            whole scenes where these are known (see :meth:`scene_of`). It becomes the validation split of a
+            data set that has none; test images are never used for choosing. 0 for none.
+        label_fraction: Share of the remaining training images that are trained on (at least one). The draw
+            is fixed and nested: the images of 5 % are among those of 10 %. An epoch shortens likewise unless
+            ``crops_per_epoch`` is given; validation and test keep their images.
+        drop_last: Whether to leave out the last training batch of an epoch if it is smaller than the others.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -84,29 +93,30 @@ class SegmentationDataModule(pl.LightningDataModule):
         self,
         batch_size: int = 16,
         num_workers: int = 0,
-        crop_size: int = 128,
+        crop_size: int | tuple[int, int] = 128,
         crops_per_epoch: int | None = None,
         augment: bool = True,
         jitter: ColourJitter = ColourJitter(),  # noqa: B008 - frozen, and parsers show it as the default
         seed: int = 0,
         cache_gib: float = 4.0,
+        inner_val: float = 0.0,
+        label_fraction: float = 1.0,
+        drop_last: bool = True,
     ) -> None:
         super().__init__()
-        lowest = {
-            "batch_size": 1,
-            "num_workers": 0,
-            "crop_size": 1,
-            "crops_per_epoch": 1,
-            "seed": 0,
-            "cache_gib": 0,
-        }
+        lowest = {"batch_size": 1, "num_workers": 0, "crops_per_epoch": 1, "seed": 0, "cache_gib": 0}
         for name, bound in lowest.items():
             value = locals()[name]
             if value is not None and value < bound:
                 raise ConfigError(f"`{name}` must be at least {bound}, got {value}.")
-        self.batch_size, self.num_workers = batch_size, num_workers
-        self.crop_size, self.crops_per_epoch = crop_size, crops_per_epoch
+        if not 0 <= inner_val < 1:
+            raise ConfigError(f"`inner_val` is a share from 0 to below 1, got {inner_val}.")
+        if not 0 < label_fraction <= 1:
+            raise ConfigError(f"`label_fraction` is a share above 0 and up to 1, got {label_fraction}.")
+        self.batch_size, self.num_workers, self.drop_last = batch_size, num_workers, drop_last
+        self.crop_size, self.crops_per_epoch = as_size("crop_size", crop_size), crops_per_epoch
         self.augment, self.jitter, self.seed = augment, jitter, seed
+        self.inner_val, self.label_fraction = inner_val, label_fraction
         self.cache = RecordCache(int(cache_gib * 2**30))
         self._records: dict[Split, Sequence[Record]] = {}
         self._resume: dict[str, int] = {}
@@ -129,7 +139,21 @@ class SegmentationDataModule(pl.LightningDataModule):
 
     def default_crops(self, records: Sequence[Record]) -> int:
         """Return the crops in an epoch if the user gives none: as many as fit side by side."""
-        return sum(max(1, round(record.height * record.width / self.crop_size**2)) for record in records)
+        area = self.crop_size[0] * self.crop_size[1]
+        return sum(max(1, round(record.height * record.width / area)) for record in records)
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Tell whether a folder looks like this data set."""
+        return False
+
+    def scene_of(self, record: Record) -> str:
+        """Return the scene of an image: images of one scene are neighbours, and stay on one side of a split."""
+        return record.name
+
+    def fold_numbers(self) -> Sequence[int]:
+        """Return the values that ``fold`` may take; empty where the data set has no folds."""
+        return ()
 
     def compute_statistics(self) -> Statistics:
         """Compute the statistics of the training split. Data sets where this is slow override it."""
@@ -159,10 +183,11 @@ class SegmentationDataModule(pl.LightningDataModule):
             DataError: If the split is empty. Only ``"val"`` may be.
         """
         if split not in self._records:
-            records = self.load_records(split)
-            if not records and split != "val":
-                raise DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}.")
-            self._records[split] = records
+            if self.inner_val and split != "test":
+                self._divide_training()
+            else:
+                records = self._load(split)
+                self._records[split] = self._labelled(records) if split == "train" else records
         return self._records[split]
 
     def where(self) -> str:
@@ -188,7 +213,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         self._resume = {}  # a second fit without a checkpoint starts anew
         sampler = EpochSampler(length, self.seed, epoch, skip=batches * self.batch_size)
         # A last batch of one or two samples would upset batch normalisation.
-        return self._loader(dataset, sampler, drop_last=len(sampler) >= self.batch_size)
+        return self._loader(dataset, sampler, drop_last=self.drop_last and len(sampler) >= self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Return the loader of validation windows, or an empty list where there is no validation split."""
@@ -228,6 +253,30 @@ class SegmentationDataModule(pl.LightningDataModule):
                     "it will see other samples than an uninterrupted run.",
                     stacklevel=2,
                 )
+
+    def _load(self, split: Split) -> Sequence[Record]:
+        records = self.load_records(split)
+        if not records and split != "val":
+            raise DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}.")
+        return records
+
+    def _divide_training(self) -> None:
+        """Divide the training images into those to train on and those to choose the best epoch on."""
+        if self._load("val"):
+            raise ConfigError(
+                f"`inner_val={self.inner_val}` makes a validation split of training images, but there is one already: "
+                f"{self.where()}. Set `inner_val: 0`, or `val_fold: null` where the data set has that argument."
+            )
+        records = self._load("train")
+        held = hold_out({record.name: self.scene_of(record) for record in records}, self.inner_val)
+        self._records["train"] = self._labelled([record for record in records if record.name not in held])
+        self._records["val"] = [record for record in records if record.name in held]
+
+    def _labelled(self, records: Sequence[Record]) -> Sequence[Record]:
+        if self.label_fraction == 1:
+            return records
+        kept = keep_share({record.name: self.scene_of(record) for record in records}, self.label_fraction)
+        return [record for record in records if record.name in kept]
 
     def _grid_loader(self, records: Sequence[Record]) -> DataLoader[Batch]:
         dataset = GridDataset(records, self.cache, self.crop_size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -13,7 +13,17 @@ import numpy as np
 from hqzoo.data.readers import SUFFIXES
 from hqzoo.errors import ConfigError, DataError, did_you_mean, unknown_name
 
-__all__ = ["ValFold", "choose_fold", "make_folds", "read_folds", "read_lists", "read_split"]
+__all__ = [
+    "ValFold",
+    "choose_fold",
+    "hold_out",
+    "keep_share",
+    "make_folds",
+    "make_stratified_folds",
+    "read_folds",
+    "read_lists",
+    "read_split",
+]
 
 ValFold = int | Literal["next"] | None
 
@@ -100,16 +110,13 @@ def make_folds(scenes: Mapping[str, str], num_folds: int, seed: int) -> dict[str
     Raises:
         DataError: If there are fewer scenes than folds.
     """
-    members: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(scenes):
-        members[scenes[name]].append(name)
+    members = _members(scenes)
     if len(members) < num_folds:
         raise DataError(
             f"{len(members)} scene(s) cannot fill {num_folds} folds. Images without scene count as one; give "
             "each its scene in folds.csv, or lower `num_folds`."
         )
-    names = sorted(members)
-    drawn = [names[place] for place in np.random.default_rng(seed).permutation(len(names))]
+    drawn = _drawn(sorted(members), seed)
     sizes = [0] * num_folds
     folds: dict[str, int] = {}
     for scene in sorted(drawn, key=lambda scene: -len(members[scene])):  # stable: ties stay as drawn
@@ -117,6 +124,77 @@ def make_folds(scenes: Mapping[str, str], num_folds: int, seed: int) -> dict[str
         sizes[fold] += len(members[scene])
         folds.update(dict.fromkeys(members[scene], fold))
     return folds
+
+
+def make_stratified_folds(kinds: Mapping[str, str], num_folds: int, seed: int) -> dict[str, int]:
+    """Spread images over folds so that each fold has its share of every kind.
+
+    Within a kind the images are drawn and dealt out one by one; the next kind goes on where the last one ended, so
+    that numbers of a kind, and totals, differ by at most one between folds.
+
+    Args:
+        kinds: Image name to kind.
+        num_folds: Number of folds.
+        seed: Seed of the draw (see :func:`make_folds`).
+
+    Returns:
+        Image name to fold ``0..num_folds-1``.
+
+    Raises:
+        DataError: If there are fewer images than folds.
+    """
+    if len(kinds) < num_folds:
+        raise DataError(f"{len(kinds)} image(s) cannot fill {num_folds} folds. Lower `num_folds`.")
+    members = _members(kinds)
+    dealt = [name for kind in sorted(members) for name in _drawn(members[kind], seed)]
+    return {name: place % num_folds for place, name in enumerate(dealt)}
+
+
+def hold_out(scenes: Mapping[str, str], share: float, seed: int = 0) -> set[str]:
+    """Choose whole scenes that hold about a share of the images.
+
+    Scenes are drawn in an order that names and seed decide, and taken until the next one would bring the number of
+    images no nearer to the share. At least one is taken and one is left.
+
+    Args:
+        scenes: Image name to scene.
+        share: Share of the images, in (0, 1).
+        seed: Seed of the draw (see :func:`make_folds`).
+
+    Returns:
+        Names of the chosen images.
+
+    Raises:
+        DataError: If there is only one scene.
+    """
+    members = _members(scenes)
+    if len(members) < 2:
+        raise DataError(
+            f"{len(scenes)} training image(s) of {len(members)} scene(s) cannot be divided into training and "
+            "validation. Set `inner_val: 0`."
+        )
+    wanted, chosen = share * len(scenes), list[str]()
+    for scene in _drawn(sorted(members), seed)[:-1]:
+        grown = len(chosen) + len(members[scene])
+        if chosen and abs(grown - wanted) >= abs(len(chosen) - wanted):
+            break
+        chosen += members[scene]
+    return set(chosen)
+
+
+def keep_share(scenes: Mapping[str, str], share: float, seed: int = 0) -> set[str]:
+    """Choose a share of the images, nested: a smaller share is part of every larger one.
+
+    Args:
+        scenes: Image name to scene. Images are drawn one by one, from their order by scene and name.
+        share: Share of the images, in (0, 1]; at least one image is kept.
+        seed: Seed of the draw (see :func:`make_folds`).
+
+    Returns:
+        Names of the chosen images.
+    """
+    drawn = _drawn(sorted(scenes, key=lambda name: (scenes[name], name)), seed)
+    return set(drawn[: max(1, round(share * len(drawn)))])
 
 
 def choose_fold(folds: Mapping[str, int], fold: int, val_fold: ValFold) -> dict[str, str]:
@@ -156,6 +234,18 @@ def stem(name: str) -> str:
     """Return an image name without folder and image suffix; other dots belong to the name."""
     path = PurePath(name)
     return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
+def _members(groups: Mapping[str, str]) -> dict[str, list[str]]:
+    """Group (scene or kind) to its images, sorted."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(groups):
+        members[groups[name]].append(name)
+    return members
+
+
+def _drawn(names: Sequence[str], seed: int) -> list[str]:
+    return [names[place] for place in np.random.default_rng(seed).permutation(len(names))]
 
 
 def _check_scenes(path: Path, scenes: Mapping[str, str], folds: Mapping[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""Data sets of square windows: random crops for training, a regular grid for evaluation and prediction."""
+"""Data sets of windows: random crops for training, a regular grid for evaluation and prediction."""
 
 from __future__ import annotations
 
@@ -10,12 +10,31 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from hqzoo.data.augment import ColourJitter, dihedral, jitter_colours
+from hqzoo.data.augment import ColourJitter, dihedral, draw_symmetry, jitter_colours
 from hqzoo.data.labels import IGNORE_INDEX
 from hqzoo.data.records import Image, Mask, Record, RecordCache, Window
 from hqzoo.data.sensor import Sensor
+from hqzoo.errors import ConfigError
 
-__all__ = ["CropDataset", "GridDataset", "grid_size", "read_padded"]
+__all__ = ["CropDataset", "GridDataset", "as_size", "grid_size", "read_padded"]
+
+Size = tuple[int, int]  # height and width in pixels
+
+
+def as_size(argument: str, value: int | Sequence[int]) -> Size:
+    """Return a size given as one side or as height and width.
+
+    Args:
+        argument: Name of the argument, for the error message.
+        value: Side of a square, or ``(height, width)``, in pixels.
+
+    Raises:
+        ConfigError: If these are no positive numbers.
+    """
+    sides = (value, value) if isinstance(value, int) else tuple(value)
+    if len(sides) != 2 or min(sides) < 1:
+        raise ConfigError(f"`{argument}` must be at least 1 (a side, or height and width, in pixels), got {value}.")
+    return sides[0], sides[1]
 
 
 class CropDataset(Dataset[dict[str, Any]]):
@@ -29,7 +48,7 @@ class CropDataset(Dataset[dict[str, Any]]):
         records: Images with masks.
         cache: Memory of decoded images.
         sensor: Bands, unit and scale, for the colour jitter.
-        crop_size: Side of a crop in pixels. Smaller images are reflected at their borders.
+        crop_size: Height and width of a crop in pixels. Smaller images are reflected at their borders.
         length: Crops in an epoch.
         jitter: Colour changes; None for no augmentation, neither symmetries nor colours.
         seed: Seed of all crops.
@@ -40,7 +59,7 @@ class CropDataset(Dataset[dict[str, Any]]):
         records: Sequence[Record],
         cache: RecordCache,
         sensor: Sensor,
-        crop_size: int,
+        crop_size: Size,
         length: int,
         jitter: ColourJitter | None,
         seed: int,
@@ -54,7 +73,7 @@ class CropDataset(Dataset[dict[str, Any]]):
         return self.length
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
-        """Return ``{"image": (C, S, S) float32, "mask": (S, S) int64}`` of a key ``(epoch, index)``.
+        """Return ``{"image": (C, h, w) float32, "mask": (h, w) int64}`` of a key ``(epoch, index)``.
 
         A bare index is one of epoch 0.
         """
@@ -62,11 +81,12 @@ class CropDataset(Dataset[dict[str, Any]]):
         rng = np.random.default_rng((self.seed, epoch, index))
         share, down, right = rng.random(3)
         record = self.records[int(np.searchsorted(self._ends, (index + share) / self.length, side="right"))]
-        row = int(down * (max(0, record.height - self.crop_size) + 1))
-        col = int(right * (max(0, record.width - self.crop_size) + 1))
+        height, width = self.crop_size
+        row = int(down * (max(0, record.height - height) + 1))
+        col = int(right * (max(0, record.width - width) + 1))
         image, mask = read_padded(self.cache, record, row, col, self.crop_size)
         if self.jitter is not None:
-            image, mask = dihedral(image, mask, int(rng.integers(8)))
+            image, mask = dihedral(image, mask, draw_symmetry(self.crop_size, rng))
         values = np.array(image, dtype=np.float32, order="C")  # a copy: the cached image must not change
         if self.jitter is not None:
             values = jitter_colours(values, self.sensor, self.jitter, rng)
@@ -81,12 +101,13 @@ class GridDataset(Dataset[dict[str, Any]]):
     Args:
         records: Images, with or without masks.
         cache: Memory of decoded images.
-        crop_size: Side of a window in pixels.
+        crop_size: Height and width of a window in pixels.
     """
 
-    def __init__(self, records: Sequence[Record], cache: RecordCache, crop_size: int) -> None:
+    def __init__(self, records: Sequence[Record], cache: RecordCache, crop_size: Size) -> None:
         self.records, self.cache, self.crop_size = records, cache, crop_size
-        shapes = [(grid_size(record.height, crop_size), grid_size(record.width, crop_size)) for record in records]
+        height, width = crop_size
+        shapes = [(grid_size(record.height, height), grid_size(record.width, width)) for record in records]
         self._columns = np.array([columns for _, columns in shapes])
         self._starts = np.concatenate([[0], np.cumsum([rows * columns for rows, columns in shapes])])
 
@@ -103,7 +124,7 @@ class GridDataset(Dataset[dict[str, Any]]):
         number = int(np.searchsorted(self._starts, index, side="right")) - 1
         record = self.records[number]
         down, right = divmod(index - int(self._starts[number]), int(self._columns[number]))
-        row, col = down * self.crop_size, right * self.crop_size
+        row, col = down * self.crop_size[0], right * self.crop_size[1]
         image, mask = read_padded(self.cache, record, row, col, self.crop_size)
         labels = mask.astype(np.int64)
         if repeated:
@@ -119,27 +140,27 @@ class GridDataset(Dataset[dict[str, Any]]):
         }
 
 
-def grid_size(length: int, crop_size: int) -> int:
-    """Return how many windows of ``crop_size`` cover ``length`` pixels."""
-    return -(-length // crop_size)
+def grid_size(length: int, step: int) -> int:
+    """Return how many windows of ``step`` pixels cover ``length`` pixels."""
+    return -(-length // step)
 
 
-def read_padded(cache: RecordCache, record: Record, row: int, col: int, size: int) -> tuple[Image, Mask]:
-    """Read a square window that may reach over the lower and right border of its image.
+def read_padded(cache: RecordCache, record: Record, row: int, col: int, size: Size) -> tuple[Image, Mask]:
+    """Read a window that may reach over the lower and right border of its image.
 
     Beyond the border the image is reflected (without repeating the edge) and the mask ignored.
 
     Returns:
-        Image ``(C, size, size)`` and mask ``(size, size)`` uint8.
+        Image ``(C, *size)`` and mask ``size`` uint8.
     """
-    inside = Window(row, col, min(size, record.height - row), min(size, record.width - col))
-    if inside.height == inside.width == size:
+    inside = Window(row, col, min(size[0], record.height - row), min(size[1], record.width - col))
+    if (inside.height, inside.width) == size:
         return cache.read(record, inside)
-    rows, cols = _reflected(row, size, record.height), _reflected(col, size, record.width)
+    rows, cols = _reflected(row, size[0], record.height), _reflected(col, size[1], record.width)
     top, left = int(rows.min()), int(cols.min())
     source = Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1)
     image, mask = cache.read(record, source)
-    padded = np.full((size, size), IGNORE_INDEX, np.uint8)
+    padded = np.full(size, IGNORE_INDEX, np.uint8)
     padded[: inside.height, : inside.width] = mask[row - top :, col - left :][: inside.height, : inside.width]
     return image[:, rows - top][:, :, cols - left], padded
 

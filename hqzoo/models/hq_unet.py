@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from hqzoo.errors import ConfigError
 from hqzoo.models.registry import register_model
 from hqzoo.nn import CONTROLS, DoubleConv, QuantumBottleneck, UNetDecoder, UNetEncoder
-from hqzoo.quantum import circuits
+from hqzoo.quantum import QuantumLayer, circuits
 
 __all__ = ["HQUNet", "hq_unet"]
 
@@ -32,6 +32,10 @@ class HQUNet(nn.Module):
     def compared_parts(self) -> dict[str, nn.Module]:
         """Return what controls replace: the circuit alone (``core``), and the block around it (``bottleneck``)."""
         return {"core": getattr(self.bottleneck, "core", self.bottleneck), "bottleneck": self.bottleneck}
+
+    def circuit_evaluations(self, height: int, width: int) -> int:
+        """Return how often circuits run for a patch of any size: once, or never where a control stands."""
+        return sum(isinstance(module, QuantumLayer) for module in self.modules())
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to logits ``(B, K, H, W)``.
@@ -57,6 +61,10 @@ class HQUNet(nn.Module):
     qubits=16,
     paper="arXiv 2604.27206",
     published={"LandCover.ai": "mIoU .8050, OA 94.76 %"},
+    limits={
+        "any_size": "the linear layer behind the circuit has a fixed size: images are cut into patches of input_size"
+    },
+    controls=(*(name for name in CONTROLS if name != "identity"), "double_conv"),
 )
 def hq_unet(
     in_channels: int = 3,

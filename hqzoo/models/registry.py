@@ -25,7 +25,7 @@ __all__ = [
 
 Builder = Callable[..., nn.Module]
 
-_MODULES = ("hq_unet", "smp_unet")  # files of this folder that register architectures
+_MODULES = ("hq_unet", "qu_net", "smp_unet")  # files of this folder that register architectures
 _REGISTRY: dict[str, ModelInfo] = {}
 
 
@@ -43,6 +43,8 @@ class ModelInfo:
         qubits: Qubits of its circuit with default arguments, 0 without one.
         paper: Where it was published.
         published: Published scores as text, by data set; never our own.
+        limits: What the architecture cannot do with default arguments, and why. ``any_size``: take images of any size.
+        controls: What its argument ``control`` may be.
     """
 
     name: str
@@ -53,6 +55,8 @@ class ModelInfo:
     qubits: int = 0
     paper: str = ""
     published: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
+    controls: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> dict[str, inspect.Parameter]:

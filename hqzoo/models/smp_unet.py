@@ -21,7 +21,7 @@ class SmpUNet(nn.Module):
         self.net = smp.Unet(encoder, encoder_weights=None, in_channels=in_channels, classes=num_classes)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map ``(B, C, H, W)``, sides a multiple of 32, to logits ``(B, K, H, W)``."""
+        """Map ``(B, C, H, W)`` of any size to logits ``(B, K, H, W)``."""
         out: Tensor = self.net(image)
         return out
 

@@ -5,16 +5,19 @@ A claim about the quantum part of a network is a claim about the difference betw
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError, unknown_name
 from hqzoo.quantum import Circuit, QuantumLayer
 
-__all__ = ["CONTROLS", "Constant", "Mlp", "build_core", "widest_hidden"]
+__all__ = ["CONTROLS", "Constant", "Mlp", "Zero", "build_core", "widest_hidden"]
 
 CONTROLS: dict[str, str] = {
     "quantum": "the published circuit",
+    "zero": "nothing at all, zeros: does anything need to be there?",
     "constant": "as many learned numbers as the layer has outputs: does it matter at all?",
     "linear": "one linear layer",
     "mlp": "one hidden layer, the widest that keeps the model's parameters within 1 %",
@@ -40,6 +43,18 @@ class Constant(nn.Module):
         return self.values.expand(*data.shape[:-1], -1)
 
 
+class Zero(nn.Module):
+    """Zeros whatever the input, and no parameters: ``(..., n_in) -> (..., n_out)``."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, data: Tensor) -> Tensor:
+        """Return zeros for every sample."""
+        return data.new_zeros((*data.shape[:-1], self.outputs))
+
+
 class Mlp(nn.Sequential):
     """One hidden layer with ReLU, and tanh behind so that outputs lie in [-1, 1] like expectation values."""
 
@@ -53,16 +68,26 @@ def widest_hidden(inputs: int, outputs: int, budget: int) -> int:
 
 
 def build_core(
-    control: str, circuit: Circuit, *, rest: int, hidden: int | None = None, engine: str = "auto"
+    control: str,
+    circuit: Circuit,
+    *,
+    rest: int,
+    hidden: int | None = None,
+    engine: str = "auto",
+    copies: int = 1,
+    init: Literal["uniform", "zeros", "keras"] = "uniform",
 ) -> nn.Module:
     """Return the quantum layer or one of its controls, ``(..., n_data) -> (..., n_observables)``.
 
     Args:
         control: A key of ``CONTROLS``.
         circuit: The circuit of the quantum layer.
-        rest: Parameters of the model without this layer; ``mlp`` matches the total of the quantum model.
+        rest: Parameters of the model without its ``copies`` of this layer; ``mlp`` matches the total of the quantum
+            model.
         hidden: Hidden width of ``mlp_time``; that control only.
         engine: Engine of circuits.
+        copies: Layers of the model with as many weights as this one, among which ``mlp`` shares the 1 %.
+        init: How circuits draw their weights, see :class:`hqzoo.quantum.QuantumLayer`.
 
     Raises:
         ConfigError: If the control is unknown, or cannot stand in for this circuit.
@@ -72,11 +97,13 @@ def build_core(
         raise ConfigError(f"control_hidden={hidden}: it goes with control='mlp_time', which needs it; got '{control}'.")
     match control:
         case "quantum":
-            return QuantumLayer(circuit, engine)
+            return QuantumLayer(circuit, engine, init)
         case "frozen":
-            return QuantumLayer(circuit, engine).requires_grad_(False)
+            return QuantumLayer(circuit, engine, init).requires_grad_(False)
         case "separable":
-            return QuantumLayer(circuit.without_entanglers(), engine)
+            return QuantumLayer(circuit.without_entanglers(), engine, init)
+        case "zero":
+            return Zero(outputs)
         case "constant":
             return Constant(outputs)
         case "linear":
@@ -84,7 +111,7 @@ def build_core(
         case "mlp_time":
             return Mlp(inputs, int(hidden or 0), outputs)
         case "mlp":
-            return _matched_mlp(circuit, rest)
+            return _matched_mlp(circuit, rest, copies)
         case "identity":
             if inputs != outputs:
                 raise ConfigError(
@@ -95,13 +122,14 @@ def build_core(
     raise ConfigError(unknown_name("control", control, CONTROLS))
 
 
-def _matched_mlp(circuit: Circuit, rest: int) -> Mlp:
-    total = rest + circuit.n_weights
-    budget = circuit.n_weights + int(MATCH * total)
+def _matched_mlp(circuit: Circuit, rest: int, copies: int) -> Mlp:
+    total = rest + copies * circuit.n_weights
+    budget = circuit.n_weights + int(MATCH * total) // copies
     hidden = widest_hidden(circuit.n_data, circuit.n_observables, budget)
     if hidden < 1:
         raise ConfigError(
             f"control='mlp': within {MATCH:.0%} of {total:,} parameters no hidden layer fits between "
-            f"{circuit.n_data} inputs and {circuit.n_observables} outputs. Choose 'linear' or 'mlp_time'."
+            f"{circuit.n_data} inputs and {circuit.n_observables} outputs{f', {copies} times' if copies > 1 else ''}. "
+            "Choose 'linear' or 'mlp_time'."
         )
     return Mlp(circuit.n_data, hidden, circuit.n_observables)

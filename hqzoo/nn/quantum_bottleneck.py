@@ -68,7 +68,7 @@ class QuantumBottleneck(nn.Module):
         pooled = F.adaptive_avg_pool2d(features, self.grid)
         angles = torch.tanh(self.pre(pooled)).flatten(1)  # feature by feature, qubits in raster order
         values = self.core(angles)
-        out: Tensor = self.post(values.to(features.dtype)).view(len(features), -1, self.map_size, self.map_size)
+        out: Tensor = self.post(values.to(features.dtype)).view(features.shape[0], -1, self.map_size, self.map_size)
         if self.map_size != self.size:
             out = F.interpolate(out, size=(self.size, self.size), mode="bilinear", align_corners=False)
         return features + out if self.residual else out

@@ -16,6 +16,10 @@ from hqzoo.quantum.diagnostics.inert import warn_of_inert_weights
 __all__ = ["QuantumLayer"]
 
 
+INITS = {"uniform": (0.0, 2 * math.pi), "zeros": (0.0, 0.0), "keras": (-math.sqrt(1.5), math.sqrt(1.5))}
+"""Bounds between which initial weights are drawn evenly, by name."""
+
+
 class QuantumLayer(nn.Module):
     """A circuit with trainable weights: ``(..., n_data) -> (..., n_observables)``.
 
@@ -25,8 +29,9 @@ class QuantumLayer(nn.Module):
     Args:
         circuit: The circuit.
         engine: Engine that runs it, see :func:`hqzoo.quantum.compile`.
-        init: ``"uniform"`` draws weights from [0, 2π], what PennyLane's TorchLayer does; ``"zeros"``. The papers do
-            not state it: CHOICE ``"uniform"``.
+        init: ``"uniform"`` draws weights from [0, 2π], what PennyLane's TorchLayer does; ``"keras"`` from
+            [-√1.5, √1.5], what its KerasLayer does for weights of shape (2,) (Glorot-uniform); ``"zeros"``. Where the
+            paper does not state it: CHOICE ``"uniform"``.
         seed: Seed of the initial weights; None takes torch's global generator.
         dtype: Precision of the simulation.
     """
@@ -35,18 +40,19 @@ class QuantumLayer(nn.Module):
         self,
         circuit: Circuit,
         engine: str = "auto",
-        init: Literal["uniform", "zeros"] = "uniform",
+        init: Literal["uniform", "zeros", "keras"] = "uniform",
         seed: int | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        if init not in ("uniform", "zeros"):
-            raise CircuitError(f"init='{init}' is not one of uniform, zeros.")
+        if init not in INITS:
+            raise CircuitError(f"init='{init}' is not one of {', '.join(INITS)}.")
         self.compiled = compile_circuit(circuit, engine, dtype)
         warn_of_inert_weights(circuit, stacklevel=2)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        values = torch.rand(circuit.n_weights, generator=generator, dtype=dtype) * (2 * math.pi)
-        self.weights = nn.Parameter(values if init == "uniform" else torch.zeros_like(values))
+        low, high = INITS[init]
+        values = torch.rand(circuit.n_weights, generator=generator, dtype=dtype)
+        self.weights = nn.Parameter(values * (high - low) + low)
 
     @property
     def circuit(self) -> Circuit:

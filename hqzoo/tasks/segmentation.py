@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from statistics import fmean
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +16,14 @@ from hqzoo.data.sensor import Sensor, Statistics
 from hqzoo.errors import CheckpointError, ConfigError
 from hqzoo.models import check_arguments, count_parameters, create_model
 from hqzoo.nn import Normalizer
+from hqzoo.tasks.calibration import ProbabilityMetrics
 from hqzoo.tasks.checks import check_classes, check_image, check_mask, check_numbers, check_sensor
+from hqzoo.tasks.costs import model_costs
 from hqzoo.tasks.losses import LossSettings, SegmentationLoss
 from hqzoo.tasks.metrics import SegmentationMetrics, to_numbers
 from hqzoo.tasks.optim import OptimizerSettings, ScheduleSettings, build_optimizer, build_schedule
 from hqzoo.tasks.settings import as_settings, to_plain
+from hqzoo.tasks.small_objects import SmallObjectRecall
 
 __all__ = ["SegmentationTask"]
 
@@ -54,6 +58,8 @@ class SegmentationTask(pl.LightningModule):
             hardware.
         boundary_width: Width in pixels of the band that boundary IoU looks at; ``None``: 2 % of the window's
             diagonal.
+        head: ``"softmax"``: one logit per class. ``"sigmoid"``, for two classes: the model has one logit z, that of
+            the second class. It is widened to the logits (0, z), of which the cross-entropy is the binary one.
 
     Raises:
         ConfigError: If a name, an argument or a setting does not make sense.
@@ -82,8 +88,12 @@ class SegmentationTask(pl.LightningModule):
         palette: Sequence[Sequence[int]] | None = None,
         channels_last: bool = True,
         boundary_width: int | None = None,
+        head: Literal["softmax", "sigmoid"] = "softmax",
     ) -> None:
         super().__init__()
+        if head not in ("softmax", "sigmoid"):
+            raise ConfigError(f"head='{head}' is not one of softmax, sigmoid.")
+        self.head = head
         self.architecture = architecture
         self.architecture_args = dict(architecture_args or {})
         check_arguments(architecture, self.architecture_args)
@@ -97,6 +107,7 @@ class SegmentationTask(pl.LightningModule):
         self.channels_last = channels_last
         self.boundary_width = boundary_width
         self._report: dict[str, Any] | None = None
+        self._costs: dict[str, Any] = {}
         # Given as one plain dictionary: neither our dataclasses nor what a command line parsed may enter a
         # checkpoint.
         self.save_hyperparameters(self._plain_arguments())
@@ -116,6 +127,7 @@ class SegmentationTask(pl.LightningModule):
             "palette": self.palette,
             "channels_last": self.channels_last,
             "boundary_width": self.boundary_width,
+            "head": self.head,
         }
         return {name: to_plain(value) for name, value in arguments.items()}
 
@@ -154,14 +166,21 @@ class SegmentationTask(pl.LightningModule):
         """Build normaliser, model, loss and metrics, once; Lightning calls it after ``setup``.
 
         Raises:
-            ConfigError: If bands, statistics, classes and palette do not agree in number.
+            ConfigError: If bands, statistics, classes and palette do not agree in number, or a sigmoid head is asked
+                to tell apart more or fewer than two classes.
         """
         if hasattr(self, "model") or self.sensor is None or self.statistics is None or self.classes is None:
             return
         bands, num_classes = len(self.sensor.bands), len(self.classes)
         check_numbers(bands, self.statistics, num_classes, self.palette)
         self.normalizer = Normalizer(self.statistics.mean, self.statistics.std)
-        model = create_model(self.architecture, in_channels=bands, num_classes=num_classes, **self.architecture_args)
+        if self.head == "sigmoid" and num_classes != 2:
+            raise ConfigError(
+                f"head='sigmoid' tells two classes apart; there are {num_classes}: {', '.join(self.classes)}. "
+                "Use head='softmax'."
+            )
+        logits = 1 if self.head == "sigmoid" else num_classes
+        model = create_model(self.architecture, in_channels=bands, num_classes=logits, **self.architecture_args)
         if self.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
@@ -169,6 +188,8 @@ class SegmentationTask(pl.LightningModule):
         ignore = self.loss_settings.ignore_index
         self.val_metrics = SegmentationMetrics(num_classes, ignore, self.boundary_width)
         self.test_metrics = SegmentationMetrics(num_classes, ignore, self.boundary_width)
+        self.test_probabilities = ProbabilityMetrics(num_classes, ignore)
+        self.test_small_objects = SmallObjectRecall(num_classes, ignore)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own type is a union of six
         """Return optimizer and per-step schedule."""
@@ -234,7 +255,8 @@ class SegmentationTask(pl.LightningModule):
         image = self.normalizer(image)
         if self.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
-        return self.model(image)  # type: ignore[no-any-return]
+        logits: Tensor = self.model(image)
+        return torch.cat([torch.zeros_like(logits), logits], 1) if self.head == "sigmoid" else logits
 
     def _may_look(self) -> bool:
         """Return whether to look at every pixel: waiting for the answer stalls an accelerator."""
@@ -254,22 +276,27 @@ class SegmentationTask(pl.LightningModule):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["mask"]))
         return loss
 
-    def _evaluate(self, batch: dict[str, Any], stage: str, metrics: SegmentationMetrics) -> Tensor:
+    def _evaluate(self, batch: dict[str, Any], stage: str, metrics: SegmentationMetrics) -> tuple[Tensor, Tensor]:
         loss, logits = self._loss_and_logits(batch)
         prediction = logits.argmax(1)
         metrics.update(prediction, batch["mask"])
         labelled = int((batch["mask"] != self.loss_settings.ignore_index).sum())
         # Weighted by labelled pixels, so that the loss of a split does not depend on its batches either.
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=labelled, sync_dist=True)
-        return prediction
+        return prediction, logits
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Count one batch and return its class maps ``(B, H, W)``; logs ``val/loss``."""
-        return self._evaluate(batch, "val", self.val_metrics)
+        return self._evaluate(batch, "val", self.val_metrics)[0]
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Count one batch and return its class maps ``(B, H, W)``; logs ``test/loss``."""
-        return self._evaluate(batch, "test", self.test_metrics)
+        prediction, logits = self._evaluate(batch, "test", self.test_metrics)
+        self.test_probabilities.update(logits, batch["mask"])
+        self.test_small_objects.update(prediction, batch["mask"])
+        if batch_idx == 0 and self.trainer.is_global_zero:
+            self._costs = model_costs(self.model, self.normalizer(batch["image"]))
+        return prediction
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return class maps ``(B, H, W)`` uint8."""
@@ -285,6 +312,10 @@ class SegmentationTask(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the scores of the whole split under ``test/``, and keep them for :meth:`test_report`."""
         self._report = self._log_scores("test", self.test_metrics)
+        self._add_probabilities(self._report, self.test_probabilities.report())
+        self._add_small_objects(self._report, self.test_small_objects.report())
+        self.test_probabilities.reset()
+        self.test_small_objects.reset()
 
     def _log_scores(self, stage: str, metrics: SegmentationMetrics) -> dict[str, Any]:
         report = metrics.report(self.classes or ())
@@ -298,11 +329,23 @@ class SegmentationTask(pl.LightningModule):
         )
         return report
 
+    def _add_probabilities(self, report: dict[str, Any], found: dict[str, Any]) -> None:
+        present = [value for value in found["soft_iou"] if value is not None]
+        report |= {"soft_iou": fmean(present) if present else None, "ece": found["ece"]}
+        for row, value in zip(report["classes"], found["soft_iou"], strict=True):
+            row["soft_iou"] = value
+
+    def _add_small_objects(self, report: dict[str, Any], found: dict[str, Any]) -> None:
+        report |= {"small_object_recall": found["total_recall"], "small_objects": found["total_objects"]}
+        for row, recall, number in zip(report["classes"], found["recall"], found["objects"], strict=True):
+            row |= {"small_object_recall": recall, "small_objects": number}
+
     def on_test_end(self) -> None:
         """Complete the report with what is known only after the last batch."""
         if self._report is not None:
             self._report |= {
                 "loss": to_numbers(self.trainer.callback_metrics["test/loss"]),
+                "costs": self._costs,
                 **self.description(),
             }
 
@@ -318,8 +361,10 @@ class SegmentationTask(pl.LightningModule):
         """Return everything that tables need from the last test, as plain types; ``None`` is absent.
 
         Returns:
-            What :meth:`SegmentationMetrics.report` returns, and ``loss``, ``architecture``,
-            ``architecture_args`` and what :func:`hqzoo.models.count_parameters` returns.
+            What :meth:`SegmentationMetrics.report` returns; ``soft_iou`` (also per class), ``ece``,
+            ``small_object_recall`` and ``small_objects`` (also per class); ``loss``, ``costs`` (see
+            :func:`hqzoo.tasks.costs.model_costs`), ``architecture``, ``architecture_args`` and what
+            :func:`hqzoo.models.count_parameters` returns.
 
         Raises:
             ConfigError: If no test has been run yet.

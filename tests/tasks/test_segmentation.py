@@ -52,6 +52,23 @@ class TestBuilding:
         mean, std = (torch.tensor(part)[:, None, None] for part in (STATISTICS.mean, STATISTICS.std))
         torch.testing.assert_close(task(image), task.model((image - mean) / std))
 
+    def test_a_sigmoid_head_has_one_logit_and_the_binary_cross_entropy(self):
+        task = tiny_task(head="sigmoid", classes=CLASSES[:2], palette=PALETTE[:2], loss={"name": "ce"})
+        image = raw_batch()["image"]
+        z = task.model.eval()(task.normalizer(image))
+        assert z.shape == (2, 1, 32, 32)
+        logits = task.eval()(image)
+        torch.testing.assert_close(logits.softmax(1)[:, 1:], z.sigmoid())
+        mask = (torch.rand(2, 32, 32) < 0.3).long()
+        binary = torch.nn.functional.binary_cross_entropy_with_logits(z[:, 0], mask.float())
+        torch.testing.assert_close(task.loss(logits, mask), binary)
+
+    def test_a_sigmoid_head_is_for_two_classes(self):
+        with pytest.raises(ConfigError, match="two classes apart; there are 3"):
+            tiny_task(head="sigmoid")
+        with pytest.raises(ConfigError, match="head='tanh'"):
+            tiny_task(head="tanh")
+
     def test_settings_may_be_plain_dictionaries(self):
         task = tiny_task(loss={"name": "focal"}, optimizer={"lr": 0.5}, schedule={"name": "linear"})
         assert task.loss_settings == LossSettings("focal")

@@ -1,0 +1,1 @@
+"""Renders every result to Markdown, figures and the README."""

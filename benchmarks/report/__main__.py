@@ -1,0 +1,103 @@
+"""Renders every result file to Markdown, figures and the README's generated parts; nothing in them is typed by hand.
+
+    hqzoo bench report          # or: python -m benchmarks.report
+
+Tables of training runs (results/*/cells), the pages of claims (claims/*.yaml), the quantum simulators, what
+hqzoo.accelerate did to a PennyLane model, and the step of a hybrid network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quantum.report import duel
+from hqzoo.compare import write_claims, write_report
+from hqzoo.compare.report import body, put_between_marks
+from hqzoo.compare.table import read_table
+from hqzoo.errors import HqzooError
+
+__all__ = ["main"]
+
+HERE = Path(__file__).resolve().parents[1]
+RESULTS = HERE / "results"
+README = HERE.parent / "README.md"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Render everything that has results; return the exit code."""
+    argparse.ArgumentParser(
+        prog="bench report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args(argv)
+    try:
+        parts = {**_tables(), **_quantum(), **_accelerate()}
+        _claims()
+    except HqzooError as error:
+        print(f"bench report: error: {error}", file=sys.stderr)
+        return 2
+    text = README.read_text()
+    for name, content in parts.items():
+        if f"<!-- begin {name} -->" in text:
+            text = put_between_marks(text, name, content)
+    README.write_text(text)
+    return 0
+
+
+def _tables() -> dict[str, str]:
+    """Write the report of every table with a finished cell; return what the README may show."""
+    parts = {}
+    for path in sorted(RESULTS.glob("*/table.yaml")):
+        folder = path.parent
+        if not any(folder.glob("cells/*.json")):
+            continue
+        summary = write_report(read_table(path), folder)
+        parts[folder.name] = body(summary, str((folder / "report.png").relative_to(README.parent)))
+        print(f"{folder.name}: {summary['cells']} cells, {len(summary['missing'])} missing")
+    return parts
+
+
+def _claims() -> None:
+    """Write a page per paper."""
+    for path in sorted((HERE / "claims").glob("*.yaml")):
+        write_claims(path, RESULTS, path.with_suffix(".md"))
+        print(path.with_suffix(".md"))
+
+
+def _quantum() -> dict[str, str]:
+    path = RESULTS / "quantum.json"
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text())
+    machine = content["machine"]
+    grids = [f"**{grid.title}**\n\n" + grid.markdown().split("\n", 2)[2] for grid in duel(content["cells"].values())]
+    where = f"{machine['processor']}, {content['settings']['threads']} processors, torch {machine['torch']}"
+    return {"quantum": "\n\n".join([*grids, f"Forward and backward, single precision; {where}; `make bench-quantum`."])}
+
+
+def _accelerate() -> dict[str, str]:
+    path = RESULTS / "accelerate.json"
+    if not path.exists():
+        return {}
+    layer = json.loads(path.read_text())["layers"][0]
+    return {"accelerate": _sentence(layer)}
+
+
+def _sentence(layer: Mapping[str, Any]) -> str:
+    before, after = layer["before"], layer["after"]
+    return (
+        f"Measured on a [PennyLane bottleneck](benchmarks/pennylane_bottleneck.py) of {layer['qubits']} qubits and "
+        f"{layer['gates']} gates, batch {before['batch']}, forward and backward: "
+        f"{1e3 * before['seconds']:,.0f} ms before, {1e3 * after['seconds']:,.2f} ms after "
+        f"({layer['speed_up']:,.0f}x; fastest of several calls each), {before['bytes'] / 1e6:,.0f} MB kept for the "
+        f"backward pass before, {after['bytes'] / 1e6:,.2f} MB after. Outputs agreed within "
+        f"{layer['proof']['outputs']:.0e} on {layer['proof']['cases']} random cases, gradients within "
+        f"{max(layer['proof']['data_gradient'], layer['proof']['weight_gradient']):.0e}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""Train rows of a comparison fold by fold and seed by seed, and say what their scores support.
+
+    hqzoo compare -c hq_unet/landscapes --controls quantum mlp constant --seeds 0 1 2
+    hqzoo compare -c hq_unet/aerial_dubai --controls quantum mlp --folds 0 1 2 3 4 5 6 -- data.init_args.root=FOLDER
+    hqzoo compare --table TABLE.yaml --out FOLDER      # any rows of a recipe; --rows, --folds, --seeds: a part of it
+    hqzoo compare --out FOLDER                         # go on with the table in there
+    hqzoo compare --out FOLDER --report-only           # write its report anew
+
+What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. Finished cells are skipped, interrupted
+ones go on from their last checkpoint, and several processes may fill one folder, so the command can be repeated until
+the table is full. Nothing is chosen on the fold that is tested: the last epoch's score counts.
+
+Leaves in the folder: table.yaml, cells/ (one JSON file each), runs/ (curves and settings), summary.json, report.md and
+report.png: scores, paired differences with intervals, corrected p-values, a verdict, costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hqzoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hqzoo.compare import Table
+
+__all__ = ["add_arguments", "run"]
+
+TABLE_FILE = "table.yaml"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``hqzoo compare``."""
+    parser.add_argument("-c", "--config", metavar="RECIPE", help="recipe whose model has controls")
+    parser.add_argument("--controls", nargs="+", metavar="NAME", help="rows: quantum and what stands in its place")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="a table file instead of -c and --controls")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/compare/NAME")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="run these rows only")
+    parser.add_argument("--folds", nargs="+", type=int, metavar="K", help="folds (default: the recipe's, the table's)")
+    parser.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds (default: 0, or the table's)")
+    parser.add_argument("--metric", metavar="M", help="score to compare: miou, iou/CLASS, ... (default: miou)")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes that share the cells (default: 1)"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished cells")
+    reports = parser.add_mutually_exclusive_group()
+    reports.add_argument("--report-only", action="store_true", help="train nothing")
+    reports.add_argument("--no-report", action="store_true", help="only fill cells")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="behind --: overrides of every run")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run ``hqzoo compare``."""
+    from hqzoo.compare import write_report
+    from hqzoo.compare.table import setting
+
+    settings = [setting(each) for each in args.overrides]
+    table = _table(args).with_settings(settings)
+    out = args.out or Path("runs") / "compare" / table.name
+    if not args.report_only:
+        _fill(args, table, out, settings)
+    if not args.no_report:
+        _print(write_report(table, out), out)
+    return 0
+
+
+def _table(args: argparse.Namespace) -> Table:
+    """Return the table that the command line means.
+
+    Raises:
+        ConfigError: If it means none, or two.
+    """
+    from hqzoo.compare import Table, read_table
+
+    built = args.config is not None or args.controls is not None
+    if built and (args.table or not (args.config and args.controls)):
+        raise ConfigError("Give either -c RECIPE with --controls NAME ..., or --table FILE.")
+    if built:
+        folds, seeds = args.folds or (), args.seeds or (0,)
+        return Table.of_controls(args.config, args.controls, folds, seeds, args.metric or "miou")
+    if not (args.table or args.out):
+        raise ConfigError(
+            "Nothing to compare: give -c RECIPE with --controls quantum mlp ..., --table FILE, or --out FOLDER of a "
+            "table to go on with."
+        )
+    table = read_table(args.table or args.out / TABLE_FILE)
+    return replace(table, metric=args.metric) if args.metric else table
+
+
+def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> None:
+    """Run the missing cells."""
+    from hqzoo.cli import main as hqzoo
+    from hqzoo.cli.recipes import find_recipe
+    from hqzoo.compare import Runner
+    from hqzoo.compare.cells import write_text
+    from hqzoo.compare.table import is_local
+    from hqzoo.compare.workers import fill_with_workers
+
+    find_recipe(table.recipe)  # or say now that there is none
+    cells = table.cells(args.rows, args.folds, args.seeds)
+    runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep)
+    runner.missing(cells)  # refuses a folder of other settings before its table is replaced
+    text = table.dump()
+    if not (out / TABLE_FILE).is_file() or (out / TABLE_FILE).read_text() != text:
+        write_text(out / TABLE_FILE, text)
+    try:
+        if args.workers == 1:
+            runner.fill(cells)
+        else:
+            fill_with_workers(runner, cells, _worker(args, out, settings), args.workers)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nFinished cells are kept. Go on with: hqzoo compare --out {out}{_local(runner.local)}\n")
+        raise
+
+
+def _worker(args: argparse.Namespace, out: Path, settings: list[str]) -> list[str]:
+    """Return the command with which one process fills the same cells of the table in ``out``."""
+    parts = {"--rows": args.rows, "--folds": args.folds, "--seeds": args.seeds}
+    part = [text for option, values in parts.items() if values for text in (option, *map(str, values))]
+    keep = ["--keep"] if args.keep else []
+    command = [sys.executable, "-m", "hqzoo", "compare", "--out", str(out), *part, *keep, "--no-report"]
+    return [*command, "--", *settings]
+
+
+def _local(settings: tuple[str, ...]) -> str:
+    return f" -- {' '.join(settings)}" if settings else ""
+
+
+def _print(summary: dict[str, Any], out: Path) -> None:
+    """Print the scores and what they support."""
+    from rich.console import Console
+    from rich.table import Table as Rich
+
+    from hqzoo.compare.report import row_grid, sentence
+
+    grid = row_grid(summary)
+    rich = Rich(title=f"{summary['title']}: {summary['metric']}", title_justify="left")
+    for number, name in enumerate(grid.head):
+        rich.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in grid.rows:
+        rich.add_row(*(cell.replace("`", "") for cell in row))
+    console = Console()
+    console.print(rich)
+    for comparison in summary["comparisons"]:
+        console.print(sentence(comparison, summary["metric"]), markup=False, highlight=False)
+    if summary["missing"]:
+        console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)
+    console.print(f"Written: {out / 'report.md'}, report.png, summary.json", highlight=False)

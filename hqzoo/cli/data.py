@@ -1,0 +1,185 @@
+"""Look at a data set before training on it.
+
+    hqzoo data check ROOT                    what it is, what is missing, which splits leak into each other
+    hqzoo data check ROOT --module CLASS     as this data module, such as FolderSegmentationDataModule
+    hqzoo data stats -c RECIPE               mean and standard deviation of each band over the training split
+
+Both take a folder, a recipe, or both (the recipe's settings on this folder). `check` reads every image and mask of all
+folds, changes nothing, and ends with 1 if something is missing, damaged or leaks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hqzoo.data import SegmentationDataModule
+    from hqzoo.data.inspection import Inspection
+
+    Build = Callable[[int | None], SegmentationDataModule]
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the two actions and their common arguments."""
+    parser.add_argument("action", choices=("check", "stats"), help="what to do, see above")
+    parser.add_argument("root", nargs="?", type=Path, metavar="ROOT", help="folder of the data set")
+    parser.add_argument("-c", "--config", metavar="RECIPE", help="recipe (file or short name) to take its data from")
+    parser.add_argument(
+        "--module", metavar="CLASS", help="data module: a name of hqzoo.data or a path.to.Class (default: recognised)"
+    )
+    parser.add_argument("--fold", type=int, metavar="K", help="one fold (default: check all; stats: the module's own)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check or compute, print, and write the file that was asked for."""
+    import json
+
+    from hqzoo.data.files import write_text
+    from hqzoo.errors import ConfigError
+
+    if args.root is None and args.config is None:
+        raise ConfigError("Say which data set: a folder, a recipe (-c), or both.")
+    if args.module is not None and args.config is not None:
+        raise ConfigError("A recipe names its data module already: give --module or -c, not both.")
+    build = _from_recipe(args.config, args.root) if args.config else _from_folder(args.root, args.module)
+    report, code = (_check if args.action == "check" else _stats)(build, args.fold)
+    if args.json is not None:
+        write_text(args.json, json.dumps(report, indent=2) + "\n")
+    return code
+
+
+def _from_folder(root: Path, name: str | None) -> Build:
+    """Return what builds a data module of a folder, recognised or named."""
+    from inspect import signature
+
+    from hqzoo.data.inspection import recognise
+    from hqzoo.errors import ConfigError
+
+    module = recognise(root) if name is None else _find_module(name)
+    if "root" not in signature(module).parameters:
+        raise ConfigError(f"{module.__name__} has no argument `root`: describe its data in a recipe and give -c.")
+
+    def build(fold: int | None) -> SegmentationDataModule:
+        chosen = {} if fold is None else {"fold": fold}
+        arguments: dict[str, Any] = {"root": str(root), **chosen}
+        return module(**arguments)
+
+    return build
+
+
+def _find_module(name: str) -> type[SegmentationDataModule]:
+    """Return a data module by its name in ``hqzoo.data`` or its path.
+
+    Raises:
+        ConfigError: If there is none, or it is no segmentation data module.
+    """
+    from importlib import import_module
+
+    import hqzoo.data
+    from hqzoo.data import SegmentationDataModule
+    from hqzoo.errors import ConfigError, unknown_name
+
+    package, _, cls = name.rpartition(".")
+    known = [other for other in hqzoo.data.__all__ if other.endswith("DataModule")]
+    if not package and name not in known:
+        raise ConfigError(unknown_name("data module", name, known))
+    try:
+        found = getattr(import_module(package or "hqzoo.data"), cls)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"There is no class {name} to import: {error}.") from error
+    if not (isinstance(found, type) and issubclass(found, SegmentationDataModule)):
+        raise ConfigError(f"{name} is no SegmentationDataModule.")
+    return found
+
+
+def _from_recipe(recipe: str, root: Path | None) -> Build:
+    """Return what builds the data module of a recipe."""
+    from hqzoo.cli.parsing import CommandLine
+    from hqzoo.cli.recipes import find_recipe
+    from hqzoo.data import SegmentationDataModule
+    from hqzoo.errors import ConfigError
+
+    file = find_recipe(recipe)
+
+    def build(fold: int | None) -> SegmentationDataModule:
+        given = {"root": root, "fold": fold}
+        extra = [f"--data.init_args.{key}={value}" for key, value in given.items() if value is not None]
+        module = CommandLine("test", ["-c", file, *extra]).datamodule
+        if not isinstance(module, SegmentationDataModule):
+            raise ConfigError(f"The data of {file} are a {type(module).__name__}, which is no SegmentationDataModule.")
+        return module
+
+    return build
+
+
+def _check(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:
+    from hqzoo.data.inspection import inspect
+
+    found = inspect(build, fold)
+    name = type(build(fold)).__name__
+    _print_inspection(name, found)
+    report = {
+        "module": name,
+        "clean": found.clean,
+        "splits": [{"fold": number, **splits} for number, splits in found.splits.items()],
+        "sizes": [{"height": h, "width": w, "images": count} for (h, w), count in found.sizes.most_common()],
+        "classes": found.classes,
+        "ignored": found.ignored,
+        "missing": found.missing,
+        "leaks": found.leaks,
+    }
+    return report, 0 if found.clean else 1
+
+
+def _print_inspection(name: str, found: Inspection) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    sizes = ", ".join(f"{count} of {height} x {width}" for (height, width), count in found.sizes.most_common(5))
+    more = f" and {len(found.sizes) - 5} more size(s)" if len(found.sizes) > 5 else ""
+    console.print(f"{name}: {sizes or 'no image'}{more}")
+    if found.splits:
+        table = Table("fold", "train", "val", "test", title="images")
+        for fold, splits in found.splits.items():
+            table.add_row("-" if fold is None else str(fold), *(str(splits[s]) for s in ("train", "val", "test")))
+        console.print(table)
+    if found.classes:
+        shares = Table("class", "share", title=f"classes ({found.ignored:.2%} of the pixels ignored)")
+        for label, share in found.classes.items():
+            shares.add_row(label, f"{share:.4f}")
+        console.print(shares)
+    for kind, sentences in (("missing", found.missing), ("leak", found.leaks)):
+        for sentence in sentences:
+            console.print(f"{kind}: {sentence}", markup=False)
+    if found.clean:
+        console.print("Nothing is missing, and no split leaks into another.")
+
+
+def _stats(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:
+    from rich.console import Console
+    from rich.table import Table
+
+    module = build(fold)
+    module.prepare_data()
+    images, statistics, sensor = len(module.records("train")), module.statistics, module.sensor
+    title = f"{images} training images, in {sensor.unit} (full scale {sensor.scale:g})"
+    table = Table("band", "mean", "std", title=title)
+    for band, mean, std in zip(sensor.bands, statistics.mean, statistics.std, strict=True):
+        table.add_row(band, f"{mean:.4f}", f"{std:.4f}")
+    Console().print(table)
+    report = {
+        "module": type(module).__name__,
+        "fold": getattr(module, "fold", None),
+        "images": images,
+        "sensor": sensor.to_dict(),
+        "statistics": statistics.to_dict(),
+    }
+    return report, 0

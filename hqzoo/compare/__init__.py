@@ -1,0 +1,39 @@
+"""Fair comparisons: tables of training runs, filled cell by cell, and what their scores support.
+
+A *table* names rows (settings of one recipe), folds and seeds; a *cell* is one of these runs. Names are loaded on first
+use: reading a table needs neither scipy nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hqzoo._lazy import attach
+
+if TYPE_CHECKING:
+    from hqzoo.compare.claims import write_claims as write_claims
+    from hqzoo.compare.report import render_all as render_all
+    from hqzoo.compare.report import write_report as write_report
+    from hqzoo.compare.runner import Runner as Runner
+    from hqzoo.compare.statistics import Interval as Interval
+    from hqzoo.compare.statistics import hierarchical_bootstrap as hierarchical_bootstrap
+    from hqzoo.compare.statistics import paired_interval as paired_interval
+    from hqzoo.compare.summary import summarize as summarize
+    from hqzoo.compare.table import Table as Table
+    from hqzoo.compare.table import read_table as read_table
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Interval": "statistics",
+        "Runner": "runner",
+        "Table": "table",
+        "hierarchical_bootstrap": "statistics",
+        "paired_interval": "statistics",
+        "read_table": "table",
+        "render_all": "report",
+        "summarize": "summary",
+        "write_claims": "claims",
+        "write_report": "report",
+    },
+)

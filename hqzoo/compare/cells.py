@@ -1,0 +1,121 @@
+"""The files of a table: one JSON file per finished cell, read back as the table's cells."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from hqzoo.callbacks.files import write_whole
+from hqzoo.compare.table import Cell, Table
+from hqzoo.errors import ConfigError, unknown_name
+
+__all__ = [
+    "Report",
+    "Reports",
+    "cell_path",
+    "check_settings",
+    "read_cell",
+    "read_cells",
+    "score",
+    "write_json",
+    "write_text",
+]
+
+Report = Mapping[str, Any]
+Reports = dict[str, dict[tuple[int, int], Report]]  # row -> (fold, seed) -> report
+
+
+def cell_path(out: Path, cell: Cell) -> Path:
+    """Return the file of a finished cell."""
+    return out / "cells" / f"{cell.name}.json"
+
+
+def read_cell(out: Path, cell: Cell) -> Report | None:
+    """Return a finished cell, or None if it is missing.
+
+    Raises:
+        ConfigError: If its file is damaged, or another cell's.
+    """
+    path = cell_path(out, cell)
+    if not path.is_file():
+        return None
+    try:
+        report: dict[str, Any] = json.loads(path.read_text())
+        own = Cell(report["row"], report["fold"], report["seed"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is no cell of a table ({error}). Remove it to run the cell again.") from error
+    if own != cell:
+        raise ConfigError(f"{path} holds the cell {own.name}. Rename it, or remove it to run the cell again.")
+    return report
+
+
+def read_cells(table: Table, out: Path) -> Reports:
+    """Return the finished cells of a table, by row and (fold, seed).
+
+    Raises:
+        ConfigError: If a file is damaged, or was made with other settings than the table's.
+    """
+    reports: Reports = {name: {} for name in table.row_names}
+    for cell in table.cells():
+        report = read_cell(out, cell)
+        if report is not None:
+            check_settings(report, table, cell_path(out, cell))
+            reports[cell.row][cell.fold, cell.seed] = report
+    return reports
+
+
+def check_settings(report: Report, table: Table, where: Path) -> None:
+    """Refuse a run that was made with other settings than the table's row; cells that hold none are trusted.
+
+    Raises:
+        ConfigError: If recipe or settings differ.
+    """
+    wanted = table.settings_of(report["row"])
+    made = report.get("settings", wanted)
+    if made != wanted:
+        other = sorted(set(made) ^ set(wanted)) or made
+        raise ConfigError(
+            f"{where} was made with other settings than the table has now: {', '.join(other)}. Use another --out, or "
+            "remove the file to run the cell again."
+        )
+
+
+def score(report: Report, metric: str) -> float | None:
+    """Return one score of a test report; None where the class is absent from the fold.
+
+    Args:
+        report: What ``hqzoo test`` wrote.
+        metric: A key of the report, ``miou``, or one of a class, ``iou/lesion``.
+
+    Raises:
+        ConfigError: If the report has no such score.
+    """
+    name, of_class, class_name = metric.partition("/")
+    place = report
+    if of_class:
+        classes = {entry["name"]: entry for entry in report["classes"]}
+        if class_name not in classes:
+            raise ConfigError(unknown_name("class", class_name, classes))
+        place = classes[class_name]
+    if name not in place or not isinstance(place[name], (int, float, type(None))):
+        known = {each for each, value in place.items() if isinstance(value, float)}
+        raise ConfigError(unknown_name("metric", metric, {f"{each}{of_class}{class_name}" for each in known}))
+    value = place[name]
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write plain types, whole or not at all."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_whole(path, write)

@@ -1,0 +1,155 @@
+"""Claims of papers beside what we ran: one page per paper, written from a claims file and the tables' cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from hqzoo.compare.cells import read_cells, write_text
+from hqzoo.compare.report import Grid, interval_text
+from hqzoo.compare.summary import summarize
+from hqzoo.compare.table import GRADES, read_table
+from hqzoo.errors import ConfigError, unknown_name
+
+__all__ = ["Claim", "read_claims", "write_claims"]
+
+KEYS = ("claim", "published", "table", "row", "against", "metric", "grade", "about", "note")
+NEEDED = ("claim", "published")
+ALPHA = 0.05
+
+About = Literal["score", "spread"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of a paper, and the comparison that tests it.
+
+    Args:
+        claim: What the paper says.
+        published: The numbers that it gives.
+        table: Folder of the table that tests it; empty: nothing of ours does.
+        row: The row that the claim is about.
+        against: What it is compared with.
+        metric: The score; empty: the table's.
+        grade: One of ``GRADES``; empty: the table's.
+        about: ``score``: is it higher? ``spread``: does it vary less from fold to fold?
+        note: What else a reader should know.
+    """
+
+    claim: str
+    published: str
+    table: str = ""
+    row: str = ""
+    against: str = ""
+    metric: str = ""
+    grade: str = ""
+    about: About = "score"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.table and not (self.row and self.against):
+            raise ConfigError(f"Claim '{self.claim}' names table '{self.table}': it also needs 'row' and 'against'.")
+        if self.about not in ("score", "spread"):
+            raise ConfigError(f"Claim '{self.claim}': " + unknown_name("about", self.about, ("score", "spread")))
+        if self.grade and self.grade not in GRADES:
+            raise ConfigError(f"Claim '{self.claim}': " + unknown_name("grade", self.grade, GRADES))
+
+
+def write_claims(path: Path, results: Path, out: Path) -> str:
+    """Write the page of a claims file, and return it.
+
+    Args:
+        path: Claims file: ``title``, ``paper`` and ``claims``, a list with the arguments of :class:`Claim`.
+        results: Folder of the tables' folders.
+        out: The Markdown file to write.
+
+    Raises:
+        ConfigError: If the file makes no sense, or names a table, row or comparison that does not exist.
+    """
+    content, claims = read_claims(path)
+    head = ["claimed", "published", "what we ran", "control", "difference, 95 % t-interval", "grade", "verdict"]
+    grid = Grid(head, [_line(claim, results) for claim in claims])
+    paper = f"{content['paper']}\n\n" if content.get("paper") else ""
+    text = f"# {content['title']}\n\n{paper}{grid.markdown()}\n"
+    write_text(out, text)
+    return text
+
+
+def read_claims(path: Path) -> tuple[dict[str, Any], list[Claim]]:
+    """Return the content of a claims file, and its claims.
+
+    Raises:
+        ConfigError: If it does not exist, is no YAML, or a claim makes no sense.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"Cannot read the claims file {path}: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}.") from error
+    if not isinstance(content, dict) or not content.get("title") or not isinstance(content.get("claims"), list):
+        raise ConfigError(f"{path} holds no claims: it needs 'title' and a list 'claims', and may name a 'paper'.")
+    try:
+        return content, [_parse(each) for each in content["claims"]]
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _parse(content: Any) -> Claim:  # noqa: ANN401 - whatever YAML holds
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"A claim holds keys and values: {', '.join(KEYS)}; got {content!r}.")
+    for key in content:
+        if key not in KEYS:
+            raise ConfigError(unknown_name("key of a claim", str(key), KEYS))
+    for key in NEEDED:
+        if key not in content:
+            raise ConfigError(f"A claim needs '{key}'; got only {', '.join(map(str, content))}.")
+    return Claim(**{key: str(value) for key, value in content.items()})  # type: ignore[arg-type]
+
+
+def _line(claim: Claim, results: Path) -> list[str]:
+    """Return the cells of one claim's line."""
+    note = f" ({claim.note})" if claim.note else ""
+    if not claim.table:
+        return [claim.claim + note, claim.published, "", "", "", "not tested", ""]
+    folder = results / claim.table
+    table = read_table(folder / "table.yaml")
+    if claim.metric:
+        table = replace(table, metric=claim.metric)
+    summary = summarize(table, read_cells(table, folder))
+    pairs = {(each["row"], each["against"]): each for each in summary["comparisons"]}
+    if (claim.row, claim.against) not in pairs:
+        known = ", ".join(f"{row} against {against}" for row, against in pairs)
+        raise ConfigError(
+            f"Claim '{claim.claim}': table '{claim.table}' does not compare {claim.row} against {claim.against}. It "
+            f"compares: {known or 'nothing'}."
+        )
+    comparison = pairs[claim.row, claim.against]
+    rows = {row["name"]: row for row in summary["rows"]}
+    ran, control = (_score(rows[name], table.metric) for name in (claim.row, claim.against))
+    difference, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
+    grade = claim.grade or summary["grade"] or "not graded"
+    return [claim.claim + note, claim.published, ran, control, difference, grade, f"**{word}**"]
+
+
+def _score(row: Mapping[str, Any], metric: str) -> str:
+    score = row["score"]
+    found = f"{metric} {score['mean']:.4f} (n={score['n']})" if score else "not run"
+    return f"{row['label']}: {found}"
+
+
+def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str]:
+    return interval_text(comparison["interval"]), comparison["verdict"]
+
+
+def _spread(comparison: Mapping[str, Any]) -> tuple[str, str]:
+    """Return both spreads, and whether the row's is smaller by the test of Brown and Forsythe."""
+    own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "brown_forsythe"))
+    if p is None:
+        return "", "undecided: too few folds" if comparison["interval"] else "not run"
+    word = "undecided" if p >= ALPHA else "steadier" if own < other else "less steady"
+    return f"sd {own:.4f} against {other:.4f}, Brown-Forsythe p {p:.3f}", word

@@ -1,0 +1,84 @@
+"""The picture of a table: every row's scores by fold, and the differences with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hqzoo.callbacks.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw"]
+
+COLOURS = {"better": "#1a7f37", "worse": "#cf222e", "equivalent": "#0969da"}
+UNDECIDED = "0.35"
+LINE = 0.34  # inches per row
+
+
+def draw(summary: Mapping[str, Any], path: Path) -> None:
+    """Draw a summary as PNG.
+
+    Left: one line per row, a point per fold and seed, a bar at the mean, published means as hollow diamonds. Right, if
+    anything is compared: a forest plot of the mean differences with 95 % t-intervals, the margin shaded.
+
+    Args:
+        summary: See :func:`hqzoo.compare.summary.summarize`.
+        path: Where to.
+    """
+    from matplotlib.figure import Figure
+
+    comparisons = [each for each in summary["comparisons"] if each["interval"]]
+    lines = max(len(summary["rows"]), len(comparisons))
+    columns = 2 if comparisons else 1
+    figure = Figure(figsize=(6.0 * columns, 1.3 + LINE * lines), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    _points(axes[0], summary["rows"], summary["metric"])
+    if comparisons:
+        _forest(axes[1], comparisons, summary["margin"], summary["metric"])
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=130, metadata={"Software": None}))
+
+
+def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
+    """Draw the scores of every row; a fold has the same colour in all rows."""
+    from matplotlib import colormaps
+
+    folds = sorted({each["fold"] for row in rows for each in row["scores"]})
+    colours = {fold: colormaps["viridis"](i / max(1, len(folds) - 1)) for i, fold in enumerate(folds)}
+    for y, row in enumerate(rows):
+        for fold in folds:
+            values = [each["score"] for each in row["scores"] if each["fold"] == fold]
+            label = f"fold {fold}" if y == 0 else None
+            axes.plot(values, [y] * len(values), "o", color=colours[fold], markersize=4, alpha=0.8, label=label)
+        if row["score"]:
+            axes.plot([row["score"]["mean"]], [y], "|", color="black", markersize=14, markeredgewidth=2)
+        if row["published"]:
+            axes.plot([row["published"]["mean"]], [y], "D", color="black", markerfacecolor="none", markersize=6)
+    axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    diamond = ", diamond: published" if any(row["published"] for row in rows) else ""
+    axes.set_xlabel(f"{metric} of the fold left out (bar: mean{diamond})")
+    if 1 < len(folds) <= 10:
+        axes.legend(fontsize=7, frameon=False, ncols=len(folds), loc="lower center", bbox_to_anchor=(0.5, 1.0),
+                    handletextpad=0.0, columnspacing=0.8)  # fmt: skip
+
+
+def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float, metric: str) -> None:
+    """Draw the mean differences with their intervals; every fold's own difference as a dot below."""
+    axes.axvspan(-margin, margin, color="0.92", zorder=0)
+    axes.axvline(0, color="0.5", linewidth=0.8)
+    for y, each in enumerate(comparisons):
+        interval, colour = each["interval"], COLOURS.get(each["verdict"], UNDECIDED)
+        values = list(each["folds"].values())
+        axes.plot(values, [y + 0.2] * len(values), ".", color="0.6", markersize=4)
+        if interval["low"] is not None:
+            axes.plot([interval["low"], interval["high"]], [y, y], "-", color=colour, linewidth=2)
+        axes.plot([interval["mean"]], [y], "s", color=colour, markersize=5)
+    names = [f"{each['row']} − {each['against']}" for each in comparisons]
+    axes.set_yticks(range(len(comparisons)), names)
+    axes.set_ylim(len(comparisons) - 0.5, -0.5)
+    axes.set_xlabel(f"difference in {metric}, 95 % t-interval (shaded: ±{margin:g})")

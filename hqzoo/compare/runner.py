@@ -1,0 +1,243 @@
+"""Filling a table: cell by cell in this process, resuming where a run stopped."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import json
+import shutil
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from hqzoo.compare.cells import Report, cell_path, check_settings, read_cell, score, write_json
+from hqzoo.compare.machine import describe_machine
+from hqzoo.compare.table import Cell, Table
+from hqzoo.errors import ConfigError
+
+__all__ = ["Main", "Progress", "Runner", "locked"]
+
+Main = Callable[[list[str]], int]  # the command line as a function: arguments to exit code
+
+INTERRUPTED = 130
+NOTE = "compare.json"  # in a run's folder: what the runner knows of an unfinished cell
+NO_SCORES = (
+    "data", "architecture", "architecture_args", "parameters", "trainable_parameters", "quantum_parameters", "replaced",
+    "costs", "confusion", "hqzoo", "split", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Trains and tests cells through the public verbs, in this process.
+
+    Nothing is chosen on the fold that is tested: the last epoch's score is the cell's. Where validation data made the
+    run keep a best checkpoint, its score stands beside.
+
+    Args:
+        table: The table.
+        out: Its folder: ``cells`` (results), ``runs`` (run folders).
+        main: The command line, ``hqzoo.cli.main``.
+        local: Overrides that say where and how to run, such as the folder of the data; they enter no result.
+        keep: Whether to keep the checkpoints of finished cells.
+    """
+
+    table: Table
+    out: Path
+    main: Main
+    local: tuple[str, ...] = ()
+    keep: bool = False
+
+    def fill(self, cells: Sequence[Cell]) -> None:
+        """Run the cells that are missing; one that another process is at is left to it.
+
+        Raises:
+            ConfigError: If a finished cell was made with other settings, or a run fails.
+            KeyboardInterrupt: If a run was interrupted; it has saved what it had.
+        """
+        missing = self.missing(cells)
+        progress = Progress(len(cells), len(cells) - len(missing), self.table.metric)
+        for cell in missing:
+            path = cell_path(self.out, cell)
+            with locked(path) as mine:
+                if not mine or path.exists():
+                    continue
+                report = self.run(cell)
+                write_json(path, report)
+                if not self.keep:
+                    shutil.rmtree(self._folder(cell) / "checkpoints")
+            progress.finish(cell, report)
+            gc.collect()  # models and trainers refer to each other in circles
+
+    def missing(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the cells without a result.
+
+        Raises:
+            ConfigError: If a finished cell was made with other settings.
+        """
+        missing = []
+        for cell in cells:
+            report = read_cell(self.out, cell)
+            if report is None:
+                missing.append(cell)
+            else:
+                check_settings(report, self.table, cell_path(self.out, cell))
+        return missing
+
+    def run(self, cell: Cell) -> dict[str, Any]:
+        """Train and test one cell, going on with what an interrupted run left; return its result.
+
+        Raises:
+            ConfigError: If a verb fails.
+            KeyboardInterrupt: If it was interrupted.
+        """
+        folder, what = self._folder(cell), self._settings(cell)
+        arguments = ["-c", self.table.recipe, f"--trainer.default_root_dir={folder}", *what, *self.local]
+        seconds = self._train(cell, arguments)
+        report = self._test(folder, arguments, "last")
+        best = self._test(folder, arguments, "best") if (folder / "checkpoints" / "best.ckpt").is_file() else None
+        report["data"]["init_args"].pop("root", None)  # a path of this machine
+        return {
+            **report,
+            "recipe": self.table.recipe, "row": cell.row, "fold": cell.fold, "seed": cell.seed,
+            "settings": self.table.settings_of(cell.row),
+            "command": " ".join(["hqzoo", "fit", "-c", self.table.recipe, *what]),
+            "loss_curve": _loss_curve(folder / "metrics.csv"),
+            "costs": {**report.get("costs", {}), **_timing(folder / "timing.json"), "training_seconds": seconds},
+            "best": None if best is None else {key: best[key] for key in best if key not in NO_SCORES},
+            "machine": describe_machine(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }  # fmt: skip
+
+    def _folder(self, cell: Cell) -> Path:
+        return self.out / "runs" / cell.name
+
+    def _settings(self, cell: Cell) -> list[str]:
+        # Initial weights and crops follow the same seed in every row: the comparison is paired.
+        fold = [f"--data.init_args.fold={cell.fold}"] if self.table.folds else []
+        seed = [f"--seed_everything={cell.seed}", f"--data.init_args.seed={cell.seed}"]
+        return [*seed, *fold, *self.table.settings_of(cell.row)]
+
+    def _train(self, cell: Cell, arguments: list[str]) -> float | None:
+        """Train to the end; return the seconds that took, all sittings together, None where a killed one lost count."""
+        folder = self._folder(cell)
+        note = self._note_of_unfinished(cell)
+        if note["trained"]:
+            return note["seconds"]  # type: ignore[no-any-return]
+        resume = ["--ckpt_path=last"] if (folder / "checkpoints" / "last.ckpt").is_file() else []
+        write_json(folder / NOTE, {**note, "seconds": None})
+        began = time.perf_counter()
+        try:
+            self._hqzoo(["fit", *arguments, *resume])
+            note["trained"] = True
+        finally:
+            if note["seconds"] is not None:
+                note["seconds"] = round(note["seconds"] + time.perf_counter() - began, 1)
+            write_json(folder / NOTE, note)
+        return note["seconds"]  # type: ignore[no-any-return]
+
+    def _note_of_unfinished(self, cell: Cell) -> dict[str, Any]:
+        """Return what is known of a run to go on with, or empty the folder for a fresh one.
+
+        Raises:
+            ConfigError: If the unfinished run was begun with other settings.
+        """
+        folder = self._folder(cell)
+        if (folder / "checkpoints" / "last.ckpt").is_file() and (folder / NOTE).is_file():
+            note: dict[str, Any] = json.loads((folder / NOTE).read_text())
+            check_settings(note, self.table, folder)
+            return note
+        shutil.rmtree(folder, ignore_errors=True)  # nothing in it can be gone on with
+        return {"row": cell.row, "settings": self.table.settings_of(cell.row), "seconds": 0.0, "trained": False}
+
+    def _test(self, folder: Path, arguments: list[str], checkpoint: str) -> dict[str, Any]:
+        self._hqzoo(["test", *arguments, f"--ckpt_path={checkpoint}"])
+        report: dict[str, Any] = json.loads((folder / "test.json").read_text())
+        return report | {"checkpoint": checkpoint}
+
+    def _hqzoo(self, arguments: list[str]) -> None:
+        code = self.main(arguments)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        if code:
+            raise ConfigError(f"`hqzoo {' '.join(arguments)}` ended with exit code {code}; see above.")
+
+
+class Progress:
+    """Writes a line per finished cell, with the time left.
+
+    Args:
+        total: Number of cells.
+        done: Those that are finished already.
+        metric: The score to show.
+    """
+
+    def __init__(self, total: int, done: int, metric: str) -> None:
+        self.total, self.done, self.metric = total, done, metric
+        self._at_start, self._began = done, time.monotonic()
+        _say(f"{total} cells, {done} of them finished already.")
+
+    def finish(self, cell: Cell, report: Report) -> None:
+        """Count one more finished cell and say so."""
+        self.done += 1
+        spent = time.monotonic() - self._began
+        left = spent / (self.done - self._at_start) * (self.total - self.done)
+        found = score(report, self.metric)
+        shown = "absent" if found is None else f"{found:.4f}"
+        where = f"row {cell.row}, fold {cell.fold}, seed {cell.seed}"
+        _say(f"[{self.done}/{self.total}] {where}: {self.metric} {shown}; {_duration(left)} left")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock beside a file; yields False at once if another process holds it.
+
+    The system gives a lock back when its process ends, however it ends.
+    """
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            if path.exists():  # who opened the lock before it goes finds the file behind it
+                lock.unlink(missing_ok=True)
+
+
+def _loss_curve(metrics: Path) -> list[float]:
+    """Return the mean training loss of every epoch."""
+    losses = defaultdict(list)
+    if metrics.is_file():
+        with metrics.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if row.get("train/loss"):
+                    losses[int(row["epoch"])].append(float(row["train/loss"]))
+    return [round(fmean(losses[epoch]), 4) for epoch in sorted(losses)]
+
+
+def _timing(path: Path) -> dict[str, Any]:
+    """Return what ``hqzoo fit`` wrote about its steps."""
+    return json.loads(path.read_text()) if path.is_file() else {}  # type: ignore[no-any-return]
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{seconds:.0f} s" if seconds < 120 else f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(sentence + "\n")
+    sys.stdout.flush()

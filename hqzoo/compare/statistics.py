@@ -1,0 +1,332 @@
+"""What a table of scores supports: intervals, tests, and the words for them.
+
+The units are folds: images that were left out of training. Runs that differ in their seed alone are no new images, so
+they are averaged within their fold first (:func:`fold_means`); what they add is a steadier value for the fold, never a
+larger n. Differences are paired: both runs saw the same images in training, and the same ones were scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+from scipy.optimize import brentq
+
+from hqzoo.errors import ConfigError
+
+__all__ = [
+    "LEAST_SCENES",
+    "Interval",
+    "Verdict",
+    "brown_forsythe",
+    "fold_means",
+    "hierarchical_bootstrap",
+    "holm",
+    "median_iqr",
+    "paired_interval",
+    "smallest_detectable",
+    "tost",
+    "verdict",
+]
+
+LEAST_SCENES = 5
+
+Array = npt.NDArray[np.float64]
+Verdict = Literal["better", "worse", "equivalent", "undecided"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean difference and how well it is known; ``None`` where one number alone cannot say.
+
+    Args:
+        mean: Mean of the differences.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        sd: Standard deviation of the differences (n - 1 in the denominator).
+        n: Number of differences.
+        p: Two-sided probability of a mean at least this far from 0, if there were no difference.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    sd: float | None
+    n: int
+    p: float | None
+
+
+def fold_means(scores: Mapping[tuple[int, int], float]) -> dict[int, float]:
+    """Average the seeds within every fold.
+
+    Args:
+        scores: Score, or difference, by (fold, seed).
+
+    Returns:
+        Mean by fold, in the order of the folds.
+    """
+    folds = sorted({fold for fold, _ in scores})
+    return {fold: float(np.mean([value for key, value in scores.items() if key[0] == fold])) for fold in folds}
+
+
+def paired_interval(differences: npt.ArrayLike, confidence: float = 0.95) -> Interval:
+    r"""Return the t-interval of a mean difference, :math:`\bar d \pm t_{(1+c)/2,\,n-1}\, s / \sqrt n` (Student 1908).
+
+    Args:
+        differences: One per fold, ``(n,)``.
+        confidence: Coverage c, between 0 and 1.
+
+    Returns:
+        Mean, interval and p of the paired t-test. A single difference has a mean and nothing else.
+
+    Raises:
+        ConfigError: If there is no difference, one is no number, or ``confidence`` is no probability.
+    """
+    values = _numbers(differences, 1, "paired_interval")
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence={confidence} must lie between 0 and 1, such as 0.95.")
+    n, mean = len(values), float(values.mean())
+    if n == 1:
+        return Interval(mean, None, None, None, 1, None)
+    sd = float(values.std(ddof=1))
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * sd / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, sd, n, _two_sided(mean, sd, n))
+
+
+def hierarchical_bootstrap(
+    scores_a: npt.ArrayLike | Mapping[Any, Sequence[float]],
+    scores_b: npt.ArrayLike | Mapping[Any, Sequence[float]],
+    repeats: int = 10_000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Interval:
+    r"""Return a bootstrap interval of the mean of a - b that resamples scenes, then seeds within each.
+
+    Both levels are drawn with replacement, the larger unit first (Davison and Hinkley 1997, section 3.8); a drawn seed
+    is the same in a and b, as the runs are paired. The interval is the percentile interval, p is
+    :math:`2 \min(P(d^* \le 0), P(d^* \ge 0))` with one added to counts and repeats (ibid., eq. 4.11). With few scenes
+    percentile intervals are too narrow (of five normal scenes 95 % ones cover 86 %, of ten 92 %): verdicts rest on
+    :func:`paired_interval`, and this one shows whether they hang on the normal distribution.
+
+    Args:
+        scores_a: Scores as scenes x seeds, or by scene a list over seeds, of which scenes may have unequally many.
+        scores_b: Those of the other row, of the same shape.
+        repeats: Number of resamples.
+        seed: Seed of the resampling.
+        confidence: Coverage, between 0 and 1.
+
+    Returns:
+        The interval; ``sd`` is that of the scenes' mean differences and ``n`` the number of scenes.
+
+    Raises:
+        ConfigError: If there are fewer than five scenes, the shapes differ, or a score is no number.
+    """
+    differences = _scene_differences(scores_a, scores_b)
+    n = len(differences)
+    if n < LEAST_SCENES:
+        raise ConfigError(
+            f"A bootstrap over {n} scenes says little: resamples repeat the same few numbers. It takes at least "
+            f"{LEAST_SCENES}; use paired_interval."
+        )
+    if repeats < 1 or not 0 < confidence < 1:
+        raise ConfigError(f"repeats={repeats} must be at least 1 and confidence={confidence} between 0 and 1.")
+    means = _resampled_means(differences, repeats, np.random.default_rng(seed))
+    low, high = (float(q) for q in np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2]))
+    of_scenes = np.array([values.mean() for values in differences])
+    beyond = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    p = min(1.0, 2 * (beyond + 1) / (repeats + 1))
+    return Interval(float(of_scenes.mean()), low, high, float(of_scenes.std(ddof=1)), n, p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    r"""Return p-values corrected for their number, in the given order (Holm 1979).
+
+    The i-th smallest of m is multiplied by :math:`m - i + 1`, and none may be smaller than one before it. Rejecting
+    what lies below alpha keeps the chance of any wrong rejection below alpha, however the tests depend on each other.
+
+    Args:
+        p_values: Uncorrected ones, 0 to 1.
+
+    Raises:
+        ConfigError: If one is no probability.
+    """
+    if any(not 0 <= p <= 1 for p in p_values):
+        raise ConfigError(f"holm takes probabilities from 0 to 1, got {list(p_values)}.")
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for position, index in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
+        largest = max(largest, min(1.0, (len(p_values) - position) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def tost(differences: npt.ArrayLike, margin: float = 0.01) -> float:
+    """Return the p-value of two one-sided t-tests (Schuirmann 1987): is the mean within ``margin`` of 0?
+
+    Below alpha, the interval of confidence 1 - 2 alpha lies within the margin, and the two count as equivalent.
+
+    Args:
+        differences: One per fold, ``(n,)``, n at least 2.
+        margin: The difference that nobody would mind, in units of the score. CHOICE .01: one point of IoU.
+
+    Raises:
+        ConfigError: If there are fewer than two differences, or the margin is not positive.
+    """
+    values = _numbers(differences, 2, "tost")
+    if margin <= 0:
+        raise ConfigError(f"margin={margin} must be positive: the difference that nobody would mind, such as 0.01.")
+    n, mean, sd = len(values), float(values.mean()), float(values.std(ddof=1))
+    return max(_upper_tail(mean + margin, sd, n), _upper_tail(margin - mean, sd, n))
+
+
+def verdict(
+    interval: Interval,
+    p_difference: float | None,
+    p_equivalence: float | None,
+    alpha: float = 0.05,
+    higher_is_better: bool = True,
+) -> Verdict:
+    """Return the word that a comparison supports.
+
+    A difference that is told from 0 is "better" or "worse", however small; else one that is told from the margin is
+    "equivalent"; else nothing was shown, "undecided", which is not the same as equal.
+
+    Args:
+        interval: Of the differences, row minus what it is compared with.
+        p_difference: p of no difference, corrected for the number of comparisons; None: cannot be told.
+        p_equivalence: p of :func:`tost`, corrected likewise; None: cannot be told.
+        alpha: Chance of a wrong word that is accepted.
+        higher_is_better: False for errors such as a loss.
+    """
+    if p_difference is not None and p_difference < alpha:
+        return "better" if (interval.mean > 0) == higher_is_better else "worse"
+    if p_equivalence is not None and p_equivalence < alpha:
+        return "equivalent"
+    return "undecided"
+
+
+def smallest_detectable(differences: npt.ArrayLike, power: float = 0.8, alpha: float = 0.05) -> float:
+    r"""Return the difference that a paired t-test of this spread and size finds, with its sign, with ``power``.
+
+    Solves :math:`P(T'_{n-1}(\delta \sqrt n / s) > t_{1-\alpha/2,\,n-1}) = \text{power}` for :math:`\delta`, with the
+    non-central t distribution (Cohen 1988, chapter 2); the test is two-sided. Smaller differences may exist; such a
+    table would mostly miss them.
+
+    Args:
+        differences: One per fold, ``(n,)``, n at least 2; only their spread counts.
+        power: Chance of finding the difference, above ``alpha`` and below 1.
+        alpha: Level of the test.
+
+    Raises:
+        ConfigError: If there are fewer than two differences, or power and alpha make no sense.
+    """
+    values = _numbers(differences, 2, "smallest_detectable")
+    if not 0 < alpha < power < 1:
+        raise ConfigError(f"It takes 0 < alpha < power < 1, got alpha={alpha}, power={power}.")
+    n, sd = len(values), float(values.std(ddof=1))
+    critical = float(stats.t.ppf(1 - alpha / 2, n - 1))
+
+    def missing_power(shift: float) -> float:
+        return float(stats.nct.sf(critical, n - 1, shift)) - power
+
+    highest = 2 * critical
+    while missing_power(highest) < 0:
+        highest *= 2
+    return float(brentq(missing_power, 0.0, highest)) * sd / math.sqrt(n)
+
+
+def brown_forsythe(groups: Sequence[npt.ArrayLike]) -> float:
+    r"""Return the p-value of equal spread in all groups (Brown and Forsythe 1974).
+
+    One-way analysis of variance of :math:`z_{ij} = |x_{ij} - \tilde x_i|`, the distances from the group's median:
+    :math:`F = \frac{N-k}{k-1} \frac{\sum_i n_i (\bar z_i - \bar z)^2}{\sum_{ij} (z_{ij} - \bar z_i)^2}`. The test takes
+    groups for independent; rows of a table share their folds, so that it is approximate there.
+
+    Args:
+        groups: At least two groups of at least three scores each.
+
+    Raises:
+        ConfigError: If there are fewer.
+    """
+    if len(groups) < 2:
+        raise ConfigError(f"Spread is compared between at least two groups, got {len(groups)}.")
+    arrays = [_numbers(group, 3, "brown_forsythe") for group in groups]
+    distances = [np.abs(values - np.median(values)) for values in arrays]
+    together = np.concatenate(distances)
+    between = sum(len(z) * (z.mean() - together.mean()) ** 2 for z in distances)
+    within = sum(((z - z.mean()) ** 2).sum() for z in distances)
+    k, number = len(groups), len(together)
+    if within == 0:
+        return 1.0 if between == 0 else 0.0
+    return float(stats.f.sf((number - k) / (k - 1) * between / within, k - 1, number - k))
+
+
+def median_iqr(values: npt.ArrayLike) -> tuple[float, float]:
+    """Return median and interquartile range; quartiles interpolate linearly (Hyndman and Fan 1996, definition 7).
+
+    Raises:
+        ConfigError: If there is no value.
+    """
+    low, middle, high = np.quantile(_numbers(values, 1, "median_iqr"), [0.25, 0.5, 0.75])
+    return float(middle), float(high - low)
+
+
+def _numbers(values: npt.ArrayLike, least: int, what: str) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < least or not np.isfinite(array).all():
+        raise ConfigError(f"{what} takes at least {least} finite numbers in a row, got {values!r}.")
+    return array
+
+
+def _upper_tail(mean: float, sd: float, n: int) -> float:
+    """Return P(T > mean / standard error); without any spread the answer is certain."""
+    if sd == 0:
+        return 0.0 if mean > 0 else 1.0 if mean < 0 else 0.5
+    return float(stats.t.sf(mean / (sd / math.sqrt(n)), n - 1))
+
+
+def _two_sided(mean: float, sd: float, n: int) -> float:
+    return min(1.0, 2 * _upper_tail(abs(mean), sd, n))
+
+
+def _scene_differences(
+    scores_a: npt.ArrayLike | Mapping[Any, Sequence[float]], scores_b: npt.ArrayLike | Mapping[Any, Sequence[float]]
+) -> list[Array]:
+    """Return a - b by scene, one array over seeds each."""
+    a, b = _by_scene(scores_a), _by_scene(scores_b)
+    if list(a) != list(b) or any(len(a[scene]) != len(b[scene]) for scene in a):
+        raise ConfigError(
+            "A paired bootstrap takes the same scenes and seeds of both rows; got "
+            f"{ {scene: len(values) for scene, values in a.items()} } and "
+            f"{ {scene: len(values) for scene, values in b.items()} } (scores by scene)."
+        )
+    return [
+        _numbers(a[scene], 1, "hierarchical_bootstrap") - _numbers(b[scene], 1, "hierarchical_bootstrap") for scene in a
+    ]
+
+
+def _by_scene(scores: npt.ArrayLike | Mapping[Any, Sequence[float]]) -> dict[Any, Sequence[float]]:
+    if isinstance(scores, Mapping):
+        return {scene: scores[scene] for scene in sorted(scores)}
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 2:
+        raise ConfigError(f"Scores are an array of scenes x seeds or a dictionary; got one of shape {array.shape}.")
+    return dict(enumerate(array.tolist()))
+
+
+def _resampled_means(differences: Sequence[Array], repeats: int, generator: np.random.Generator) -> Array:
+    """Return the mean over resampled scenes of the mean over resampled seeds, ``(repeats,)``."""
+    n, sizes = len(differences), np.array([len(values) for values in differences])
+    padded = np.zeros((n, sizes.max()))
+    for scene, values in enumerate(differences):
+        padded[scene, : len(values)] = values
+    scenes = generator.integers(n, size=(repeats, n))
+    counts = sizes[scenes]
+    places = np.arange(padded.shape[1])
+    drawn = padded[scenes[..., None], generator.integers(counts[..., None], size=(*scenes.shape, len(places)))]
+    means: Array = ((drawn * (places < counts[..., None])).sum(-1) / counts).mean(-1)
+    return means

@@ -1,0 +1,244 @@
+"""From the cells of a table to plain numbers: every row's scores and costs, every comparison's statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import fmean, median, stdev
+from typing import Any
+
+from hqzoo.compare.cells import Report, Reports, score
+from hqzoo.compare.statistics import (
+    LEAST_SCENES,
+    Interval,
+    brown_forsythe,
+    fold_means,
+    hierarchical_bootstrap,
+    holm,
+    median_iqr,
+    paired_interval,
+    smallest_detectable,
+    tost,
+    verdict,
+)
+from hqzoo.compare.table import Row, Table
+
+__all__ = ["BESIDE", "summarize"]
+
+ALPHA = 0.05
+BESIDE = ("miou", "oa", "boundary_iou", "small_object_recall", "ece")  # stand beside the metric, where they are
+ERRORS = ("loss", "ece")  # lower is better
+
+Scores = dict[tuple[int, int], float]  # by (fold, seed)
+
+
+def summarize(table: Table, reports: Reports) -> dict[str, Any]:
+    """Return what a table found, as plain types; a pure function of its cells.
+
+    Args:
+        table: The table.
+        reports: Its finished cells, see :func:`hqzoo.compare.cells.read_cells`.
+
+    Returns:
+        The table's own words; ``rows``; ``comparisons`` of our scores and ``published_comparisons`` of the paper's,
+        where it published them fold by fold; ``smallest_detectable``: the difference that every comparison would have
+        found with 80 % power; ``missing`` cells; and what all cells ran on.
+
+    Raises:
+        ConfigError: If a cell lacks the metric.
+    """
+    ours = {name: _scores(cells, table.metric) for name, cells in reports.items()}
+    published = {row.name: _published_folds(row) for row in table.rows}
+    comparisons = _compare(table, ours)
+    found = [each["smallest_detectable"] for each in comparisons if each["smallest_detectable"] is not None]
+    every = [report for cells in reports.values() for report in cells.values()]
+    return {
+        "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": table.metric,
+        "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
+        "cells": len(every),
+        "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in reports[cell.row]],
+        "rows": [_row(row, reports[row.name], ours[row.name], table.metric) for row in table.rows],
+        "comparisons": comparisons,
+        "published_comparisons": [each for each in _compare(table, published) if each["folds"]],
+        "smallest_detectable": max(found, default=None),
+        "steps": sorted({report["step"] for report in every}),
+        "machines": sorted({_machine(report) for report in every}),
+    }  # fmt: skip
+
+
+def _scores(cells: Mapping[tuple[int, int], Report], metric: str) -> Scores:
+    """Return the scores of a row; folds without the class are left out."""
+    found = {key: score(cells[key], metric) for key in sorted(cells)}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _published_folds(row: Row) -> Scores:
+    published = row.published if isinstance(row.published, Mapping) else {}
+    return {(fold, 0): value for fold, value in published.items()}
+
+
+# Comparisons ----------------------------------------------------------------------------------------------------------
+
+
+def _compare(table: Table, scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
+    """Return the statistics of all comparisons; p-values are corrected within each family (Holm)."""
+    comparisons = table.comparisons()
+    pairs = [_differences(scores[each.row], scores[each.against]) for each in comparisons]
+    folds = [fold_means(differences) for differences in pairs]
+    families = [each.family for each in comparisons]
+    intervals = [paired_interval(list(each.values())) if each else None for each in folds]
+    equivalence = [tost(list(each.values()), table.margin) if len(each) > 1 else None for each in folds]
+    p_difference = _corrected([None if each is None else each.p for each in intervals], families)
+    p_equivalence = _corrected(equivalence, families)
+    found = []
+    for i, (comparison, interval) in enumerate(zip(comparisons, intervals, strict=True)):
+        row, against = scores[comparison.row], scores[comparison.against]
+        tests = sum(name == families[i] and p is not None for name, p in zip(families, p_difference, strict=True))
+        found.append({
+            **asdict(comparison), "folds": folds[i], "runs": len(pairs[i]),
+            "interval": None if interval is None else asdict(interval),
+            "p_corrected": p_difference[i], "p_equivalence": p_equivalence[i],
+            "verdict": _word(interval, p_difference[i], p_equivalence[i], table.metric),
+            "smallest_detectable": _smallest(folds[i], tests),
+            "bootstrap": _bootstrap(row, against, pairs[i]),
+            **_spread(row, against, pairs[i]),
+        })  # fmt: skip
+    return found
+
+
+def _differences(row: Scores, against: Scores) -> Scores:
+    """Return the differences of runs with the same fold and seed."""
+    return {key: row[key] - against[key] for key in row if key in against}
+
+
+def _corrected(p_values: Sequence[float | None], families: Sequence[str]) -> list[float | None]:
+    corrected: list[float | None] = [None] * len(p_values)
+    for family in dict.fromkeys(families):
+        of_family = [i for i, (p, name) in enumerate(zip(p_values, families, strict=True))
+                     if name == family and p is not None]  # fmt: skip
+        values = holm([p for i in of_family if (p := p_values[i]) is not None])
+        for i, value in zip(of_family, values, strict=True):
+            corrected[i] = value
+    return corrected
+
+
+def _word(interval: Interval | None, p: float | None, p_equivalence: float | None, metric: str) -> str:
+    """Return the verdict and, where there is none, why."""
+    if interval is None:
+        return "not run"
+    word = verdict(interval, p, p_equivalence, ALPHA, metric.partition("/")[0] not in ERRORS)
+    return "undecided: one pair" if interval.n == 1 else word
+
+
+def _spread(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any]:
+    """Return the spread over the shared folds of both rows, and whether it differs (Brown and Forsythe)."""
+    groups = [list(fold_means({key: each[key] for key in pairs}).values()) for each in (row, against)]
+    several = len(groups[0]) > 1
+    return {
+        "sd_row": stdev(groups[0]) if several else None,
+        "sd_against": stdev(groups[1]) if several else None,
+        "brown_forsythe": brown_forsythe(groups) if len(groups[0]) > 2 else None,
+    }
+
+
+def _smallest(folds: Mapping[int, float], tests: int) -> float | None:
+    """Return the smallest detectable difference, at the level that the first step of Holm's correction leaves."""
+    return smallest_detectable(list(folds.values()), alpha=ALPHA / tests) if len(folds) > 1 else None
+
+
+def _bootstrap(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any] | None:
+    """Return the bootstrap over folds, then seeds, where there are enough folds."""
+    folds = sorted({fold for fold, _ in pairs})
+    if len(folds) < LEAST_SCENES:
+        return None
+    a, b = ({fold: [each[key] for key in pairs if key[0] == fold] for fold in folds} for each in (row, against))
+    return asdict(hierarchical_bootstrap(a, b))
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+
+def _row(row: Row, cells: Mapping[tuple[int, int], Report], scores: Scores, metric: str) -> dict[str, Any]:
+    best = {key: report["best"] for key, report in cells.items() if report.get("best")}
+    return {
+        "name": row.name, "label": row.label or row.name, "control_of": row.control_of,
+        "published": _published(row),
+        "scores": [{"fold": fold, "seed": seed, "score": value} for (fold, seed), value in scores.items()],
+        "score": _mean_sd(scores),
+        "seed_sd": _seed_sd(scores),
+        "best": _mean_sd(_scores(best, metric)) if best else None,
+        "beside": {name: _mean(report.get(name) for report in cells.values()) for name in BESIDE if name != metric},
+        "costs": _costs(list(cells.values())),
+        "loss_curve": _mean_curve([report["loss_curve"] for report in cells.values()]),
+    }  # fmt: skip
+
+
+def _published(row: Row) -> dict[str, Any] | None:
+    """Return the paper's score: mean, and over how many folds where it says so."""
+    if row.published is None:
+        return None
+    if not isinstance(row.published, Mapping):
+        return {"mean": row.published, "sd": None, "n": None, "folds": None}
+    values = list(row.published.values())
+    spread = stdev(values) if len(values) > 1 else None
+    return {"mean": fmean(values), "sd": spread, "n": len(values), "folds": dict(row.published)}
+
+
+def _mean_sd(scores: Scores) -> dict[str, Any] | None:
+    """Return mean, standard deviation, median and interquartile range over folds; None without scores."""
+    values = list(fold_means(scores).values())
+    if not values:
+        return None
+    middle, iqr = median_iqr(values)
+    spread = stdev(values) if len(values) > 1 else None
+    return {"mean": fmean(values), "sd": spread, "n": len(values), "runs": len(scores), "median": middle, "iqr": iqr}
+
+
+def _seed_sd(scores: Scores) -> float | None:
+    """Return the standard deviation over seeds within a fold, pooled over folds that have several."""
+    groups = [[value for (fold, _), value in scores.items() if fold == own] for own in {fold for fold, _ in scores}]
+    variances = [(len(group) - 1, stdev(group) ** 2) for group in groups if len(group) > 1]
+    if not variances:
+        return None
+    return float((sum(n * variance for n, variance in variances) / sum(n for n, _ in variances)) ** 0.5)
+
+
+def _costs(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return what the row costs: sizes are the same in all cells, times are medians, memory is the largest."""
+    if not reports:
+        return {}
+    first, costs = reports[0], [report.get("costs") or {} for report in reports]
+    replaced = first.get("replaced") or {}
+    return {
+        "parameters": first["parameters"],
+        "trainable_parameters": first["trainable_parameters"],
+        "quantum_parameters": first["quantum_parameters"],
+        "core": replaced.get("core"),
+        "bottleneck": replaced.get("bottleneck"),
+        "circuit_evaluations": costs[0].get("circuit_evaluations"),
+        "flops": costs[0].get("flops"),
+        "training_seconds": _of(median, (each.get("training_seconds") for each in costs)),
+        "step_ms": _of(median, (each.get("step_ms") for each in costs)),
+        "peak_mb": _of(max, (each.get("peak_mb") for each in costs)),
+        "kept_mb": _of(max, (each.get("kept_mb") for each in costs)),
+    }
+
+
+def _of(statistic: Any, values: Iterable[float | None]) -> float | None:  # noqa: ANN401 - median or max
+    known = [value for value in values if value is not None]
+    return float(statistic(known)) if known else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    return _of(fmean, values)
+
+
+def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean training loss of every epoch that all cells reached."""
+    return [fmean(values) for values in zip(*curves, strict=False)]
+
+
+def _machine(report: Report) -> str:
+    machine = report["machine"]
+    gpu = "" if machine["gpu"] == "none" else f", {machine['gpu']}"
+    return f"{machine['processor']}{gpu}, torch {machine['torch']}"

@@ -1,0 +1,222 @@
+"""The verb as a user calls it: real runs on a small folder, in processes of their own."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from hqzoo.cli import main
+from hqzoo.compare.machine import cores
+from tests.cli.conftest import recipe, write_recipe
+
+PATIENCE = 120.0  # seconds; a loaded machine imports torch slowly
+OVERRIDES = ("model.init_args.optimizer.lr=0.02", "data.init_args.num_workers=0")
+SAME = ("miou", "oa", "boundary_iou", "classes", "confusion", "loss_curve", "best", "settings", "command")
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hqzoo", "compare", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(command(*arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, start_new_session=True)  # fmt: skip
+
+
+def cells(out: Path) -> dict[str, dict]:
+    return {path.stem: json.loads(path.read_text()) for path in sorted((out / "cells").glob("*.json"))}
+
+
+@pytest.fixture(scope="module")
+def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe of two steps."""
+    content = recipe(folder, Path("unset"))
+    content["trainer"]["max_epochs"] = 1
+    content["data"]["init_args"]["crops_per_epoch"] = 4
+    return write_recipe(content, tmp_path_factory.mktemp("recipe") / "small.yaml")
+
+
+@pytest.fixture(scope="module")
+def finished(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Two controls on two folds, filled by two processes; the folder, and what was printed."""
+    out = tmp_path_factory.mktemp("compare") / "out"
+    process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "1", "--out", str(out),
+                    "--workers", "2", "--", *OVERRIDES)  # fmt: skip
+    printed, _ = process.communicate(timeout=2 * PATIENCE)
+    assert process.returncode == 0, printed
+    return out, printed
+
+
+def test_two_controls_on_two_folds(finished: tuple[Path, str]) -> None:
+    out, printed = finished
+    found = cells(out)
+    assert sorted(found) == ["mlp-fold0-seed0", "mlp-fold1-seed0", "quantum-fold0-seed0", "quantum-fold1-seed0"]
+    for cell in found.values():
+        assert cell["architecture_args"]["control"] == cell["row"]
+        assert cell["data"]["init_args"]["fold"] == cell["fold"]
+        assert "root" not in cell["data"]["init_args"]
+        assert (cell["step"], len(cell["loss_curve"])) == (2, 1)
+        assert (cell["checkpoint"], cell["best"]["checkpoint"]) == ("last", "best")
+        assert "--model.init_args.optimizer.lr=0.02" in cell["settings"]
+        assert cell["costs"]["training_seconds"] > 0
+        assert cell["machine"]["threads"] == max(1, cell["machine"]["cores"] // 2)
+        assert cell["finished"].endswith("+00:00")
+    assert found["quantum-fold0-seed0"]["quantum_parameters"] == 8
+    assert "[4/4] row" in printed
+    assert "quantum − mlp, paired over 2 folds" in printed
+    summary = json.loads((out / "summary.json").read_text())
+    gaps = [found[f"quantum-fold{fold}-seed0"]["miou"] - found[f"mlp-fold{fold}-seed0"]["miou"] for fold in (0, 1)]
+    assert list(summary["comparisons"][0]["folds"].values()) == pytest.approx(gaps)
+    table = yaml.safe_load((out / "table.yaml").read_text())
+    assert table["set"] == ["--model.init_args.optimizer.lr=0.02"]  # num_workers says how, not what
+    assert not list((out / "runs").rglob("*.ckpt"))
+    assert not list((out / "cells").glob(".*"))
+
+
+def test_the_report_written_again_is_the_same(finished: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = finished
+    before = {name: (out / name).read_bytes() for name in ("report.md", "report.png", "summary.json", "table.yaml")}
+    assert main(["compare", "--out", str(out), "--report-only"]) == 0
+    assert {name: (out / name).read_bytes() for name in before} == before
+    assert "Written: " in capsys.readouterr().out
+
+
+def test_a_full_table_runs_nothing(finished: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = finished
+    before = cells(out)
+    assert main(["compare", "--out", str(out), "--no-report"]) == 0
+    assert capsys.readouterr().out == "4 cells, 4 of them finished already.\n"
+    assert cells(out) == before
+
+
+def test_other_settings_do_not_mix(finished: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    out, _ = finished
+    table = (out / "table.yaml").read_bytes()
+    assert main(["compare", "--out", str(out), "--", "--model.init_args.optimizer.lr=0.5"]) == 2
+    assert "was made with other settings" in capsys.readouterr().err
+    assert (out / "table.yaml").read_bytes() == table
+
+
+def test_in_this_process_it_finds_the_same(finished: tuple[Path, str], tmp_path: Path) -> None:
+    """Runs one after another in one process equal runs in processes of their own."""
+    out, _ = finished
+    table = str(out / "table.yaml")
+    torch.set_num_threads(max(1, cores() // 2))  # as many as each of the two workers had
+    try:
+        assert main(["compare", "--table", table, "--out", str(tmp_path), "--folds", "1", "--keep"]) == 0
+    finally:
+        torch.set_num_threads(1)
+    found = cells(tmp_path)
+    assert sorted(found) == ["mlp-fold1-seed0", "quantum-fold1-seed0"]
+    for name, cell in found.items():
+        assert {key: cell[key] for key in SAME} == {key: cells(out)[name][key] for key in SAME}
+    assert (tmp_path / "runs" / "mlp-fold1-seed0" / "checkpoints" / "last.ckpt").is_file()
+    assert "2 cells are still missing" in (tmp_path / "report.md").read_text()
+
+
+def test_a_killed_run_goes_on_from_its_last_epoch(settings: Path, tmp_path: Path) -> None:
+    """One cell of three epochs of thirty steps, killed behind the first, equals one that was left alone."""
+    arguments = ["-c", str(settings), "--controls", "quantum", "--folds", "0"]
+    overrides = ["--", "--trainer.max_epochs=3", "--data.init_args.crops_per_epoch=60"]
+    out, metrics = tmp_path / "out", tmp_path / "out" / "runs" / "quantum-fold0-seed0" / "metrics.csv"
+
+    def done() -> int:
+        if not metrics.exists():
+            return 0
+        with metrics.open(newline="") as file:
+            return sum(bool(row.get("train/loss")) for row in csv.DictReader(file))
+
+    process = start(*arguments, "--out", str(out), *overrides)
+    deadline = time.monotonic() + PATIENCE
+    while done() < 35:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert not cells(out)
+
+    assert main(["compare", "--out", str(out)]) == 0
+    assert main(["compare", *arguments, "--out", str(tmp_path / "whole"), *overrides]) == 0
+    resumed, whole = cells(out)["quantum-fold0-seed0"], cells(tmp_path / "whole")["quantum-fold0-seed0"]
+    assert len(whole["loss_curve"]) == 3
+    assert {key: resumed[key] for key in SAME} == {key: whole[key] for key in SAME}
+    assert resumed["costs"]["training_seconds"] is None  # the killed process took its count along
+    assert whole["costs"]["training_seconds"] > 0
+    assert resumed["costs"]["steps"] < whole["costs"]["steps"]  # timed steps: the first epoch was not trained again
+
+
+def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "--out", str(out),
+                    "--workers", "2", "--", "--trainer.max_epochs=2000")  # fmt: skip
+    deadline = time.monotonic() + PATIENCE
+    while len(list(out.glob("runs/*/checkpoints/last.ckpt"))) < 2:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    printed, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, printed
+    assert f"Go on with: hqzoo compare --out {out}" in printed
+    for log in (out / "logs").iterdir():
+        assert "Saved after" in log.read_text()
+    notes = [json.loads(path.read_text()) for path in out.glob("runs/*/compare.json")]
+    assert [note["trained"] for note in notes] == [False, False]
+    assert all(note["seconds"] > 0 for note in notes)
+
+
+def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
+    process = start("-c", str(settings), "--controls", "quantum", "nonsense", "--folds", "0", "--out", str(tmp_path),
+                    "--rows", "nonsense", "--workers", "2")  # fmt: skip
+    printed, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2, printed
+    assert "A worker ended with exit code 2" in printed
+    assert "nonsense" in printed.split("The end of ", 1)[1].split("\n", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Nothing to compare"),
+        (["--controls", "mlp"], "either -c RECIPE with --controls"),
+        (["-c", "x", "--controls", "mlp", "--table", "x"], "either -c RECIPE with --controls"),
+        (["-c", "hq_unet/landscape", "--controls", "mlp"], "Did you mean 'hq_unet/landscapes'"),
+        (["--table", "x.yaml"], "Cannot read the table file x.yaml"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--rows", "mpl"], "Did you mean 'mlp'"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--", "--trainer.max_steps", "2"], "write KEY=VALUE"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--", "data.fold=2"], "is set for every cell"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--report-only", "--out", "x"], "nothing to report"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "mlp"], "different controls"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--workers", "0"], "at least one process"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_named(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_is_instant_and_unknown_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "--help"]) == 0
+    assert "usage: hqzoo compare" in capsys.readouterr().out
+    assert main(["compare", "--fold", "1"]) == 2

@@ -1,0 +1,108 @@
+"""``hqzoo data check`` and ``hqzoo data stats``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hqzoo.cli import main
+from hqzoo.data import FolderSegmentationDataModule
+from tests.cli.conftest import recipe, write_recipe
+from tests.fixtures.folder import write_folder, write_images
+from tests.fixtures.whole_images import write_isbi2012, write_ph2
+
+pytestmark = pytest.mark.usefixtures("wide")
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_a_clean_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_isbi2012(tmp_path / "isbi")
+    assert main(["data", "check", str(root), "--json", str(tmp_path / "found.json")]) == 0
+    out = capsys.readouterr().out
+    assert "ISBI2012DataModule: 30 of 32 x 40" in out
+    assert "Nothing is missing" in out
+    report = json.loads((tmp_path / "found.json").read_text())
+    assert report["clean"]
+    assert report["splits"][4] == {"fold": 4, "train": 24, "val": 0, "test": 6}
+    assert report["sizes"] == [{"height": 32, "width": 40, "images": 30}]
+    assert sum(report["classes"].values()) == pytest.approx(1)
+    assert set(report["classes"]) == {"membrane", "cell"}
+
+
+def test_what_is_missing_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_ph2(tmp_path, count=4)
+    assert main(["data", "check", str(root)]) == 1
+    assert "missing: The authors' folds divide all 200 images of PH2, but 4 were found" in capsys.readouterr().out
+
+
+def test_many_sizes_are_cut_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(7):
+        write_images(tmp_path, [f"{number}a", f"{number}b"], size=(8 + number, 8), seed=2 * number)
+    assert main(["data", "check", str(tmp_path)]) == 0
+    assert "and 9 more size(s)" in capsys.readouterr().out
+
+
+def test_leaks_end_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_folder(tmp_path)
+    Image.open(root / "images" / "scene0_0.png").save(root / "images" / "scene1_0.png")
+    assert main(["data", "check", str(root), "--fold", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "leak: fold 1: train and test share 1 image(s) with the same pixels: scene0_0 = scene1_0." in out
+    assert "fold 0" not in out
+
+
+def test_statistics_of_a_folder_and_of_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_folder(tmp_path / "set")
+    assert main(["data", "stats", str(root), "--fold", "2", "--json", str(tmp_path / "folder.json")]) == 0
+    out = capsys.readouterr().out
+    report = json.loads((tmp_path / "folder.json").read_text())
+    data = FolderSegmentationDataModule(str(root), fold=2)
+    names = [record.name for record in data.records("train")]
+    pixels = np.concatenate([np.asarray(Image.open(root / "images" / f"{n}.png")).reshape(-1, 3) for n in names])
+    np.testing.assert_allclose(report["statistics"]["mean"], pixels.mean(axis=0))
+    np.testing.assert_allclose(report["statistics"]["std"], pixels.std(axis=0))
+    assert (report["images"], report["fold"]) == (2, 2)
+    assert report["sensor"]["bands"] == ["red", "green", "blue"]
+    assert f"{pixels.mean(axis=0)[2]:.4f}" in out
+    path = write_recipe(recipe(tmp_path / "elsewhere", tmp_path / "run"), tmp_path / "recipe.yaml")
+    arguments = ["-c", str(path), "--fold", "2", "--json", str(tmp_path / "recipe.json")]
+    assert main(["data", "stats", str(root), *arguments]) == 0  # the recipe's settings on another folder
+    assert json.loads((tmp_path / "recipe.json").read_text()) == report
+    assert main(["data", "check", str(root), "-c", str(path)]) == 0
+
+
+def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:
+    root = write_ph2(tmp_path / "ph2", size=(8, 10))
+    content = recipe(root, tmp_path / "run")
+    settings = {"root": str(root), "fold": 5, "size": [12, 16], "crop_size": [4, 8], "inner_val": 0.2}
+    content["data"] = {"class_path": "PH2DataModule", "init_args": {**settings, "label_fraction": 0.5}}
+    path = write_recipe(content, tmp_path / "recipe.yaml")
+    assert main(["data", "stats", "-c", str(path), "--json", str(tmp_path / "found.json")]) == 0
+    report = json.loads((tmp_path / "found.json").read_text())
+    assert (report["module"], report["fold"], report["images"]) == ("PH2DataModule", 5, 64)  # half of 160 less 32
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check"], "Say which data set"),
+        (["check", "X", "--module", "PH2DataModul"], "Did you mean 'PH2DataModule'"),
+        (["check", "X", "--module", "no.such.Module"], "no class no.such.Module"),
+        (["check", "X", "--module", "hqzoo.data.ClassMap"], "is no SegmentationDataModule"),
+        (["check", "X", "--module", "LandscapesDataModule"], "has no argument `root`"),
+        (["check", "X", "--module", "PH2DataModule", "-c", "hq_unet/landscapes"], "not both"),
+        (["stats", "absent"], "absent is no folder"),
+        (["stats", "-c", "hq_unet/landscape"], "Did you mean 'hq_unet/landscapes'"),
+    ],
+)
+def test_mistakes(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", *arguments]) == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,161 @@
+"""Markdown, picture and claim pages."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from hqzoo.compare.claims import write_claims
+from hqzoo.compare.report import Grid, put_between_marks, render_all, sentence, write_report
+from hqzoo.errors import ConfigError
+from tests.compare.conftest import SCORES, table, write_cells
+
+
+def test_report_says_what_the_summary_found(out: Path) -> None:
+    summary = write_report(table(), out)
+    text = (out / "report.md").read_text()
+    hybrid, (against_unet, _) = summary["rows"][1], summary["comparisons"]
+    for number in (hybrid["score"]["mean"], hybrid["score"]["sd"], hybrid["published"]["mean"], hybrid["seed_sd"],
+                   against_unet["interval"]["low"], against_unet["smallest_detectable"]):  # fmt: skip
+        assert f"{abs(number):.4f}" in text
+    for words in ("*Replicated.*", "`unet` U-Net", "**better**", "(n=5)", "85,889", "boundary IoU", "ECE", "2.5",
+                  "12.5", "own published scores", "25 cells of 20 steps", "Bootstrap over folds"):  # fmt: skip
+        assert words in text
+    for absent in ("small-object recall", "best epoch", "GPU peak", "still missing", "None", "nan"):
+        assert absent not in text
+    with Image.open(out / "report.png") as picture:
+        assert min(picture.size) > 200
+
+
+def test_rendering_again_changes_nothing(out: Path) -> None:
+    def state() -> dict[str, str]:
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.iterdir() if path.is_file()}
+
+    first = write_report(table(), out)
+    before = state()
+    assert sorted(before) == ["report.md", "report.png", "summary.json"]
+    assert write_report(table(), out) == first
+    assert state() == before
+    stored = json.loads((out / "summary.json").read_text())
+    assert stored["rows"] == json.loads(json.dumps(first["rows"]))
+
+
+def test_a_table_with_gaps_can_be_reported(tmp_path: Path) -> None:
+    write_cells(tmp_path, {"hybrid": {0: (0.5,)}, "mlp": {0: (0.4,)}})
+    summary = write_report(table(), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "23 cells are still missing" in text
+    assert "**not run**" in text
+    assert "**undecided: one pair**" in text
+    assert sentence(summary["comparisons"][0], "miou") == "hybrid − unet: not run."
+    assert sentence(summary["comparisons"][1], "miou") == (
+        "hybrid − mlp: +0.1000 miou in one fold; one pair proves nothing."
+    )
+
+
+def test_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no finished cell of table 'made_up'"):
+        write_report(table(), tmp_path)
+
+
+def test_every_table_below_a_folder(out: Path) -> None:
+    with pytest.raises(ConfigError, match="There is no table below"):
+        render_all(out.parent)
+    (out / "table.yaml").write_text(table().dump())
+    assert list(render_all(out.parent)) == ["made_up"]
+    assert (out / "report.md").is_file()
+
+
+def test_grid_leaves_out_empty_columns() -> None:
+    grid = Grid(["a", "b", "c"], [["1", "", "x"], ["2", "", ""]])
+    assert grid.without_empty_columns().markdown() == "| a | c |\n|---|---|\n| 1 | x |\n| 2 |  |"
+
+
+def test_between_marks() -> None:
+    text = "top\n<!-- begin a -->\nold\n<!-- end a -->\nbottom"
+    new = put_between_marks(text, "a", r"new \1")
+    assert new == "top\n<!-- begin a -->\nnew \\1\n<!-- end a -->\nbottom"
+    assert put_between_marks(new, "a", r"new \1") == new
+    with pytest.raises(ConfigError, match="put <!-- begin b -->"):
+        put_between_marks(text, "b", "")
+
+
+# Claims ---------------------------------------------------------------------------------------------------------------
+
+CLAIMS = {
+    "title": "A paper",
+    "paper": "arXiv 0000.00000",
+    "claims": [
+        {"claim": "Beats U-Net", "published": "0.52 against 0.41", "table": "made_up", "row": "hybrid",
+         "against": "unet"},
+        {"claim": "Varies less", "published": "said in words", "table": "made_up", "row": "hybrid", "against": "mlp",
+         "about": "spread", "grade": "tested in kind"},
+        {"claim": "Finds lesions", "published": "0.4", "table": "made_up", "row": "hybrid", "against": "unet",
+         "metric": "iou/lesion"},
+        {"claim": "Runs on hardware", "published": "", "note": "no access"},
+    ],
+}  # fmt: skip
+
+
+def write(path: Path, content: object) -> Path:
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture
+def results(out: Path) -> Path:
+    (out / "table.yaml").write_text(table().dump())
+    return out.parent
+
+
+def test_claims_beside_what_was_run(results: Path, tmp_path: Path) -> None:
+    text = write_claims(write(tmp_path / "claims.yaml", CLAIMS), results, tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == text
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
+    summary = write_report(table(), results / "made_up")
+    interval = summary["comparisons"][0]["interval"]
+    hybrid = summary["rows"][1]["score"]["mean"]
+    assert lines[0][:2] == ["Beats U-Net", "0.52 against 0.41"]
+    assert lines[0][2:4] == [f"hybrid: miou {hybrid:.4f} (n=5)", "U-Net: miou 0.4100 (n=5)"]
+    assert lines[0][4] == f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
+    assert lines[0][5:] == ["replicated", "**better**"]
+    assert lines[1][4].startswith(f"sd {summary['comparisons'][1]['sd_row']:.4f} against ")
+    assert lines[1][5:] == ["tested in kind", "**undecided**"]
+    assert "U-Net: iou/lesion 0.3100 (n=5)" in lines[2]
+    assert "Runs on hardware (no access)" in lines[3][0]
+    assert "not tested" in lines[3]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"row": "mlp", "against": "unet"}, "does not compare mlp against unet. It compares: hybrid against unet"),
+        ({"table": "other"}, "Cannot read the table file"),
+        ({"rows": "mlp"}, "Unknown key of a claim 'rows'. Did you mean 'row'"),
+        ({"about": "spred"}, "Did you mean 'spread'"),
+        ({"grade": "proven"}, "Unknown grade 'proven'"),
+        ({"against": ""}, "also needs 'row' and 'against'"),
+    ],
+)
+def test_mistakes_in_claims(change: dict[str, str], message: str, results: Path, tmp_path: Path) -> None:
+    content = {**CLAIMS, "claims": [{**CLAIMS["claims"][0], **change}]}
+    with pytest.raises(ConfigError, match=message):
+        write_claims(write(tmp_path / "claims.yaml", content), results, tmp_path / "page.md")
+    assert not (tmp_path / "page.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [([], "holds no claims"), ({"title": "x", "claims": ["y"]}, "holds keys and values"),
+     ({"title": "x", "claims": [{"claim": "y"}]}, "needs 'published'")],
+)  # fmt: skip
+def test_mistakes_in_claims_files(content: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        write_claims(write(tmp_path / "claims.yaml", content), tmp_path, tmp_path / "page.md")
+
+
+def test_scores_of_the_fixture_are_what_the_table_says() -> None:
+    assert set(SCORES) == set(table().row_names)

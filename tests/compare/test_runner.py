@@ -1,0 +1,183 @@
+"""The order of things around a run: skipping, locks, resuming, what a cell holds. Real runs: tests/cli/test_compare."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hqzoo.compare.cells import cell_path, read_cell
+from hqzoo.compare.runner import Runner, locked
+from hqzoo.compare.table import Cell, Row, Table
+from hqzoo.errors import ConfigError
+
+TABLE = Table("t", "recipe.yaml", (Row("a"), Row("b", ("--x=1",))), folds=(3,), seeds=(7,), settings=("--y=2",))
+
+
+class CommandLine:
+    """Stands for ``hqzoo``: leaves the files of a run behind, and remembers what it was asked for.
+
+    Args:
+        codes: Exit codes of the next calls; then 0.
+        best: Whether training leaves a best checkpoint.
+    """
+
+    def __init__(self, codes: tuple[int, ...] = (), best: bool = False) -> None:
+        self.codes, self.best = list(codes), best
+        self.calls: list[list[str]] = []
+
+    def __call__(self, arguments: list[str]) -> int:
+        self.calls.append(arguments)
+        folder = Path(next(each for each in arguments if "default_root_dir" in each).partition("=")[2])
+        code = self.codes.pop(0) if self.codes else 0
+        if arguments[0] == "fit":
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            (folder / "checkpoints" / "last.ckpt").touch()
+            if self.best:
+                (folder / "checkpoints" / "best.ckpt").touch()
+            (folder / "metrics.csv").write_text("step,epoch,train/loss\n0,0,1.0\n1,0,0.5\n2,1,0.25\n3,1,\n")
+            (folder / "timing.json").write_text('{"step_ms": 4.0}')
+        else:
+            data = {"class_path": "D", "init_args": {"root": "/secret", "fold": 3}}
+            score = {"miou": 0.6 if arguments[-1].endswith("best") else 0.5, "classes": [], "confusion": [[1]]}
+            report = {**score, "data": data, "step": 4, "parameters": 5, "costs": {"flops": 9}}
+            (folder / "test.json").write_text(json.dumps(report))
+        return code
+
+    @property
+    def verbs(self) -> list[str]:
+        return [call[0] for call in self.calls]
+
+
+def test_cells_are_filled_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = CommandLine()
+    Runner(TABLE, tmp_path, main).fill(TABLE.cells())
+    assert main.verbs == ["fit", "test", "fit", "test"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "2 cells, 0 of them finished already."
+    assert lines[2].startswith("[2/2] row b, fold 3, seed 7: miou 0.5000; 0 s left")
+    Runner(TABLE, tmp_path, main).fill(TABLE.cells())
+    assert len(main.calls) == 4
+    assert capsys.readouterr().out == "2 cells, 2 of them finished already.\n"
+
+
+def test_what_is_run_and_what_a_cell_holds(tmp_path: Path) -> None:
+    main = CommandLine(best=True)
+    local = ("--data.init_args.root=/secret",)
+    Runner(TABLE, tmp_path, main, local).fill(TABLE.cells(rows=["b"]))
+    folder = tmp_path / "runs" / "b-fold3-seed7"
+    common = ["-c", "recipe.yaml", f"--trainer.default_root_dir={folder}", "--seed_everything=7",
+              "--data.init_args.seed=7", "--data.init_args.fold=3", "--y=2", "--x=1", *local]  # fmt: skip
+    assert main.calls == [
+        ["fit", *common],
+        ["test", *common, "--ckpt_path=last"],
+        ["test", *common, "--ckpt_path=best"],
+    ]
+    cell = read_cell(tmp_path, Cell("b", 3, 7))
+    assert (cell["miou"], cell["checkpoint"], cell["best"]["miou"]) == (0.5, "last", 0.6)
+    assert set(cell["best"]) == {"miou", "classes", "step", "checkpoint"}
+    assert cell["loss_curve"] == [0.75, 0.25]
+    assert cell["settings"] == ["--y=2", "--x=1"]
+    assert cell["costs"]["flops"] == 9
+    assert cell["costs"]["step_ms"] == 4.0
+    assert cell["costs"]["training_seconds"] >= 0
+    assert "/secret" not in json.dumps(cell)
+    assert cell["command"] == " ".join(["hqzoo", "fit", "-c", "recipe.yaml", *common[3:8]])
+    assert not (folder / "checkpoints").exists()
+    assert (folder / "metrics.csv").is_file()
+
+
+def test_data_without_folds_are_given_none(tmp_path: Path) -> None:
+    main = CommandLine()
+    table = Table("t", "recipe.yaml", (Row("a"),))
+    Runner(table, tmp_path, main, keep=True).fill(table.cells())
+    assert not any("fold=" in each for each in main.calls[0])
+    assert (tmp_path / "runs" / "a-fold0-seed0" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
+    main = CommandLine((130,))
+    cells = TABLE.cells(rows=["a"])
+    with pytest.raises(KeyboardInterrupt):
+        Runner(TABLE, tmp_path, main).fill(cells)
+    assert not cell_path(tmp_path, cells[0]).exists()
+    Runner(TABLE, tmp_path, main).fill(cells)
+    assert main.verbs == ["fit", "fit", "test"]
+    assert "--ckpt_path=last" not in main.calls[0]
+    assert main.calls[1][-1] == "--ckpt_path=last"
+
+
+def test_an_interrupted_test_does_not_train_again(tmp_path: Path) -> None:
+    main = CommandLine((0, 130))
+    cells = TABLE.cells(rows=["a"])
+    with pytest.raises(KeyboardInterrupt):
+        Runner(TABLE, tmp_path, main).fill(cells)
+    Runner(TABLE, tmp_path, main).fill(cells)
+    assert main.verbs == ["fit", "test", "test"]
+
+
+def test_a_killed_run_loses_count_of_its_seconds(tmp_path: Path) -> None:
+    main = CommandLine((130,))
+    cells = TABLE.cells(rows=["a"])
+    with pytest.raises(KeyboardInterrupt):
+        Runner(TABLE, tmp_path, main).fill(cells)
+    note = tmp_path / "runs" / cells[0].name / "compare.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "seconds": None}))  # as it stands while a run lasts
+    Runner(TABLE, tmp_path, main).fill(cells)
+    assert read_cell(tmp_path, cells[0])["costs"]["training_seconds"] is None
+
+
+def test_a_run_without_checkpoint_starts_afresh(tmp_path: Path) -> None:
+    """A validation may leave best.ckpt before there is a last.ckpt, and `hqzoo fit` refuses such a folder."""
+    best = tmp_path / "runs" / "a-fold3-seed7" / "checkpoints" / "best.ckpt"
+    best.parent.mkdir(parents=True)
+    best.touch()
+    main = CommandLine()
+    Runner(TABLE, tmp_path, main).fill(TABLE.cells(rows=["a"]))
+    assert main.verbs == ["fit", "test"]
+
+
+def test_other_settings_are_refused(tmp_path: Path) -> None:
+    main = CommandLine((0, 0, 130))
+    with pytest.raises(KeyboardInterrupt):
+        Runner(TABLE, tmp_path, main).fill(TABLE.cells())
+    other = Table("t", "recipe.yaml", TABLE.rows, folds=(3,), seeds=(7,), settings=("--y=3",))
+    with pytest.raises(ConfigError, match=r"a-fold3-seed7\.json was made with other settings.*--y=2, --y=3"):
+        Runner(other, tmp_path, main).fill(other.cells())
+    with pytest.raises(ConfigError, match=r"b-fold3-seed7 was made with other settings"):
+        Runner(other, tmp_path, main).fill(other.cells(rows=["b"]))
+    assert len(main.calls) == 3
+
+
+def test_a_failing_run_ends_the_table(tmp_path: Path) -> None:
+    main = CommandLine((2,))
+    with pytest.raises(ConfigError, match=r"`hqzoo fit -c recipe\.yaml .*ended with exit code 2"):
+        Runner(TABLE, tmp_path, main).fill(TABLE.cells())
+    assert main.verbs == ["fit"]
+
+
+def test_a_cell_that_another_process_is_at_is_left_to_it(tmp_path: Path) -> None:
+    cells = TABLE.cells()
+    path = cell_path(tmp_path, cells[0])
+    code = ("import sys; from pathlib import Path; from hqzoo.compare.runner import locked\n"
+            "with locked(Path(sys.argv[1])) as mine: print(mine, flush=True); sys.stdin.read()")  # fmt: skip
+    other = subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout.readline() == b"True\n"
+    main = CommandLine()
+    Runner(TABLE, tmp_path, main).fill(cells)
+    assert [Path(call[3].partition("=")[2]).name for call in main.calls] == ["b-fold3-seed7"] * 2
+    other.kill()  # a process that dies holds no lock
+    other.wait()
+    Runner(TABLE, tmp_path, main).fill(cells)
+    assert read_cell(tmp_path, cells[0])
+
+
+def test_locks_leave_with_the_finished_file(tmp_path: Path) -> None:
+    path = tmp_path / "cells" / "x.json"
+    with locked(path) as mine:
+        assert mine
+        with locked(path) as second:
+            assert not second
+        path.touch()
+    assert [each.name for each in path.parent.iterdir()] == ["x.json"]

@@ -1,0 +1,307 @@
+"""Every statistic against scipy, brute force, numbers worked out by hand, or simulation."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import integrate, stats
+
+from hqzoo.compare.statistics import (
+    Interval,
+    _resampled_means,
+    brown_forsythe,
+    fold_means,
+    hierarchical_bootstrap,
+    holm,
+    median_iqr,
+    paired_interval,
+    smallest_detectable,
+    tost,
+    verdict,
+)
+from hqzoo.errors import ConfigError
+
+PUBLISHED = {  # soft IoU of the Qu-Net authors' five PH2 folds, from their result files
+    "unet": (0.6452, 0.4249, 0.6220, 0.5307, 0.6686),
+    "4_1": (0.5134, 0.6076, 0.4153, 0.7157, 0.6035),
+    "4_2": (0.6404, 0.6942, 0.6603, 0.4584, 0.4841),
+    "4_1_2": (0.7427, 0.6113, 0.6495, 0.6623, 0.5813),
+    "4_1_3": (0.6172, 0.4964, 0.7015, 0.6342, 0.7322),
+    "4_2_2": (0.5927, 0.6846, 0.6223, 0.6265, 0.6883),
+    "6_1_2": (0.7279, 0.5962, 0.6940, 0.6616, 0.7079),
+    "6_2": (0.5865, 0.6635, 0.6652, 0.6652, 0.6797),
+    "12_1": (0.6348, 0.7056, 0.7112, 0.7016, 0.6336),
+    "12_2": (0.6837, 0.5788, 0.6851, 0.6298, 0.7008),
+}
+
+numbers = st.floats(-1, 1).map(lambda value: round(value, 3))
+samples = st.lists(numbers, min_size=3, max_size=8).filter(lambda values: np.std(values) > 1e-6)
+probabilities = st.floats(0, 1)
+
+
+# Intervals ------------------------------------------------------------------------------------------------------------
+
+
+@given(samples, st.floats(0.5, 0.999))
+def test_interval_is_that_of_the_t_test(values: list[float], confidence: float) -> None:
+    found = paired_interval(values, confidence)
+    judge = stats.ttest_1samp(values, 0)
+    ends = judge.confidence_interval(confidence)
+    assert (found.low, found.high) == pytest.approx((ends.low, ends.high), abs=1e-9)
+    assert found.p == pytest.approx(judge.pvalue, abs=1e-9)
+    assert (found.mean, found.sd, found.n) == (pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)),
+                                               len(values))  # fmt: skip
+
+
+def test_interval_by_hand() -> None:
+    """1, 2, 3: mean 2, sd 1, t at 97.5 % with two degrees 4.3027."""
+    found = paired_interval([1, 2, 3])
+    assert (found.low, found.high) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)))
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    draws = np.random.default_rng(0).normal(0.3, 1.0, (4000, 5))
+    intervals = [paired_interval(draw) for draw in draws]
+    assert np.mean([each.low < 0.3 < each.high for each in intervals]) == pytest.approx(0.95, abs=0.012)
+
+
+def test_one_difference_has_no_interval() -> None:
+    assert paired_interval([0.02]) == Interval(0.02, None, None, None, 1, None)
+
+
+@pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (0.01, 0.0), (-0.01, 0.0)])
+def test_differences_without_spread(value: float, p: float) -> None:
+    found = paired_interval([value] * 4)
+    assert (found.mean, found.low, found.high, found.p) == (pytest.approx(value), pytest.approx(value),
+                                                            pytest.approx(value), p)  # fmt: skip
+
+
+def test_seeds_are_averaged_within_their_fold() -> None:
+    scores = {(1, 0): 0.5, (0, 0): 0.2, (0, 1): 0.4, (0, 2): 0.3}
+    assert fold_means(scores) == {0: pytest.approx(0.3), 1: 0.5}
+    assert list(fold_means(scores)) == [0, 1]
+
+
+# Bootstrap ------------------------------------------------------------------------------------------------------------
+
+
+def test_bootstrap_has_the_quantiles_of_all_resamples() -> None:
+    """Five scenes with one seed have 5^5 equally likely resamples."""
+    values = [0.01, -0.02, 0.05, 0.03, 0.002]
+    every = [np.mean(each) for each in itertools.product(values, repeat=5)]
+    found = hierarchical_bootstrap(np.array(values)[:, None], np.zeros((5, 1)), repeats=40_000)
+    assert (found.low, found.high) == pytest.approx(np.quantile(every, [0.025, 0.975]), abs=0.0008)
+    share = np.mean(np.array(every) <= 0)
+    assert found.p == pytest.approx(2 * share, abs=0.01)
+    assert (found.mean, found.n) == (pytest.approx(np.mean(values)), 5)
+
+
+def test_bootstrap_draws_both_levels() -> None:
+    """Variance of a resampled mean: (variance between scenes + mean variance within / seeds) / scenes."""
+    differences = [np.array(values) for values in ([0.0, 3.0], [1.0, 1.0], [5.0, 2.0], [-1.0, 4.0], [0.5, 0.5])]
+    of_scenes = np.array([values.mean() for values in differences])
+    expected = (of_scenes.var() + np.mean([values.var() for values in differences]) / 2) / 5
+    means = _resampled_means(differences, 40_000, np.random.default_rng(1))
+    assert means.mean() == pytest.approx(of_scenes.mean(), abs=0.02)
+    assert means.var() == pytest.approx(expected, rel=0.03)
+
+
+def test_bootstrap_with_unequal_numbers_of_seeds() -> None:
+    differences = [np.array([1.0]), np.array([0.0, 2.0, 4.0])]
+    means = _resampled_means(differences, 40_000, np.random.default_rng(2))
+    within = np.var([0.0, 2.0, 4.0]) / 3
+    assert means.mean() == pytest.approx(1.5, abs=0.01)
+    assert means.var() == pytest.approx((0.25 + within / 2) / 2, rel=0.03)
+
+
+def test_bootstrap_is_paired() -> None:
+    """What scenes and seeds have in common cancels: a constant difference is certain."""
+    noise = np.random.default_rng(3).normal(0.5, 0.2, (6, 3))
+    found = hierarchical_bootstrap(noise + 0.01, noise, repeats=500)
+    assert (found.low, found.high) == pytest.approx((0.01, 0.01))
+    assert found.p == pytest.approx(2 / 501)
+
+
+def test_bootstrap_of_dictionaries_finds_the_scenes_by_name() -> None:
+    a = {"x": [0.1, 0.2], "y": [0.3], "z": [0.2, 0.2], "u": [0.4], "v": [0.1, 0.5]}
+    b = {scene: [value - 0.05 for value in a[scene]] for scene in reversed(a)}
+    assert hierarchical_bootstrap(a, b, repeats=100).mean == pytest.approx(0.05)
+
+
+def test_bootstrap_covers_the_truth_as_often_as_its_docstring_says() -> None:
+    generator, shares = np.random.default_rng(4), []
+    for scenes in (40, 5):
+        draws = [generator.normal(0.3, 1.0, (scenes, 1)) + generator.normal(0, 0.5, (scenes, 2)) for _ in range(800)]
+        found = [hierarchical_bootstrap(each, np.zeros_like(each), 600, seed) for seed, each in enumerate(draws)]
+        shares.append(np.mean([each.low < 0.3 < each.high for each in found]))
+    assert shares == pytest.approx([0.945, 0.86], abs=0.025)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (np.zeros((4, 3)), np.zeros((4, 3)), "4 scenes says little.*at least 5"),
+        (np.zeros((5, 3)), np.zeros((5, 2)), "same scenes and seeds"),
+        ({name: [0.0] for name in "abcde"}, {name: [0.0] for name in "abcdx"}, "same scenes and seeds"),
+        (np.zeros(5), np.zeros(5), "scenes x seeds"),
+        (np.full((5, 1), np.nan), np.zeros((5, 1)), "finite"),
+    ],
+)
+def test_bootstrap_refuses(a: object, b: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        hierarchical_bootstrap(a, b)
+
+
+# Corrections and tests ------------------------------------------------------------------------------------------------
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(probabilities, min_size=1, max_size=6))
+def test_holm_is_the_closure_of_bonferroni(p_values: list[float]) -> None:
+    """Marcus, Peritz and Gabriel 1976: a hypothesis falls when every set of hypotheses that holds it falls."""
+    indexes = range(len(p_values))
+    sets = [each for size in range(1, len(p_values) + 1) for each in itertools.combinations(indexes, size)]
+    closed = [max(min(1.0, len(each) * min(p_values[j] for j in each)) for each in sets if i in each) for i in indexes]
+    assert holm(p_values) == pytest.approx(closed)
+
+
+@given(samples, st.floats(0.001, 0.5))
+def test_tost_is_two_one_sided_tests(values: list[float], margin: float) -> None:
+    above = stats.ttest_1samp(values, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(values, margin, alternative="less").pvalue
+    assert tost(values, margin) == pytest.approx(max(above, below), abs=1e-9)
+
+
+@given(samples, st.floats(0.01, 0.5))
+def test_tost_agrees_with_the_90_percent_interval(values: list[float], margin: float) -> None:
+    interval = paired_interval(values, 0.90)
+    inside = min(interval.low + margin, margin - interval.high)
+    if abs(inside) > 1e-6:
+        assert (tost(values, margin) < 0.05) == (inside > 0)
+
+
+def test_tost_without_spread() -> None:
+    assert tost([0.005, 0.005, 0.005], 0.01) == 0.0
+    assert tost([0.02, 0.02], 0.01) == 1.0
+
+
+@pytest.mark.parametrize(("n", "power", "alpha"), [(2, 0.8, 0.05), (5, 0.8, 0.05), (5, 0.9, 0.05 / 9), (7, 0.5, 0.01)])
+def test_smallest_detectable_has_its_power(n: int, power: float, alpha: float) -> None:
+    """Power by integrating over the distribution of the sample's spread, without the non-central t distribution."""
+    values = np.random.default_rng(n).normal(0, 0.03, n)
+    delta = smallest_detectable(values, power, alpha)
+    critical = stats.t.ppf(1 - alpha / 2, n - 1)
+    shift = delta * math.sqrt(n) / np.std(values, ddof=1)
+
+    def found(root: float) -> float:  # root: sample spread over true spread
+        return float(stats.norm.sf(critical * root - shift) * stats.chi.pdf(root * math.sqrt(n - 1), n - 1))
+
+    integral = integrate.quad(found, 0, 10, limit=500)[0]
+    assert math.sqrt(n - 1) * integral == pytest.approx(power, abs=1e-6)
+
+
+def test_smallest_detectable_in_simulation() -> None:
+    values = np.array([0.01, -0.03, 0.02, 0.04, -0.01])
+    delta, sd = smallest_detectable(values), np.std(values, ddof=1)
+    draws = np.random.default_rng(5).normal(delta, sd, (4000, 5))
+    assert np.mean(stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05) == pytest.approx(0.8, abs=0.02)
+
+
+def test_smallest_detectable_depends_on_spread_alone() -> None:
+    values = np.array([0.01, -0.03, 0.02, 0.04])
+    assert smallest_detectable(values + 7) == pytest.approx(smallest_detectable(values))
+    assert smallest_detectable(3 * values) == pytest.approx(3 * smallest_detectable(values))
+    assert smallest_detectable([0.1, 0.1]) == 0.0
+
+
+@given(st.lists(samples, min_size=2, max_size=4))
+def test_brown_forsythe_is_levene_around_medians(groups: list[list[float]]) -> None:
+    distances = [np.abs(np.array(group) - np.median(group)) for group in groups]
+    if max(np.std(each) for each in distances) > 1e-6:
+        assert brown_forsythe(groups) == pytest.approx(stats.levene(*groups, center="median").pvalue, abs=1e-9)
+
+
+def test_brown_forsythe_without_any_spread() -> None:
+    assert brown_forsythe([[1, 1, 1], [2, 2, 2]]) == 1.0
+
+
+def test_median_and_quartiles() -> None:
+    assert median_iqr([4, 1, 3, 2]) == pytest.approx((2.5, 1.5))  # quartiles 1.75 and 3.25
+    assert median_iqr([0.3]) == (0.3, 0.0)
+    values = np.random.default_rng(6).normal(size=31)
+    assert median_iqr(values) == pytest.approx((np.median(values), stats.iqr(values)))
+
+
+# Words ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "p_equivalence", "higher", "word"),
+    [
+        (0.02, 0.01, 0.9, True, "better"),
+        (-0.02, 0.01, 0.9, True, "worse"),
+        (-0.02, 0.01, 0.9, False, "better"),
+        (0.002, 0.01, 0.001, True, "better"),  # told from 0, however small
+        (0.002, 0.3, 0.01, True, "equivalent"),
+        (0.02, 0.06, 0.7, True, "undecided"),
+        (0.02, 0.05, 0.05, True, "undecided"),
+        (0.02, None, None, True, "undecided"),
+    ],
+)
+def test_verdict(mean: float, p: float | None, p_equivalence: float | None, higher: bool, word: str) -> None:
+    interval = Interval(mean, None, None, None, 1, None)
+    assert verdict(interval, p, p_equivalence, higher_is_better=higher) == word
+
+
+def test_a_verdict_is_rarely_wrong() -> None:
+    """Without any difference "better" or "worse" comes in 5 %; at the margin "equivalent" comes in 5 %."""
+    generator = np.random.default_rng(7)
+
+    def words(mean: float) -> list[str]:
+        draws = generator.normal(mean, 0.005, (2000, 5))
+        return [
+            verdict(interval, interval.p, tost(draw, 0.01)) for draw in draws for interval in [paired_interval(draw)]
+        ]
+
+    assert np.mean([word in ("better", "worse") for word in words(0.0)]) == pytest.approx(0.05, abs=0.015)
+    assert np.mean([word == "equivalent" for word in words(0.01)]) < 0.065
+
+
+def test_what_the_published_qu_net_scores_support() -> None:
+    """None of the nine complete rows differs from U-Net once their number is counted; nor does any spread."""
+    unet = np.array(PUBLISHED["unet"])
+    rows = {name: np.array(scores) for name, scores in PUBLISHED.items() if name != "unet"}
+    raw = [paired_interval(scores - unet).p for scores in rows.values()]
+    assert min(raw) == pytest.approx(0.013, abs=0.0006)
+    assert min(holm(raw)) == pytest.approx(0.12, abs=0.006)
+    assert min(brown_forsythe([scores, unet]) for scores in rows.values()) >= 0.20
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: paired_interval([]), "at least 1 finite"),
+        (lambda: paired_interval([0.1, math.nan]), "finite"),
+        (lambda: paired_interval([0.1, 0.2], 95), "confidence=95 must lie between 0 and 1"),
+        (lambda: tost([0.1]), "at least 2"),
+        (lambda: tost([0.1, 0.2], 0), "margin=0 must be positive"),
+        (lambda: smallest_detectable([0.1]), "at least 2"),
+        (lambda: smallest_detectable([0.1, 0.2], power=0.01), "alpha < power"),
+        (lambda: brown_forsythe([[1, 2, 3]]), "at least two groups"),
+        (lambda: brown_forsythe([[1, 2, 3], [1, 2]]), "at least 3"),
+        (lambda: holm([0.5, 1.5]), "from 0 to 1"),
+        (lambda: median_iqr([]), "at least 1"),
+        (lambda: hierarchical_bootstrap(np.zeros((5, 1)), np.zeros((5, 1)), repeats=0), "repeats=0"),
+    ],
+)
+def test_mistakes_are_named(call, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        call()

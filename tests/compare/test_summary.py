@@ -1,0 +1,185 @@
+"""From cells to numbers, against numbers worked out from the same scores."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hqzoo.compare.cells import cell_path, read_cells, score, write_json
+from hqzoo.compare.summary import summarize
+from hqzoo.compare.table import Cell, Row, Table
+from hqzoo.errors import ConfigError
+from tests.compare.conftest import SCORES, report, table, write_cells
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+MEANS = {row: [fmean(values) for values in folds.values()] for row, folds in SCORES.items()}
+FIRST = {row: [values[0] for values in folds.values()] for row, folds in SCORES.items()}
+
+
+def test_rows_average_seeds_then_folds(out: Path) -> None:
+    rows = {row["name"]: row for row in summarize(table(), read_cells(table(), out))["rows"]}
+    hybrid = rows["hybrid"]["score"]
+    assert (hybrid["n"], hybrid["runs"]) == (5, 10)
+    assert hybrid["mean"] == pytest.approx(fmean(MEANS["hybrid"]))
+    assert hybrid["sd"] == pytest.approx(stdev(MEANS["hybrid"]))
+    assert hybrid["median"] == pytest.approx(0.52)
+    assert hybrid["iqr"] == pytest.approx(0.54 - 0.49)
+    assert rows["hybrid"]["seed_sd"] == pytest.approx(
+        np.sqrt(np.mean([stdev(v) ** 2 for v in SCORES["hybrid"].values()]))
+    )
+    assert rows["unet"]["seed_sd"] is None
+    assert rows["unet"]["published"]["mean"] == pytest.approx(0.414)
+    assert rows["mlp"]["published"] is None
+    assert rows["mlp"]["beside"]["boundary_iou"] == pytest.approx(fmean(MEANS["mlp"]) / 2)
+    assert rows["mlp"]["beside"]["small_object_recall"] is None
+    costs = rows["hybrid"]["costs"]
+    assert (costs["parameters"], costs["core"], costs["circuit_evaluations"]) == (85_889, 8, 48)
+    assert (costs["training_seconds"], costs["step_ms"], costs["peak_mb"]) == (12.0, 12.5, None)
+
+
+def test_comparisons_pair_the_same_fold_and_seed(out: Path) -> None:
+    """U-Net has one seed only: the second seed of the hybrid must not enter its comparison."""
+    against_unet, against_mlp = summarize(table(), read_cells(table(), out))["comparisons"]
+    gaps = np.array(FIRST["hybrid"]) - FIRST["unet"]
+    judge = stats.ttest_rel(FIRST["hybrid"], FIRST["unet"])
+    assert (against_unet["row"], against_unet["against"], against_unet["runs"]) == ("hybrid", "unet", 5)
+    assert list(against_unet["folds"].values()) == pytest.approx(list(gaps))
+    assert against_unet["p_corrected"] == pytest.approx(judge.pvalue)
+    assert against_unet["interval"]["low"] == pytest.approx(judge.confidence_interval().low)
+    assert against_unet["verdict"] == "better"
+    assert (against_mlp["row"], against_mlp["against"], against_mlp["runs"]) == ("hybrid", "mlp", 10)
+    judge = stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"])
+    assert against_mlp["p_corrected"] == pytest.approx(judge.pvalue)  # a family of its own
+    assert against_mlp["brown_forsythe"] == pytest.approx(
+        stats.levene(MEANS["hybrid"], MEANS["mlp"], center="median").pvalue
+    )
+    assert against_mlp["bootstrap"]["n"] == 5
+    assert against_mlp["bootstrap"]["mean"] == pytest.approx(against_mlp["interval"]["mean"])
+
+
+def test_p_values_are_corrected_within_their_family(out: Path) -> None:
+    rows = (Row("hybrid"), Row("mlp", control_of="hybrid"), Row("unet", control_of="hybrid", repeats=1))
+    one_family = table(rows=rows)
+    found = summarize(one_family, read_cells(one_family, out))
+    raw = [
+        stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"]).pvalue,
+        stats.ttest_rel(FIRST["hybrid"], FIRST["unet"]).pvalue,
+    ]
+    assert [each["p_corrected"] for each in found["comparisons"]] == pytest.approx([raw[0], 2 * raw[1]])
+    alone = summarize(table(), read_cells(table(), out))
+    smallest = {(each["row"], each["against"]): each["smallest_detectable"] for each in alone["comparisons"]}
+    for each in found["comparisons"]:  # two tests leave half the level to each
+        assert each["smallest_detectable"] > smallest[each["row"], each["against"]]
+    assert found["smallest_detectable"] == max(each["smallest_detectable"] for each in found["comparisons"])
+
+
+def test_published_scores_pass_through_the_same_statistics(out: Path) -> None:
+    found = summarize(table(), read_cells(table(), out))["published_comparisons"]
+    assert [(each["row"], each["against"]) for each in found] == [("hybrid", "unet")]
+    published = [list(row.published.values()) for row in table().rows[:2]]
+    assert found[0]["p_corrected"] == pytest.approx(stats.ttest_rel(published[1], published[0]).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("metric", "verdict"), [("loss", "better"), ("iou/lesion", "better"), ("boundary_iou", "better")]
+)
+def test_lower_losses_are_better(metric: str, verdict: str, out: Path) -> None:
+    own = table(metric=metric)
+    comparison = summarize(own, read_cells(own, out))["comparisons"][0]
+    assert comparison["verdict"] == verdict
+    assert (comparison["interval"]["mean"] < 0) == (metric == "loss")
+
+
+def test_one_fold_proves_nothing(tmp_path: Path) -> None:
+    write_cells(tmp_path, {row: {0: folds[0]} for row, folds in SCORES.items()})
+    own = table(folds=(0,))
+    for each in summarize(own, read_cells(own, tmp_path))["comparisons"]:
+        assert each["verdict"] == "undecided: one pair"
+        assert (each["interval"]["n"], each["interval"]["low"], each["bootstrap"]) == (1, None, None)
+
+
+def test_missing_cells_are_named_and_left_out(tmp_path: Path) -> None:
+    write_cells(tmp_path, {"hybrid": SCORES["hybrid"]})
+    found = summarize(table(), read_cells(table(), tmp_path))
+    assert found["cells"] == 10
+    assert found["missing"][0] == "unet-fold0-seed0"
+    assert [each["verdict"] for each in found["comparisons"]] == ["not run", "not run"]
+    assert found["rows"][0]["score"] is None
+
+
+def test_the_best_epoch_stands_beside(tmp_path: Path) -> None:
+    write_cells(tmp_path, best={"miou": 0.7, "classes": []})
+    hybrid = summarize(table(), read_cells(table(), tmp_path))["rows"][1]
+    assert hybrid["best"]["mean"] == pytest.approx(0.7)
+    assert hybrid["score"]["mean"] == pytest.approx(fmean(MEANS["hybrid"]))
+
+
+def test_a_class_that_a_fold_lacks_is_left_out(tmp_path: Path) -> None:
+    write_cells(tmp_path)
+    cell = Cell("hybrid", 3, 0)
+    absent = {"name": "lesion", "iou": None}
+    write_json(cell_path(tmp_path, cell), report(cell, 0.5, classes=[absent]))
+    own = table(metric="iou/lesion")
+    found = summarize(own, read_cells(own, tmp_path))
+    assert found["rows"][1]["score"]["runs"] == 9
+    assert found["comparisons"][0]["interval"]["n"] == 4
+
+
+def test_cells_of_other_settings_are_refused(tmp_path: Path) -> None:
+    write_cells(tmp_path, settings=["--trainer.max_steps=2"])
+    with pytest.raises(ConfigError, match=r"other settings than the table has now: --trainer\.max_steps=2"):
+        read_cells(table(), tmp_path)
+    same = table(settings=("--trainer.max_steps=2",))
+    assert read_cells(same, tmp_path)["unet"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is no cell"), ("{}", "is no cell"), ('{"row": "x", "fold": 0, "seed": 0}', "the cell x-")],
+)
+def test_damaged_cells_are_refused(text: str, message: str, out: Path) -> None:
+    cell_path(out, Cell("mlp", 0, 0)).write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_cells(table(), out)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("mioo", "Unknown metric 'mioo'. Did you mean 'miou'"),
+        ("iou/lesions", "Unknown class 'lesions'. Did you mean 'lesion'"),
+        ("soft_io/lesion", "Did you mean 'soft_iou/lesion'"),
+        ("row", "Unknown metric 'row'"),
+    ],
+)
+def test_unknown_metrics(metric: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        score(report(Cell("mlp", 0, 0), 0.5), metric)
+
+
+def test_metrics() -> None:
+    cell = report(Cell("mlp", 0, 0), 0.5)
+    assert (score(cell, "miou"), score(cell, "soft_iou/lesion"), score(cell, "iou/hair")) == (0.5, 0.3, None)
+
+
+def test_earlier_results_of_the_repository_still_count(tmp_path: Path) -> None:
+    """Cells without settings, costs and best epochs."""
+    (tmp_path / "cells").mkdir()
+    for path in (RESULTS / "aerial_dubai").rglob("*-fold*-seed0.json"):
+        shutil.copy(path, tmp_path / "cells")
+    own = replace(Table.of_controls("hq_unet/aerial_dubai", ["quantum", "mlp"], range(7)), name="dubai")
+    reports = read_cells(own, tmp_path)
+    found = summarize(own, reports)
+    scores = [[reports[row][fold, 0]["miou"] for fold in range(7)] for row in ("quantum", "mlp")]
+    judge = stats.ttest_rel(*scores)
+    comparison = found["comparisons"][0]
+    assert comparison["interval"]["n"] == 7
+    assert comparison["p_corrected"] == pytest.approx(judge.pvalue)
+    assert (comparison["interval"]["low"], comparison["interval"]["high"]) == pytest.approx(
+        tuple(judge.confidence_interval())
+    )
+    assert comparison["verdict"] == "undecided"

@@ -1,0 +1,155 @@
+"""Which data set a folder is, what is missing in it, and which splits leak into each other."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hqzoo.data import (
+    FolderSegmentationDataModule,
+    FruitSeg30DataModule,
+    ISBI2012DataModule,
+    LandCoverAIDataModule,
+    PH2DataModule,
+)
+from hqzoo.data.inspection import Inspection, inspect, recognise
+from hqzoo.errors import DataError
+from tests.fixtures.folder import draw, write_classes, write_csv, write_folder, write_images
+from tests.fixtures.landcoverai import write_landcoverai
+from tests.fixtures.whole_images import write_fruitseg30, write_isbi2012, write_ph2
+
+
+def look(root: Path, module: type = FolderSegmentationDataModule, **options: object) -> Inspection:
+    return inspect(lambda fold: module(root=str(root), **options, **({} if fold is None else {"fold": fold})))
+
+
+def test_every_layout_is_recognised(tmp_path: Path) -> None:
+    write_ph2(tmp_path / "ph2", count=2)
+    write_ph2(tmp_path / "ph2_files", original=False, count=2)
+    write_isbi2012(tmp_path / "isbi", count=2)
+    write_isbi2012(tmp_path / "isbi_files", stacks=False, size=(8, 8))
+    write_fruitseg30(tmp_path / "fruit", (1, 1, 1))
+    write_landcoverai(tmp_path / "landcover")
+    write_landcoverai(tmp_path / "archive", archive=True)
+    write_folder(tmp_path / "folder")
+    write_images(tmp_path / "split" / "train", ["a"])
+    write_images(tmp_path / "numbers", [f"{number:02}" for number in range(30)], size=(8, 8))  # colour, so no ISBI
+    found = {path.name: recognise(path) for path in tmp_path.iterdir()}
+    assert found == {
+        "ph2": PH2DataModule,
+        "ph2_files": PH2DataModule,
+        "isbi": ISBI2012DataModule,
+        "isbi_files": ISBI2012DataModule,
+        "fruit": FruitSeg30DataModule,
+        "landcover": LandCoverAIDataModule,
+        "archive": LandCoverAIDataModule,
+        "folder": FolderSegmentationDataModule,
+        "split": FolderSegmentationDataModule,
+        "numbers": FolderSegmentationDataModule,
+    }
+    with pytest.raises(DataError, match=r"looks like no known data set.*--module"):
+        recognise(tmp_path)
+    with pytest.raises(DataError, match="is no folder"):
+        recognise(tmp_path / "absent")
+
+
+def test_a_clean_folder(tmp_path: Path) -> None:
+    found = look(write_folder(tmp_path))
+    assert found.clean
+    assert found.splits == {fold: {"train": 2, "val": 2, "test": 2} for fold in range(3)}
+    assert found.sizes == {(96, 80): 3, (96, 96): 3}
+    masks = np.concatenate([draw(number, 96, 80 + 16 * (number % 2))[1].ravel() for number in range(6)])
+    counts = np.bincount(masks)
+    assert list(found.classes) == ["building", "vegetation", "water"]
+    np.testing.assert_allclose(list(found.classes.values()), counts[1:] / counts[1:].sum(), rtol=1e-12)
+    assert found.ignored == pytest.approx(counts[0] / counts.sum())
+
+
+def test_equal_pixels_under_another_name_leak(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    for folder in ("images", "masks"):
+        shutil.copy(root / folder / "scene0_0.png", root / folder / "scene2_0.png")
+    found = look(root)
+    assert not found.missing
+    # Scene 0 and scene 2 are in different splits of every fold.
+    assert len(found.leaks) == 3
+    assert all("1 image(s) with the same pixels" in leak and "scene0_0" in leak for leak in found.leaks)
+    assert found.leaks[0] == "fold 0: train and test share 1 image(s) with the same pixels: scene2_0 = scene0_0."
+
+
+def test_equal_pixels_within_a_split_are_no_leak(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, size=(64, 64), scenes=3, images_per_scene=3)
+    for folder in ("images", "masks"):
+        shutil.copy(root / folder / "scene1_0.png", root / folder / "scene1_2.png")
+    assert look(root).clean
+
+
+def test_scenes_and_names_that_straddle_leak(tmp_path: Path) -> None:
+    names = [f"scene{scene}_{part}" for scene in range(3) for part in range(2)]
+    write_images(tmp_path, names)
+    write_classes(tmp_path)
+    splits = ["train", "test", "train", "train", "val", "test"]
+    write_csv(tmp_path / "split.csv", [{"name": n, "split": s} for n, s in zip(names, splits, strict=True)])
+    assert look(tmp_path).clean  # nobody said what a scene is
+    found = look(tmp_path, scene_pattern=r"(scene\d)_")
+    assert found.leaks == ["train and test share 1 scene(s): scene0.", "val and test share 1 scene(s): scene2."]
+    other = tmp_path / "other"
+    for number, split in enumerate(("train", "test")):
+        write_images(other / split, ["0", f"1{split}"], seed=10 * number)
+    write_classes(other)
+    assert look(other).leaks == ["train and test share 1 name(s): 0."]
+
+
+def test_official_lists_of_landcoverai_divide_orthophotos(tmp_path: Path) -> None:
+    write_landcoverai(tmp_path)
+    unprepared = look(tmp_path, LandCoverAIDataModule)
+    assert "There are no tiles" in unprepared.missing[0]
+    LandCoverAIDataModule(str(tmp_path)).prepare_data()
+    (leak, *rest) = look(tmp_path, LandCoverAIDataModule).leaks
+    assert leak == "train and val and test share 2 scene(s): M-33-20-D-c-4-2, N-34-97-C-b-1-2."
+    assert not rest
+    assert look(tmp_path, LandCoverAIDataModule, split="orthophoto", num_folds=3).clean
+
+
+def test_whole_sets_are_counted(tmp_path: Path) -> None:
+    assert look(write_isbi2012(tmp_path / "isbi"), ISBI2012DataModule).clean
+    found = look(write_ph2(tmp_path / "ph2", size=(8, 10)), PH2DataModule)
+    assert found.clean
+    assert found.sizes == {(8, 10): 67, (8, 11): 67, (8, 12): 66}  # as in the files, not resized
+    assert list(found.splits) == [1, 2, 3, 4, 5]
+    few = look(write_ph2(tmp_path / "few", count=7), PH2DataModule, folds="drawn")
+    assert few.missing == ["The published data set has 200 images, this one 7."]
+
+
+def test_damaged_files_are_all_named_once(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    image = root / "images" / "scene1_1.png"
+    image.write_bytes(image.read_bytes()[:-200])
+    mask = np.asarray(Image.open(root / "masks" / "scene2_0.png")).copy()
+    mask[0, 0] = 9
+    Image.fromarray(mask).save(root / "masks" / "scene2_0.png")
+    found = look(root)
+    assert len(found.missing) == 2
+    assert "scene1_1.png is damaged" in "".join(found.missing)
+    assert "scene2_0.png holds values 9" in "".join(found.missing)
+    (root / "masks" / "scene0_1.png").unlink()
+    (missing,) = look(root).missing
+    assert "expected scene0_1.*" in missing
+
+
+def test_one_fold(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    found = inspect(lambda fold: FolderSegmentationDataModule(str(root), fold=fold or 0), fold=1)
+    assert list(found.splits) == [1]
+
+
+@pytest.mark.real_data
+def test_real_sets_are_clean(real_data: Path) -> None:
+    for name, module in {"ph2": PH2DataModule, "isbi2012": ISBI2012DataModule}.items():
+        assert recognise(real_data / name) is module
+        found = look(real_data / name, module)
+        assert found.clean, found

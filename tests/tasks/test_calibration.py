@@ -1,0 +1,80 @@
+"""Soft IoU and calibration error against plain loops."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from hqzoo.tasks.calibration import ProbabilityMetrics
+
+K, IGNORE = 3, 255
+
+
+def batch(seed, classes=K):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(2, K, 9, 7, generator=generator)
+    truth = torch.randint(0, classes, (2, 9, 7), generator=generator)
+    truth[torch.rand(truth.shape, generator=generator) < 0.2] = IGNORE
+    return logits, truth
+
+
+def pixels(batches):
+    """Probabilities (N, K) and labels (N,) of all labelled pixels, in double precision."""
+    p = np.concatenate([logits.double().softmax(1).movedim(1, -1).reshape(-1, K).numpy() for logits, _ in batches])
+    y = np.concatenate([truth.reshape(-1).numpy() for _, truth in batches])
+    return p[y != IGNORE], y[y != IGNORE]
+
+
+def counted(batches):
+    metric = ProbabilityMetrics(K, IGNORE)
+    for logits, truth in batches:
+        metric.update(logits, truth)
+    return metric.report()
+
+
+def test_soft_iou_is_over_all_pixels_at_once():
+    batches = [batch(0), batch(1), batch(2)]
+    p, y = pixels(batches)
+    found = counted(batches)["soft_iou"]
+    for k in range(K):
+        both = p[y == k, k].sum()
+        assert found[k] == pytest.approx(both / ((y == k).sum() + p[:, k].sum() - both), rel=1e-6)
+
+
+def test_calibration_error_is_the_weighted_gap_of_fifteen_bins():
+    batches = [batch(3), batch(4)]
+    p, y = pixels(batches)
+    confidence, right = p.max(1), p.argmax(1) == y
+    error = 0.0
+    for number in range(15):
+        inside = (confidence >= number / 15) & ((confidence < (number + 1) / 15) | (number == 14))
+        if inside.any():
+            error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    assert counted(batches)["ece"] == pytest.approx(error, rel=1e-5)
+
+
+def test_sure_and_right_is_perfect():
+    _, truth = batch(5)
+    logits = torch.nn.functional.one_hot(truth.where(truth != IGNORE, 0), K).movedim(-1, 1) * 100.0
+    report = counted([(logits, truth)])
+    assert report["soft_iou"] == pytest.approx([1, 1, 1])
+    assert report["ece"] == pytest.approx(0, abs=1e-9)
+
+
+def test_an_absent_class_and_an_empty_split_have_no_score():
+    report = counted([batch(6, classes=2)])
+    assert report["soft_iou"][2] is None
+    assert report["soft_iou"][0] is not None
+    empty = ProbabilityMetrics(K, IGNORE)
+    assert empty.report() == {"soft_iou": [None] * K, "ece": None}
+    logits, truth = batch(7)
+    empty.update(logits, torch.full_like(truth, IGNORE))
+    assert empty.report()["ece"] is None
+
+
+def test_batching_does_not_matter():
+    logits, truth = batch(8)
+    whole, parts = counted([(logits, truth)]), counted([(logits[:1], truth[:1]), (logits[1:], truth[1:])])
+    assert whole["soft_iou"] == pytest.approx(parts["soft_iou"], rel=1e-12)
+    assert math.isclose(whole["ece"], parts["ece"], rel_tol=1e-9)
