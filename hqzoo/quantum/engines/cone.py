@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -30,7 +28,6 @@ class ConeEngine(Engine):
     """
 
     first: Tensor
-    first_back: Tensor
     monomials: Tensor
     mix: Tensor
     positions: Tensor
@@ -43,7 +40,6 @@ class ConeEngine(Engine):
         self._affine("data", program.data_angles, circuit.n_data)
         self._affine("weight", program.weight_angles, circuit.n_weights)
         self.constant("first", torch.tensor(program.first, dtype=torch.long))
-        self.constant("first_back", _where(program.first, 1 + 2 * len(program.data_angles)))
         width = max((len(rows) for rows in program.monomials), default=0)
         padded = [[*rows, *[0] * (width - len(rows))] for rows in program.monomials]
         self.constant("monomials", torch.tensor(padded, dtype=torch.long).reshape(len(padded), width).T.contiguous())
@@ -85,7 +81,7 @@ class ConeEngine(Engine):
         matrices = self._matrices(weights)
         angles = self._angles("data", data.T)
         one = torch.ones_like(data[:, :1].T) if data.shape[1] else data.new_ones(1, data.shape[0])
-        rows: Tensor = _Rows.apply(torch.cat([one, angles.cos(), angles.sin()]), self.first, self.first_back)
+        rows = torch.cat([one, angles.cos(), angles.sin()]).index_select(0, self.first)
         for level, matrix in zip(self.program.levels, matrices, strict=True):
             rows = torch.mm(matrix, _features(rows, level.sections))
         return rows.T
@@ -105,39 +101,6 @@ class ConeEngine(Engine):
         flat = values.new_zeros(sum(sizes)).scatter(0, self.positions, values)
         shapes = [(level.rows, level.columns) for level in self.program.levels]
         return [part.view(shape) for part, shape in zip(torch.split(flat, sizes), shapes, strict=True)]
-
-
-class _Rows(torch.autograd.Function):
-    """Pick rows of a table. Its backward pass picks, too: adding rows up in place takes atomic operations."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(table: Tensor, index: Tensor, back: Tensor) -> Tensor:
-        return table.index_select(0, index)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:  # noqa: ANN401
-        ctx.save_for_backward(inputs[2])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
-        (back,) = ctx.saved_tensors
-        padded = torch.cat([grads[0], torch.zeros_like(grads[0][:1])])
-        total = padded.index_select(0, back[0])
-        for index in back[1:]:
-            total = total + padded.index_select(0, index)
-        return total, None, None
-
-
-def _where(index: tuple[int, ...], size: int) -> Tensor:
-    """Return ``(most, size)``: all places at which each of ``size`` rows was picked, filled up with ``len(index)``."""
-    places: list[list[int]] = [[] for _ in range(size)]
-    for place, row in enumerate(index):
-        places[row].append(place)
-    most = max(map(len, places))
-    filled = [own + [len(index)] * (most - len(own)) for own in places]
-    return torch.tensor(filled, dtype=torch.long).T.contiguous()
 
 
 def _features(rows: Tensor, sections: tuple[tuple[int, int], ...]) -> Tensor:
