@@ -16,9 +16,11 @@ from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
 from tests.fixtures.folder import write_csv
 from tests.fixtures.landcoverai import write_landcoverai
+from tests.fixtures.whole_images import write_fruitseg30, write_isbi2012, write_ph2
 
 ROOT = Path(__file__).parents[1] / "recipes"
 SMALL = ["--model.init_args.architecture_args.width", "4", "--data.init_args.batch_size", "2"]
+SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published
 CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
 
 
@@ -61,6 +63,9 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         "hq_unet/aerial_dubai": lambda root: write_imagery(root, 5, 7, ".jpg"),
         "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
         "hq_unet/landcoverai": write_landcoverai,
+        **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),
+        **dict.fromkeys(("hq_unet/isbi2012", "qu_net/isbi2012"), write_isbi2012),
+        "qu_net/fruitseg30": write_fruitseg30,
     }
     workers = ["--data.init_args.num_workers", "0"]
     return ["--data.init_args.root", str(makers[recipe](tmp_path / "data")), *workers]
@@ -77,7 +82,8 @@ def test_every_recipe_is_found() -> None:
 def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = data_options(recipe, tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert main(["fit", "-c", recipe, *options, *SMALL, "--trainer.fast_dev_run", "true"]) == 0
+    small = SMALL if recipe.startswith("hq_unet/") else SMALL_BATCH
+    assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
     assert not (tmp_path / "runs").exists()
 
 
@@ -136,7 +142,7 @@ def test_each_lightning_verb_in_a_process_without_the_raster_stack(tmp_path: Pat
     run = tmp_path / "runs" / "hq_unet" / "aerial_dubai"
     found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     written = {"validate.json", "test.json", "predictions/tile0.png"}
-    assert found == {"config.yaml", "metrics.csv", "checkpoints/last.ckpt", *written}
+    assert found == {"config.yaml", "metrics.csv", "timing.json", "checkpoints/last.ckpt", *written}
 
 
 def test_progress_reads_well_in_a_log(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hqzoo.callbacks.progress import LineProgress as LineProgress
     from hqzoo.callbacks.resume import Resumable as Resumable
     from hqzoo.callbacks.resume import TrainingInterrupted as TrainingInterrupted
+    from hqzoo.callbacks.wrapping import WrappedShare as WrappedShare
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = attach(
         "PredictionWriter": "prediction_writer",
         "Resumable": "resume",
         "TrainingInterrupted": "resume",
+        "WrappedShare": "wrapping",
         "draw_panel": "panel",
     },
 )

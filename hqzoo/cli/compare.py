@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 TABLE_FILE = "table.yaml"
+COLUMNS = ("row", "published", "boundary IoU", "parameters", "step, ms")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,15 +138,19 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     from hqzoo.compare.report import row_grid, sentence
 
     grid = row_grid(summary)
+    # A terminal is narrow: report.md has all columns, and the rows that were not run.
+    shown = [n for n, name in enumerate(grid.head) if name in (*COLUMNS, f"{summary['metric']}, last epoch")]
     rich = Rich(title=f"{summary['title']}: {summary['metric']}", title_justify="left")
-    for number, name in enumerate(grid.head):
-        rich.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in grid.rows:
-        rich.add_row(*(cell.replace("`", "") for cell in row))
+    for place, number in enumerate(shown):
+        rich.add_column(grid.head[number], justify="right" if place else "left")
+    for row, found in zip(grid.rows, summary["rows"], strict=True):
+        if found["score"]:
+            rich.add_row(found["name"], *(row[number] for number in shown[1:]))
     console = Console()
     console.print(rich)
     for comparison in summary["comparisons"]:
-        console.print(sentence(comparison, summary["metric"]), markup=False, highlight=False)
+        if comparison["interval"]:
+            console.print(sentence(comparison, summary["metric"]), markup=False, highlight=False)
     if summary["missing"]:
         console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)
     console.print(f"Written: {out / 'report.md'}, report.png, summary.json", highlight=False)

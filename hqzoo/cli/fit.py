@@ -18,6 +18,7 @@ from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.clock import StepClock
 from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
+from hqzoo.callbacks.wrapping import WrappedShare
 from hqzoo.cli import EXIT_INTERRUPTED
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
@@ -123,7 +124,7 @@ def predict(command: CommandLine) -> int:
 
 def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callback]:
     settings = command.config["trainer"]
-    callbacks = _plain_callbacks(command)
+    callbacks = [*_plain_callbacks(command), WrappedShare()]
     own = {type(each) for each in command.callbacks}
     logs = settings["logger"] is not False and not settings["fast_dev_run"]
     if logs and pl.callbacks.LearningRateMonitor not in own:

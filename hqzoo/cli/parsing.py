@@ -28,9 +28,10 @@ Start:     hqzoo fit -c hq_unet/landscapes         (a recipe that comes with hqz
 Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
 Override:  any key of the recipe, such as --trainer.max_epochs 5
 
-The run folder (--trainer.default_root_dir) receives config.yaml, metrics.csv, checkpoints/last.ckpt (every
-epoch, and on Ctrl-C) and checkpoints/best.ckpt (highest val/miou, where there is validation). A callback or
-logger of your own joins these; your own ModelCheckpoint replaces best.ckpt.""",
+The run folder (--trainer.default_root_dir) receives config.yaml, metrics.csv, timing.json (step time, share of
+it spent waiting for data), checkpoints/last.ckpt (every epoch, and on Ctrl-C) and checkpoints/best.ckpt
+(highest val/miou, where there is validation). A callback or logger of your own joins these; your own
+ModelCheckpoint replaces best.ckpt.""",
     "validate": "Score a checkpoint on the validation split: validate.json in the run folder, and a table.",
     "test": "Score a checkpoint on the test split: test.json in the run folder, and a table.",
     "predict": "Write the class maps of a data module's prediction images to predictions/ in the run folder.",

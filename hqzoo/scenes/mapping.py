@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,11 +158,13 @@ def _strip_width(scene: Scene, window: int, num_classes: int) -> int:
 
 def _window_side(task: SegmentationTask, window: int | None) -> int:
     needed: int | None = getattr(task.model, "input_size", None)
-    side = (needed or DEFAULT_WINDOW) if window is None else window
+    multiple = math.lcm(*getattr(task.model, "size_multiple", (32, 32)))  # five poolings, where a model says nothing
+    usual = needed or -(-DEFAULT_WINDOW // multiple) * multiple
+    side = usual if window is None else window
     if needed is not None and side != needed:
         raise ConfigError(f"The model takes windows of {needed} pixels, not {side}: leave the window out.")
-    if needed is None and (side < 32 or side % 32):
-        raise ConfigError(f"The side of a window is a multiple of 32 pixels, got {side}.")
+    if needed is None and (side < multiple or side % multiple):
+        raise ConfigError(f"The side of a window is a multiple of {multiple} pixels, got {side}.")
     return side
 
 

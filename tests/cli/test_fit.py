@@ -39,7 +39,11 @@ def own_run(finished_run: Path, tmp_path: Path) -> Path:
 
 def test_run_folder_holds_what_it_promises(finished_run: Path) -> None:
     found = {str(path.relative_to(finished_run)) for path in finished_run.rglob("*") if path.is_file()}
-    assert found == {"config.yaml", "metrics.csv", "checkpoints/last.ckpt", "checkpoints/best.ckpt"}
+    checkpoints = {"checkpoints/last.ckpt", "checkpoints/best.ckpt"}
+    assert found == {"config.yaml", "metrics.csv", "timing.json", *checkpoints}
+    timing = json.loads((finished_run / "timing.json").read_text())
+    assert timing["steps"] == 12 - 3
+    assert 0 <= timing["waiting_share"] <= 1
     assert [step for step, _ in losses(finished_run)] == [str(step) for step in range(12)]
     validated = [row for row in rows(finished_run) if row["val/miou"]]
     assert [row["step"] for row in validated] == ["5", "11"]

@@ -223,6 +223,13 @@ def test_window_is_the_one_that_the_model_takes(tmp_path: Path) -> None:
     assert sides == {(96, 96), (256, 256)}
     with pytest.raises(ConfigError, match="windows of 96 pixels, not 64"):
         map_scene(Sides(input_size=96), scene, tmp_path / "map.tif", window=64, **QUIET)
+    sides.clear()
+    patched = Sides()
+    patched.model.size_multiple = (96, 128)  # Qu-Net with 3x4 patches
+    map_scene(patched, scene, tmp_path / "map.tif", **QUIET)
+    assert sides == {(384, 384)}
+    with pytest.raises(ConfigError, match="multiple of 384 pixels, got 256"):
+        map_scene(patched, scene, tmp_path / "map.tif", window=256, **QUIET)
 
 
 @pytest.mark.parametrize(
