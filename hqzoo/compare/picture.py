@@ -31,11 +31,12 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     comparisons = [each for each in summary["comparisons"] if each["interval"]]
-    lines = max(len(summary["rows"]), len(comparisons))
+    rows = [row for row in summary["rows"] if row["scores"]]
+    lines = max(len(rows), len(comparisons))
     columns = 2 if comparisons else 1
     figure = Figure(figsize=(6.0 * columns, 1.3 + LINE * lines), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False)[0]
-    _points(axes[0], summary["rows"], summary["metric"])
+    _points(axes[0], rows, summary["metric"])
     if comparisons:
         _forest(axes[1], comparisons, summary["margin"], summary["metric"])
     for each in axes:
