@@ -38,7 +38,8 @@ class WrappedShare(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Look at this batch if its step is logged."""
-        self._look = bool(self._handles) and (trainer.global_step + 1) % trainer.log_every_n_steps == 0
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by a connector of the trainer
+        self._look = bool(self._handles) and (trainer.global_step + 1) % every == 0
 
     def on_train_batch_end(
         self,
