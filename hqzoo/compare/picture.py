@@ -62,7 +62,7 @@ def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     diamond = ", diamond: published" if any(row["published"] for row in rows) else ""
-    axes.set_xlabel(f"{metric} of the fold left out (bar: mean{diamond})")
+    axes.set_xlabel(f"{metric} of the fold left out\n(bar: mean{diamond})")
     if 1 < len(folds) <= 10:
         axes.legend(fontsize=7, frameon=False, ncols=len(folds), loc="lower center", bbox_to_anchor=(0.5, 1.0),
                     handletextpad=0.0, columnspacing=0.8)  # fmt: skip
@@ -70,6 +70,8 @@ def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
 
 def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float, metric: str) -> None:
     """Draw the mean differences with their intervals; every fold's own difference as a dot below."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
     for y, each in enumerate(comparisons):
@@ -82,4 +84,5 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
     names = [f"{each['row']} − {each['against']}" for each in comparisons]
     axes.set_yticks(range(len(comparisons)), names)
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
-    axes.set_xlabel(f"difference in {metric}, 95 % t-interval (shaded: ±{margin:g})")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(f"difference in {metric}\n95 % t-interval (shaded: ±{margin:g})")
