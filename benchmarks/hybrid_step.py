@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.machine import describe_machine
+from hqzoo.compare.machine import describe_machine
 from hqzoo.data import Sensor, Statistics
 from hqzoo.tasks import SegmentationTask
 from hqzoo.tasks.step_time import median_step_seconds

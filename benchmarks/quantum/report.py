@@ -18,6 +18,7 @@ from benchmarks.quantum.cases import CASES
 from benchmarks.quantum.measure import MODES
 from benchmarks.quantum.peers import PEERS
 from benchmarks.quantum.picture import draw
+from hqzoo.compare.report import markdown_table
 
 __all__ = ["Grid", "duel", "markdown", "write_report"]
 
@@ -44,10 +45,12 @@ class Grid:
 
     def markdown(self) -> str:
         """Return it as Markdown."""
-        lines = ["| " + " | ".join(cells) + " |" for cells in [self.head, *self.rows]]
-        lines.insert(1, "|" + "---|" * len(self.head))
         notes = ["", *(f"* {note}" for note in self.notes)] if self.notes else []
-        return "\n".join([f"### {self.title}", "", *lines, *notes])
+        return "\n".join([f"### {self.title}", "", self.body(), *notes])
+
+    def body(self) -> str:
+        """Return the cells alone as Markdown."""
+        return markdown_table(self.head, self.rows)
 
     def table(self) -> Table:
         """Return it for the terminal."""

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
 from benchmarks.quantum.measure import MODES, Request
+from hqzoo.compare.machine import describe_machine
 from hqzoo.errors import ConfigError
 
 __all__ = ["Cell", "Results", "Session"]

@@ -73,7 +73,7 @@ def _quantum() -> dict[str, str]:
         return {}
     content = json.loads(path.read_text())
     machine = content["machine"]
-    grids = [f"**{grid.title}**\n\n" + grid.markdown().split("\n", 2)[2] for grid in duel(content["cells"].values())]
+    grids = [f"**{grid.title}**\n\n{grid.body()}" for grid in duel(content["cells"].values())]
     where = f"{machine['processor']}, {content['settings']['threads']} processors, torch {machine['torch']}"
     return {"quantum": "\n\n".join([*grids, f"Forward and backward, single precision; {where}; `make bench-quantum`."])}
 

@@ -124,11 +124,13 @@ def predict(command: CommandLine) -> int:
 
 def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callback]:
     settings = command.config["trainer"]
-    callbacks = [*_plain_callbacks(command), WrappedShare()]
+    callbacks = _plain_callbacks(command)
     own = {type(each) for each in command.callbacks}
     logs = settings["logger"] is not False and not settings["fast_dev_run"]
     if logs and pl.callbacks.LearningRateMonitor not in own:
         callbacks.append(pl.callbacks.LearningRateMonitor(logging_interval="step"))
+    if WrappedShare not in own:
+        callbacks.append(WrappedShare())
     if settings["enable_checkpointing"] is False:
         return callbacks
     if pl.callbacks.ModelCheckpoint not in own:

@@ -22,6 +22,7 @@ NEEDED = ("claim", "published")
 ALPHA = 0.05
 
 About = Literal["score", "spread"]
+Summaries = dict[tuple[str, str], dict[str, Any]]  # by table and metric
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
     """
     content, claims = read_claims(path)
     head = ["claimed", "published", "what we ran", "control", "difference, 95 % t-interval", "grade", "verdict"]
-    grid = Grid(head, [_line(claim, results) for claim in claims])
+    summaries: Summaries = {}
+    grid = Grid(head, [_line(claim, results, summaries) for claim in claims])
     paper = f"{content['paper']}\n\n" if content.get("paper") else ""
     text = f"# {content['title']}\n\n{paper}{grid.markdown()}\n"
     write_text(out, text)
@@ -111,16 +113,15 @@ def _parse(content: Any) -> Claim:  # noqa: ANN401 - whatever YAML holds
     return Claim(**{key: str(value) for key, value in content.items()})  # type: ignore[arg-type]
 
 
-def _line(claim: Claim, results: Path) -> list[str]:
-    """Return the cells of one claim's line."""
+def _line(claim: Claim, results: Path, summaries: Summaries) -> list[str]:
+    """Return the cells of one claim's line; a table's summary is made once for all its claims."""
     note = f" ({claim.note})" if claim.note else ""
     if not claim.table:
         return [claim.claim + note, claim.published, "", "", "", "not tested", ""]
-    folder = results / claim.table
-    table = read_table(folder / "table.yaml")
-    if claim.metric:
-        table = replace(table, metric=claim.metric)
-    summary = summarize(table, read_cells(table, folder))
+    key = claim.table, claim.metric
+    if key not in summaries:
+        summaries[key] = _summary(claim, results / claim.table)
+    summary = summaries[key]
     pairs = {(each["row"], each["against"]): each for each in summary["comparisons"]}
     if (claim.row, claim.against) not in pairs:
         known = ", ".join(f"{row} against {against}" for row, against in pairs)
@@ -130,10 +131,17 @@ def _line(claim: Claim, results: Path) -> list[str]:
         )
     comparison = pairs[claim.row, claim.against]
     rows = {row["name"]: row for row in summary["rows"]}
-    ran, control = (_score(rows[name], table.metric) for name in (claim.row, claim.against))
+    ran, control = (_score(rows[name], summary["metric"]) for name in (claim.row, claim.against))
     difference, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
     grade = claim.grade or summary["grade"] or "not graded"
     return [claim.claim + note, claim.published, ran, control, difference, grade, f"**{word}**"]
+
+
+def _summary(claim: Claim, folder: Path) -> dict[str, Any]:
+    table = read_table(folder / "table.yaml")
+    if claim.metric:
+        table = replace(table, metric=claim.metric)
+    return summarize(table, read_cells(table, folder))
 
 
 def _score(row: Mapping[str, Any], metric: str) -> str:

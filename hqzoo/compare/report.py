@@ -14,8 +14,8 @@ from hqzoo.compare.summary import BESIDE, summarize
 from hqzoo.compare.table import Table, read_table
 from hqzoo.errors import ConfigError
 
-__all__ = ["Grid", "body", "comparison_grid", "interval_text", "put_between_marks", "render_all", "row_grid",
-           "sentence", "write_report"]  # fmt: skip
+__all__ = ["Grid", "body", "comparison_grid", "interval_text", "markdown_table", "put_between_marks", "render_all",
+           "row_grid", "sentence", "write_report"]  # fmt: skip
 
 HEADINGS = {
     "miou": "mIoU", "oa": "OA", "boundary_iou": "boundary IoU", "small_object_recall": "small-object recall",
@@ -44,8 +44,13 @@ class Grid:
 
     def markdown(self) -> str:
         """Return it as Markdown."""
-        lines = ["| " + " | ".join(cells) + " |" for cells in [self.head, *self.rows]]
-        return "\n".join([lines[0], "|" + "---|" * len(self.head), *lines[1:]])
+        return markdown_table(self.head, self.rows)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return cells as a Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
 
 
 def write_report(table: Table, out: Path) -> dict[str, Any]:

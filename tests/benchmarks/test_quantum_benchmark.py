@@ -33,6 +33,12 @@ UNSUPPORTED = {
 BATCH = 6  # more rows than the judge's: they repeat
 
 
+@pytest.fixture(autouse=True)
+def fresh_compiler():
+    """Every cell has a process of its own; here torch would count all circuits as recompilations of one function."""
+    torch.compiler.reset()
+
+
 @pytest.fixture(scope="module", params=CASES)
 def judged(request):
     case = CASES[request.param]
