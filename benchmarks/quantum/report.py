@@ -18,7 +18,7 @@ from benchmarks.quantum.cases import CASES
 from benchmarks.quantum.measure import MODES
 from benchmarks.quantum.peers import PEERS
 from benchmarks.quantum.picture import draw
-from hqzoo.compare.report import markdown_table
+from hqzoo.compare.grids import markdown_table
 
 __all__ = ["Grid", "duel", "markdown", "write_report"]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.quantum.report import duel
 from hqzoo.compare import write_claims, write_report
-from hqzoo.compare.report import body, put_between_marks
+from hqzoo.compare.report import digest, put_between_marks
 from hqzoo.compare.table import read_table
 from hqzoo.errors import HqzooError
 
@@ -55,7 +55,8 @@ def _tables() -> dict[str, str]:
         if not any(folder.glob("cells/*.json")):
             continue
         summary = write_report(read_table(path), folder)
-        parts[folder.name] = body(summary, str((folder / "report.png").relative_to(README.parent)))
+        picture, report = (str((folder / name).relative_to(README.parent)) for name in ("report.png", "report.md"))
+        parts[folder.name] = digest(summary, picture, report)
         print(f"{folder.name}: {summary['cells']} cells, {len(summary['missing'])} missing")
     return parts
 

@@ -135,17 +135,18 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table as Rich
 
-    from hqzoo.compare.report import row_grid, sentence
+    from hqzoo.compare.grids import row_grid
+    from hqzoo.compare.report import sentence
 
     grid = row_grid(summary)
-    # A terminal is narrow: report.md has all columns, and the rows that were not run.
+    # A terminal is narrow: report.md has all columns.
     shown = [n for n, name in enumerate(grid.head) if name in (*COLUMNS, f"{summary['metric']}, last epoch")]
     rich = Rich(title=f"{summary['title']}: {summary['metric']}", title_justify="left")
     for place, number in enumerate(shown):
         rich.add_column(grid.head[number], justify="right" if place else "left")
-    for row, found in zip(grid.rows, summary["rows"], strict=True):
-        if found["score"]:
-            rich.add_row(found["name"], *(row[number] for number in shown[1:]))
+    names = [row["name"] for row in summary["rows"] if row["score"]]
+    for name, row in zip(names, grid.rows, strict=True):
+        rich.add_row(name, *(row[number] for number in shown[1:]))
     console = Console()
     console.print(rich)
     for comparison in summary["comparisons"]:

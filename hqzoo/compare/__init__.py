@@ -12,7 +12,6 @@ from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
     from hqzoo.compare.claims import write_claims as write_claims
-    from hqzoo.compare.report import render_all as render_all
     from hqzoo.compare.report import write_report as write_report
     from hqzoo.compare.runner import Runner as Runner
     from hqzoo.compare.statistics import Interval as Interval
@@ -31,7 +30,6 @@ __getattr__, __dir__, __all__ = attach(
         "hierarchical_bootstrap": "statistics",
         "paired_interval": "statistics",
         "read_table": "table",
-        "render_all": "report",
         "summarize": "summary",
         "write_claims": "claims",
         "write_report": "report",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from hqzoo.compare.cells import read_cells, write_text
-from hqzoo.compare.report import Grid, interval_text
+from hqzoo.compare.grids import Grid, interval_text
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES, read_table
 from hqzoo.errors import ConfigError, unknown_name

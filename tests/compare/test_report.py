@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import yaml
 from PIL import Image
 
 from hqzoo.compare.claims import write_claims
-from hqzoo.compare.report import Grid, put_between_marks, render_all, sentence, write_report
+from hqzoo.compare.grids import Grid, result_grid
+from hqzoo.compare.report import digest, put_between_marks, sentence, write_report
 from hqzoo.errors import ConfigError
 from tests.compare.conftest import SCORES, table, write_cells
 
@@ -48,7 +50,8 @@ def test_a_table_with_gaps_can_be_reported(tmp_path: Path) -> None:
     summary = write_report(table(), tmp_path)
     text = (tmp_path / "report.md").read_text()
     assert "23 cells are still missing" in text
-    assert "**not run**" in text
+    assert "Not run yet: `unet`." in text
+    assert "2 cells of 20 steps, recipe `hq_unet/landscapes`, seed 0;" in text
     assert "**undecided: one pair**" in text
     assert sentence(summary["comparisons"][0], "miou") == "hybrid − unet: not run."
     assert sentence(summary["comparisons"][1], "miou") == (
@@ -61,12 +64,26 @@ def test_nothing_to_report(tmp_path: Path) -> None:
         write_report(table(), tmp_path)
 
 
-def test_every_table_below_a_folder(out: Path) -> None:
-    with pytest.raises(ConfigError, match="There is no table below"):
-        render_all(out.parent)
-    (out / "table.yaml").write_text(table().dump())
-    assert list(render_all(out.parent)) == ["made_up"]
-    assert (out / "report.md").is_file()
+def test_digest_has_every_row_once_with_its_difference(out: Path) -> None:
+    summary = write_report(table(), out)
+    against_unet, against_mlp = summary["comparisons"]
+    grid = result_grid(summary)
+    assert [row[0] for row in grid.rows] == ["`unet` U-Net", "`hybrid`", "`mlp`"]
+    assert [row[3] for row in grid.rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`"]
+    assert [row[5].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
+    text = digest(summary, "a/report.png", "a/report.md")
+    assert "](a/report.png)" in text
+    assert "](a/report.md)" in text
+    assert "Differences, corrected for their number: 2 better." in text
+    assert f"a difference of {summary['smallest_detectable']:.4f} or more" in text
+
+
+def test_a_row_with_two_differences_has_two_lines(out: Path) -> None:
+    unet, hybrid, mlp = table().rows
+    two = table(rows=(unet, replace(hybrid, against=("unet", "mlp")), replace(mlp, control_of=None)))
+    rows = result_grid(write_report(two, out)).rows
+    assert [row[0] for row in rows] == ["`unet` U-Net", "`hybrid`", "", "`mlp`"]
+    assert [row[3] for row in rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`", ""]
 
 
 def test_grid_leaves_out_empty_columns() -> None:

@@ -1,0 +1,160 @@
+"""Text tables of a summary: what every row scored and costs, and what every comparison supports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+from hqzoo.compare.summary import BESIDE
+
+__all__ = ["Grid", "comparison_grid", "interval_text", "markdown_table", "p_text", "result_grid", "row_grid"]
+
+HEADINGS = {
+    "miou": "mIoU", "oa": "OA", "boundary_iou": "boundary IoU", "small_object_recall": "small-object recall",
+    "ece": "ECE",
+}  # fmt: skip
+
+Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of text.
+
+    Args:
+        head: Names of the columns.
+        rows: Cells.
+    """
+
+    head: list[str]
+    rows: list[list[str]]
+
+    def without_empty_columns(self) -> Grid:
+        """Return it without the columns that no row fills."""
+        full = [i for i in range(len(self.head)) if any(row[i] for row in self.rows)]
+        return Grid([self.head[i] for i in full], [[row[i] for i in full] for row in self.rows])
+
+    def markdown(self) -> str:
+        """Return it as Markdown."""
+        return markdown_table(self.head, self.rows)
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return cells as a Markdown table."""
+    lines = ["| " + " | ".join(cells) + " |" for cells in [head, *rows]]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]])
+
+
+def result_grid(summary: Summary) -> Grid:
+    """Return the result in short: one line per row that was run, its score and the difference that is told at it."""
+    head = ["row", "published", summary["metric"], "difference", "mean, 95 % t-interval", "verdict"]
+    lines = []
+    for row in summary["rows"]:
+        if row["score"]:
+            name = [_row_name(row), _mean_text(row["published"]), _mean_text(row["score"])]
+            own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
+            found = [[_pair_name(each), interval_text(each["interval"]), f"**{each['verdict']}**"] for each in own]
+            lines += [left + right for left, right in zip_longest([name], found, fillvalue=[""] * 3)]
+    return Grid(head, lines).without_empty_columns()
+
+
+def _told_at(comparison: Mapping[str, Any]) -> str:
+    """Return the row that a comparison is told at: a control of the row, or the row itself."""
+    is_control = comparison["family"] == comparison["row"]
+    return str(comparison["against"] if is_control else comparison["row"])
+
+
+def row_grid(summary: Summary) -> Grid:
+    """Return one line per row that was run: what was published, what we found, what it costs."""
+    columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
+        "row": _row_name,
+        "published": lambda row: _mean_text(row["published"]),
+        f"{summary['metric']}, last epoch": lambda row: _mean_text(row["score"]),
+        "best epoch": lambda row: _mean_text(row["best"]),
+        "median / IQR": lambda row: _median_text(row["score"]),
+        "sd over seeds": lambda row: _number(row["seed_sd"]),
+        **{HEADINGS[name]: _beside(name) for name in BESIDE},
+        "parameters": _cost("parameters"),
+        "quantum": _cost("quantum_parameters"),
+        "trained in place of the circuit": _cost("core"),
+        "bottleneck": _cost("bottleneck"),
+        "circuit runs / image": _cost("circuit_evaluations"),
+        "MFLOPs / image": lambda row: _scaled(row["costs"].get("flops"), 1e-6),
+        "training, s": _cost("training_seconds"),
+        "step, ms": lambda row: _scaled(row["costs"].get("step_ms"), 1.0),
+        "kept for backward, MB": _cost("kept_mb"),
+        "GPU peak, MB": _cost("peak_mb"),
+    }
+    rows = [[column(row) for column in columns.values()] for row in summary["rows"] if row["score"]]
+    return Grid(list(columns), rows).without_empty_columns()
+
+
+def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
+    """Return one line per comparison that was run: the difference and what it supports."""
+    head = ["difference", "mean, 95 % t-interval", "folds", "Holm p", "equivalence p", "smallest detectable",
+            "spread differs: p", "verdict"]  # fmt: skip
+    rows = [
+        [
+            _pair_name(each),
+            interval_text(each["interval"]),
+            str(each["interval"]["n"]),
+            p_text(each["p_corrected"]),
+            p_text(each["p_equivalence"]),
+            _number(each["smallest_detectable"]),
+            p_text(each["brown_forsythe"]),
+            f"**{each['verdict']}**",
+        ]
+        for each in comparisons
+        if each["interval"]
+    ]
+    return Grid(head, rows).without_empty_columns()
+
+
+def interval_text(interval: Mapping[str, Any] | None) -> str:
+    """Return a difference with its interval, or nothing."""
+    if interval is None:
+        return ""
+    ends = "" if interval["low"] is None else f" [{interval['low']:+.4f}, {interval['high']:+.4f}]"
+    return f"{interval['mean']:+.4f}{ends}"
+
+
+def _row_name(row: Mapping[str, Any]) -> str:
+    return f"`{row['name']}`" + (f" {row['label']}" if row["label"] != row["name"] else "")
+
+
+def _pair_name(comparison: Mapping[str, Any]) -> str:
+    return f"`{comparison['row']}` − `{comparison['against']}`"
+
+
+def _beside(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: _number(row["beside"].get(name))
+
+
+def _cost(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: _scaled(row["costs"].get(name), 1.0, ",.0f")
+
+
+def _mean_text(score: Mapping[str, Any] | None) -> str:
+    if score is None:
+        return ""
+    spread = "" if score["sd"] is None else f" ± {score['sd']:.4f}"
+    return f"{score['mean']:.4f}{spread}" + ("" if score["n"] is None else f" (n={score['n']})")
+
+
+def _median_text(score: Mapping[str, Any] | None) -> str:
+    return "" if score is None or score["n"] < 2 else f"{score['median']:.4f} / {score['iqr']:.4f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _scaled(value: float | None, factor: float, style: str = ",.1f") -> str:
+    return "" if value is None else format(value * factor, style)
+
+
+def p_text(value: float | None) -> str:
+    """Return a p-value as papers write it, or nothing."""
+    return "" if value is None else "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
