@@ -130,7 +130,8 @@ class CompiledCircuit(nn.Module):
         Args:
             data: ``(..., n_data)``, radians before the circuit's own factors.
             weights: ``(n_weights,)``, radians; or ``(..., n_weights)``, weights of their own for every sample, with
-                leading sizes that broadcast with those of ``data``.
+                leading sizes that broadcast with those of ``data``. The first call with these plans a circuit of its
+                own: make one before ``torch.compile`` with ``fullgraph=True``.
 
         Returns:
             ``(..., n_observables)`` in the engine's dtype.

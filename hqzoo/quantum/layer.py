@@ -26,6 +26,9 @@ class QuantumLayer(nn.Module):
     ``weights`` is its only parameter and the only entry of its ``state_dict``. A weight that cannot change any output
     is named in a warning.
 
+    ``torch.compile`` takes the layer as one graph. It keeps few graphs of one piece of code: a process that compiles
+    more than eight different circuits raises ``torch._dynamo.config.recompile_limit``.
+
     Args:
         circuit: The circuit.
         engine: Engine that runs it, see :func:`hqzoo.quantum.compile`.

@@ -3,7 +3,7 @@
 import pytest
 
 from hqzoo.cli import main
-from hqzoo.models import list_models
+from hqzoo.models import list_models, model_info
 
 
 def test_lists_every_architecture_with_its_sizes(
@@ -19,9 +19,21 @@ def test_lists_every_architecture_with_its_sizes(
 
 
 def test_filter(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "hq_unet"]) == 0
+    assert main(["models", "hq_"]) == 0
     out = capsys.readouterr().out
     assert "hq_unet" in out
     assert "smp_unet" not in out
     assert main(["models", "hq_unit"]) == 2
     assert "Did you mean 'hq_unet'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_one_architecture_shows_its_controls_limits_and_arguments(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", name]) == 0
+    out, info = capsys.readouterr().out, model_info(name)
+    for text in (info.summary, info.paper, *info.controls, *info.limits.values(), f"{info.parameters:,} parameters"):
+        assert text in out
+    for argument in info.arguments:
+        assert f"    {argument}:" in out

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.layer import Layout, RecoveredLayer, _register
+from hqzoo.quantum.accelerate.layer import Layout, RecoveredLayer, register_by_path
 from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
 from hqzoo.quantum.accelerate.prove import Proof, prove, rows_at_once
 from hqzoo.quantum.accelerate.qiskit_connector import QiskitSource
@@ -180,7 +180,7 @@ def _name_again(layer: RecoveredLayer, module: nn.Module) -> None:
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     for name, parameter in module.named_parameters(remove_duplicate=False):
         if name != names[id(parameter)]:
-            _register(layer, name, layer.get_parameter(names[id(parameter)]))
+            register_by_path(layer, name, layer.get_parameter(names[id(parameter)]))
 
 
 def _layout(source: Source, inputs: Tensor, n_dims: int, n_outputs: int) -> Layout:

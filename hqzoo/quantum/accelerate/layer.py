@@ -14,7 +14,7 @@ from hqzoo.quantum.accelerate.recover import Recovered
 from hqzoo.quantum.compile import compile as compile_circuit
 from hqzoo.quantum.layer import QuantumLayer
 
-__all__ = ["Layout", "RecoveredLayer"]
+__all__ = ["Layout", "RecoveredLayer", "register_by_path"]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class RecoveredLayer(QuantumLayer):
         self._names = tuple(parameters)
         for name, parameter in parameters.items():
             copied = nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad)
-            _register(self, name, copied)
+            register_by_path(self, name, copied)
         self.front = recovered.front(dtype) if recovered.n_front else None
         features = torch.Size(layout.features).numel()
         weights = sum(parameter.numel() for parameter in parameters.values())
@@ -120,7 +120,7 @@ class RecoveredLayer(QuantumLayer):
         return arranged
 
 
-def _register(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+def register_by_path(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
     """Register a parameter under a name that may run through submodules."""
     *path, last = name.split(".")
     for part in path:

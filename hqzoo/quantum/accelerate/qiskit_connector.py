@@ -12,7 +12,7 @@ from torch.func import functional_call
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.recording import Foreign, Readout, RecordedGate, Recording, without_phases
 from hqzoo.quantum.angles import Angle, as_angle, data
-from hqzoo.quantum.export.qiskit import _qubits, _Reader
+from hqzoo.quantum.export.qiskit import GateReader, qubits_of
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.observables import Pauli, Probabilities
 
@@ -66,7 +66,7 @@ class QiskitSource:
         else:
             self._readout = Readout.collect(_strings(observable) for observable in network.observables)
         reader = _Formulas({*self._inputs, *self._weights})
-        self._gates = [gate for item in items for gate in reader.read(item.operation, _qubits(circuit, item))]
+        self._gates = [gate for item in items for gate in reader.read(item.operation, qubits_of(circuit, item))]
         self._formulas = reader.formulas
 
     @staticmethod
@@ -128,7 +128,7 @@ def _differentiable(network: Foreign) -> Foreign:
     return network
 
 
-class _Formulas(_Reader):
+class _Formulas(GateReader):
     """Reads instructions; where an angle has parameters, it stands for the ``k``-th of ``formulas`` as ``data[k]``."""
 
     def __init__(self, names: set[str]) -> None:
@@ -221,7 +221,7 @@ def _measured(circuit: Foreign) -> tuple[list[Foreign], tuple[int, ...]]:
     items: list[Foreign] = []
     wires: dict[int, int] = {}
     for item in circuit.data:
-        qubits, name = _qubits(circuit, item), item.operation.name
+        qubits, name = qubits_of(circuit, item), item.operation.name
         if set(qubits) & set(wires.values()) and name != "barrier":
             raise CircuitError(f"Qiskit's '{name}' on qubits {qubits} comes after a measurement of one of them.")
         if name == "measure" and getattr(item.operation, "condition", None) is None:

@@ -19,7 +19,7 @@ from hqzoo.quantum.gates import Gate, controlled
 from hqzoo.quantum.observables import Observable
 from hqzoo.quantum.pauli import PauliString, rotations, single_letters
 
-__all__ = ["from_qiskit", "qiskit_observables", "to_qiskit"]
+__all__ = ["GateReader", "from_qiskit", "qiskit_observables", "qubits_of", "to_qiskit"]
 
 _CLASSES = {
     "I": "IGate", "X": "XGate", "Y": "YGate", "Z": "ZGate", "H": "HGate", "S": "SGate", "T": "TGate", "RX": "RXGate",
@@ -145,12 +145,13 @@ def from_qiskit(
         if texts is None:
             raise CircuitError("The circuit does not say what to read: give observables, such as [Pauli('Z', 0)].")
         observables = [observable_from_text(text) for text in texts]
-    reader = _Reader(_indices(circuit, "data", data) | _indices(circuit, "weight", weights))
-    gates = [gate for item in circuit.data for gate in reader.read(item.operation, _qubits(circuit, item))]
+    reader = GateReader(_indices(circuit, "data", data) | _indices(circuit, "weight", weights))
+    gates = [gate for item in circuit.data for gate in reader.read(item.operation, qubits_of(circuit, item))]
     return Circuit(circuit.num_qubits, gates, observables)
 
 
-def _qubits(circuit: Any, item: Any) -> tuple[int, ...]:  # noqa: ANN401
+def qubits_of(circuit: Any, item: Any) -> tuple[int, ...]:  # noqa: ANN401
+    """Return the numbers of the qubits that an instruction acts on."""
     return tuple(circuit.find_bit(qubit).index for qubit in item.qubits)
 
 
@@ -170,7 +171,7 @@ _BASE = {  # Qiskit's name of what is one gate here
 _QUARTERS = {"sdg": -math.pi / 2, "tdg": -math.pi / 4}
 
 
-class _Reader:
+class GateReader:
     """Translates instructions; ``angles`` says what each parameter is."""
 
     def __init__(self, angles: dict[Any, Angle]) -> None:
@@ -215,7 +216,7 @@ class _Reader:
         return [
             gate
             for item in inner.data
-            for gate in self.read(item.operation, tuple(qubits[k] for k in _qubits(inner, item)), inside)
+            for gate in self.read(item.operation, tuple(qubits[k] for k in qubits_of(inner, item)), inside)
         ]
 
     def _angle(self, value: Any, name: str) -> Angle:  # noqa: ANN401
