@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import statistics
 import sys
 import time
@@ -19,11 +20,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.quantum import memory
 from benchmarks.quantum.cases import CASES, Case, inputs
 from benchmarks.quantum.oracle import Truth
 from benchmarks.quantum.peers import PEERS
 from benchmarks.quantum.peers.base import Peer, Unsupported
+from hqzoo._memory import peak, rest
 
 __all__ = ["MODES", "Request", "main", "measure"]
 
@@ -75,7 +76,7 @@ def measure(request: Request, peer: Peer, case: Case) -> dict[str, Any]:
     known = truth.rows.tiled(request.batch)
     fresh = inputs(case, circuit, request.batch, seed=1)
     _start_device(request.device)
-    imported = memory.rest()
+    imported = rest()
     try:
         program = peer.build(circuit, request.device)
         program.load(known)
@@ -90,19 +91,19 @@ def measure(request: Request, peer: Peer, case: Case) -> dict[str, Any]:
         reason = f"differs from the judge by {cell['error']:.2g}, where {TOLERANCE:g} is allowed"
         return {**cell, "error": min(cell["error"], 1e30), "status": "wrong", "reason": reason}
     del outputs, gradients
-    first_peak = memory.peak()
+    first_peak = peak()
     program.load(fresh)
-    resting = memory.rest()
+    resting = rest()
     call = program.step if backward else program.forward
     for _ in range(WARM_UP):
         call()
     left = request.time_limit - 5 - (time.perf_counter() - started)
     times = _time(call, peer.min_runs, request.seconds, left)
-    call_peak = memory.peak()
+    call_peak = peak()
     cell |= _summary(times) | {
         "status": "ok",
-        "peak_mb": round(max(first_peak, call_peak) - imported, 1),
-        "call_mb": round(call_peak - resting, 1),
+        "peak_mb": round((max(first_peak, call_peak) - imported) / 2**20, 1),
+        "call_mb": round((call_peak - resting) / 2**20, 1),
         "load_after": _load(),
     }
     return cell | _device_memory(request.device)
@@ -174,6 +175,12 @@ def _device_memory(device: str) -> dict[str, float]:
     return {"gpu_mb": round(torch.cuda.max_memory_allocated() / 2**20, 1)}
 
 
+def _limit_memory(gigabytes: float) -> None:
+    """Let allocations beyond this fail, instead of driving the machine out of memory."""
+    size = int(gigabytes * 2**30)
+    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+
 def _failure(error: BaseException, request: Request) -> dict[str, Any]:
     text = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     hints = ("can't allocate memory", "not enough memory", "out of memory", "RESOURCE_EXHAUSTED", "bad_alloc")
@@ -188,7 +195,7 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # binds the libraries that read no variable
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: request.threads])
     if request.device == "cpu":  # CUDA reserves far more address space than it uses
-        memory.limit(request.memory_limit)
+        _limit_memory(request.memory_limit)
     try:
         cell = measure(request, PEERS[request.peer], CASES[request.case])
     except Exception as error:  # noqa: BLE001 - whatever a peer raises is a finding of this cell

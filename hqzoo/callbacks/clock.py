@@ -1,4 +1,4 @@
-"""How long training steps take, and how much of that is waiting for data."""
+"""How long training steps take, how much of that is waiting for data, and the memory that training takes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from hqzoo._lightning import pl
+from hqzoo._memory import PeakMemory
 
 __all__ = ["StepClock"]
 
@@ -31,6 +30,11 @@ class StepClock(pl.Callback):
         self._steps: list[float] = []
         self._end_of_last = 0.0
         self._start = 0.0
+        self._memory: PeakMemory | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure memory from here on."""
+        self._memory = PeakMemory(pl_module.device)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start anew: what lies between two epochs is not waiting."""
@@ -60,9 +64,11 @@ class StepClock(pl.Callback):
         self._steps.append(self._end_of_last - self._start)
 
     def report(self) -> dict[str, Any]:
-        """Return ``steps`` timed, ``step_ms`` (median, without the wait) and ``waiting_share`` (of all step time).
+        """Return ``steps`` timed, ``step_ms`` (median, without the wait), ``waiting_share`` and ``peak_mb``.
 
-        On a GPU, work is queued: step times are right on average, not one by one.
+        The share is of all step time. On a GPU, work is queued: step times are right on average, not one by one.
+        ``peak_mb`` is what was allocated there at most, or, on CPUs, how far the process grew from the start of
+        training (10^6 bytes; images that the data module keeps and libraries' buffers included).
         """
         first = WARM_UP if len(self._steps) > WARM_UP else 0
         steps, waits = self._steps[first:], self._waits[first : len(self._steps)]
@@ -73,6 +79,6 @@ class StepClock(pl.Callback):
             "step_ms": round(1e3 * statistics.median(steps), 3),
             "waiting_share": round(sum(waits) / (sum(waits) + sum(steps)), 4),
         }
-        if torch.cuda.is_available():
-            report["peak_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+        if self._memory and (peak := self._memory.megabytes()) is not None:
+            report["peak_mb"] = round(peak, 1)
         return report

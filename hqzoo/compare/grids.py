@@ -84,8 +84,7 @@ def row_grid(summary: Summary) -> Grid:
         "MFLOPs / image": lambda row: _scaled(row["costs"].get("flops"), 1e-6),
         "training, s": _cost("training_seconds"),
         "step, ms": lambda row: _scaled(row["costs"].get("step_ms"), 1.0),
-        "kept for backward, MB": _cost("kept_mb"),
-        "GPU peak, MB": _cost("peak_mb"),
+        "peak memory, MB": _cost("peak_mb"),
     }
     rows = [[column(row) for column in columns.values()] for row in summary["rows"] if row["score"]]
     return Grid(list(columns), rows).without_empty_columns()

@@ -1,7 +1,9 @@
 """The clock of training steps."""
 
 import pytest
+import torch
 
+from hqzoo._lightning import pl
 from hqzoo.callbacks.clock import StepClock
 from tests.fixtures.tasks import SquaresDataModule, tiny_task, tiny_trainer
 
@@ -25,6 +27,24 @@ def test_every_step_of_a_run_is_counted(tmp_path):
     assert report["steps"] == 3 * 2 - 3
     assert report["step_ms"] > 0
     assert 0 < report["waiting_share"] < 1
+    assert 0 < report["peak_mb"] < 2000
+
+
+def test_memory_is_measured_from_the_start_of_training(tmp_path):
+    size = 64_000_000
+    before = torch.ones(4 * size, dtype=torch.uint8)
+    del before
+
+    class Hungry(pl.Callback):
+        def on_train_batch_end(self, *_):
+            torch.ones(size, dtype=torch.uint8)
+
+    modest, hungry = StepClock(), StepClock()
+    for clock, callbacks in ((modest, []), (hungry, [Hungry()])):
+        trainer = tiny_trainer(tmp_path, max_epochs=1, callbacks=[clock, *callbacks])
+        trainer.fit(tiny_task(), SquaresDataModule())
+    assert modest.report()["peak_mb"] < 4 * size / 1e6
+    assert size / 1e6 <= hungry.report()["peak_mb"] < 4 * size / 1e6
 
 
 def test_a_run_without_a_step_has_no_time():
