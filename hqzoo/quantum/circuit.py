@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from hqzoo.errors import CircuitError
@@ -24,6 +24,10 @@ class Circuit:
         gates: Gates in the order of time.
         observables: Pauli strings; their expectation values are the outputs, in this order.
 
+    Attributes:
+        n_data: Number of data values per sample.
+        n_weights: Number of trainable weights.
+
     Raises:
         CircuitError: If a gate or observable names a wire outside ``0..n_wires-1``, an index of data or weights is
             missing, or there is nothing to read out.
@@ -32,12 +36,16 @@ class Circuit:
     n_wires: int
     gates: tuple[Gate, ...]
     observables: tuple[Observable, ...]
+    n_data: int = field(init=False, repr=False, compare=False)  # no properties: torch.compile cannot fill their cache
+    n_weights: int = field(init=False, repr=False, compare=False)
 
     def __init__(self, n_wires: int, gates: Iterable[Gate], observables: Iterable[Observable]) -> None:
         object.__setattr__(self, "n_wires", int(n_wires))
         object.__setattr__(self, "gates", tuple(gates))
         object.__setattr__(self, "observables", tuple(observables))
         self._check()
+        object.__setattr__(self, "n_data", len(self._used("data")))
+        object.__setattr__(self, "n_weights", len(self._used("weight")))
 
     def _check(self) -> None:
         if self.n_wires < 1:
@@ -54,16 +62,6 @@ class Circuit:
 
     def _used(self, kind: str) -> set[int]:
         return {index for gate in self.gates for angle in gate.angles for index, _ in getattr(angle, kind)}
-
-    @cached_property
-    def n_data(self) -> int:
-        """Number of data values per sample."""
-        return len(self._used("data"))
-
-    @cached_property
-    def n_weights(self) -> int:
-        """Number of trainable weights."""
-        return len(self._used("weight"))
 
     @property
     def n_observables(self) -> int:

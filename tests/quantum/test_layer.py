@@ -37,11 +37,15 @@ def test_half_precision_models_keep_exact_constants():
     torch.testing.assert_close(layer(angles), compile(layer.circuit)(angles, weights), atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("periodic", [False, True])
-def test_compiles_to_one_graph(periodic):
-    layer = QuantumLayer(circuits.hq_unet(3, 3, periodic=periodic))
+@pytest.mark.parametrize(
+    "build",
+    [lambda: circuits.hq_unet(3, 3), lambda: circuits.hq_unet(3, 3, periodic=True), circuits.swap_test],
+    ids=["open", "periodic", "folded"],
+)
+def test_compiles_to_one_graph_without_a_call_before(build):
+    layer = QuantumLayer(build())
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
-    angles = torch.rand(4, 27, requires_grad=True)
+    angles = torch.rand(4, layer.circuit.n_data, requires_grad=True)
     torch.testing.assert_close(compiled(angles), layer(angles))
     (ours,) = torch.autograd.grad(compiled(angles).sum(), angles)
     (plain,) = torch.autograd.grad(layer(angles).sum(), angles)
