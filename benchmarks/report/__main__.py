@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.quantum.report import duel
+from benchmarks.step import __main__ as step
 from hqzoo.compare import write_claims, write_report
 from hqzoo.compare.report import digest, put_between_marks
 from hqzoo.compare.table import read_table
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="bench report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args(argv)
     try:
-        parts = {**_tables(), **_quantum(), **_accelerate()}
+        parts = {**_tables(), **_quantum(), **_step(), **_accelerate()}
         _claims()
     except HqzooError as error:
         print(f"bench report: error: {error}", file=sys.stderr)
@@ -77,6 +78,11 @@ def _quantum() -> dict[str, str]:
     grids = [f"**{grid.title}**\n\n{grid.body()}" for grid in duel(content["cells"].values())]
     where = f"{machine['processor']}, {content['settings']['threads']} processors, torch {machine['torch']}"
     return {"quantum": "\n\n".join([*grids, f"Forward and backward, single precision; {where}; `make bench-quantum`."])}
+
+
+def _step() -> dict[str, str]:
+    path = RESULTS / "step.json"
+    return {"step": step.markdown(json.loads(path.read_text()))} if path.exists() else {}
 
 
 def _accelerate() -> dict[str, str]:

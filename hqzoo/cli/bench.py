@@ -3,6 +3,7 @@
     hqzoo bench quantum                     # quantum simulators side by side, resumes where it stopped
     hqzoo bench quantum --quick             # does every simulator run? (small circuits)
     hqzoo bench quantum --help              # everything it takes
+    hqzoo bench step                        # what a circuit adds to a training step
     hqzoo bench report                      # all results to Markdown, figures and the README
 
 Benchmarks lie beside the package in the repository and are not part of an installed wheel.
@@ -15,7 +16,7 @@ from types import ModuleType
 
 __all__ = ["add_arguments", "run"]
 
-BENCHMARKS = ("quantum", "report")
+BENCHMARKS = ("quantum", "report", "step")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,14 +15,16 @@ __all__ = ["draw"]
 
 COLOURS = {"better": "#1a7f37", "worse": "#cf222e", "equivalent": "#0969da"}
 UNDECIDED = "0.35"
-LINE = 0.34  # inches per row
+QUANTUM, CLASSICAL = "#8250df", "0.6"
+LINE, LEAST = 0.34, 2.6  # inches: per row, of the whole picture
 
 
 def draw(summary: Mapping[str, Any], path: Path) -> None:
     """Draw a summary as PNG.
 
-    Left: one line per row, a point per fold and seed, a bar at the mean, published means as hollow diamonds. Right, if
-    anything is compared: a forest plot of the mean differences with 95 % t-intervals, the margin shaded.
+    One line per row, a point per fold and seed, a bar at the mean, published means as hollow diamonds; if anything is
+    compared, a forest plot of the mean differences with 95 % t-intervals, the margin shaded; and each row's mean
+    training loss, which says whether training was long enough.
 
     Args:
         summary: See :func:`hqzoo.compare.summary.summarize`.
@@ -33,12 +35,13 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
     comparisons = [each for each in summary["comparisons"] if each["interval"]]
     rows = [row for row in summary["rows"] if row["scores"]]
     lines = max(len(rows), len(comparisons))
-    columns = 2 if comparisons else 1
-    figure = Figure(figsize=(6.0 * columns, 1.3 + LINE * lines), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
+    widths = [6.0, 6.0, 3.0] if comparisons else [6.0, 3.0]
+    figure = Figure(figsize=(sum(widths), max(LEAST, 1.3 + LINE * lines)), layout="constrained")
+    axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
     _points(axes[0], rows, summary["metric"])
     if comparisons:
         _forest(axes[1], comparisons, summary["margin"], summary["metric"])
+    _losses(axes[-1], rows)
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     write_whole(path, lambda file: figure.savefig(file, format="png", dpi=130, metadata={"Software": None}))
@@ -86,3 +89,13 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(f"difference in {metric}\n95 % t-interval (shaded: ±{margin:g})")
+
+
+def _losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the mean training loss of every row; rows without a circuit in grey."""
+    for row in sorted(rows, key=lambda row: bool(row["costs"]["quantum_parameters"])):
+        quantum = bool(row["costs"]["quantum_parameters"])
+        epochs = range(1, len(row["loss_curve"]) + 1)
+        axes.plot(epochs, row["loss_curve"], color=QUANTUM if quantum else CLASSICAL, linewidth=1, alpha=0.8)
+    axes.set_xlabel("epoch\n(purple: with a circuit)")
+    axes.set_ylabel("mean training loss")

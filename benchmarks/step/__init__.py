@@ -1,0 +1,1 @@
+"""What a circuit adds to a training step."""
