@@ -126,10 +126,12 @@ def _verdicts(summary: Summary) -> list[str]:
 
 
 def _power(summary: Summary) -> list[str]:
-    smallest = summary["smallest_detectable"]
-    if smallest is None:
+    """Return what the lines could have seen."""
+    found = [each["smallest_detectable"] for each in summary["comparisons"] if each["smallest_detectable"] is not None]
+    if not found:
         return []
-    return [f"Every line would have found a difference of {smallest:.4f} or more in four tables of five."]
+    ends = " to ".join(dict.fromkeys(f"{value:.4f}" for value in (min(found), max(found))))
+    return [f"Smallest difference that would be found in four tables of five: {ends}, by line."]
 
 
 def _picture(summary: Summary, path: str) -> str:

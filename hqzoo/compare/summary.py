@@ -41,8 +41,8 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
 
     Returns:
         The table's own words; ``rows``; ``comparisons`` of our scores and ``published_comparisons`` of the paper's,
-        where it published them fold by fold; ``smallest_detectable``: the difference that every comparison would have
-        found with 80 % power; ``missing`` cells; and what all cells ran on.
+        where it published them fold by fold, each with the ``smallest_detectable`` difference (80 % power); ``missing``
+        cells; and what all cells ran on.
 
     Raises:
         ConfigError: If a cell lacks the metric.
@@ -50,7 +50,6 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
     ours = {name: _scores(cells, table.metric) for name, cells in reports.items()}
     published = {row.name: _published_folds(row) for row in table.rows}
     comparisons = _compare(table, ours)
-    found = [each["smallest_detectable"] for each in comparisons if each["smallest_detectable"] is not None]
     every = [report for cells in reports.values() for report in cells.values()]
     return {
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": table.metric,
@@ -60,7 +59,6 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
         "rows": [_row(row, reports[row.name], ours[row.name], table.metric) for row in table.rows],
         "comparisons": comparisons,
         "published_comparisons": [each for each in _compare(table, published) if each["folds"]],
-        "smallest_detectable": max(found, default=None),
         "steps": sorted({report["step"] for report in every}),
         "machines": sorted({_machine(report) for report in every}),
     }  # fmt: skip

@@ -75,7 +75,8 @@ def test_digest_has_every_row_once_with_its_difference(out: Path) -> None:
     assert "](a/report.png)" in text
     assert "](a/report.md)" in text
     assert "Differences, corrected for their number: 2 better." in text
-    assert f"a difference of {summary['smallest_detectable']:.4f} or more" in text
+    least, most = sorted(each["smallest_detectable"] for each in summary["comparisons"])
+    assert f"four tables of five: {least:.4f} to {most:.4f}, by line." in text
 
 
 def test_a_row_with_two_differences_has_two_lines(out: Path) -> None:

@@ -74,7 +74,6 @@ def test_p_values_are_corrected_within_their_family(out: Path) -> None:
     smallest = {(each["row"], each["against"]): each["smallest_detectable"] for each in alone["comparisons"]}
     for each in found["comparisons"]:  # two tests leave half the level to each
         assert each["smallest_detectable"] > smallest[each["row"], each["against"]]
-    assert found["smallest_detectable"] == max(each["smallest_detectable"] for each in found["comparisons"])
 
 
 def test_published_scores_pass_through_the_same_statistics(out: Path) -> None:
