@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ class PeakMemory:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device, self._before = device, 0
+        self._device = device
+        self._before: int | None = None
         if device.type == "cuda":
             import torch
 
@@ -37,35 +39,29 @@ class PeakMemory:
             import torch
 
             return torch.cuda.max_memory_allocated(self._device) / 1e6
-        most = peak()
-        return (most - self._before) / 1e6 if most else None
+        return None if self._before is None else (peak() - self._before) / 1e6
 
 
-def rest() -> int:
+def rest() -> int | None:
     """Give freed memory back to the system, start a new peak here, and return the bytes that are resident.
 
-    Where the system does not tell (Windows), it is 0.
+    Returns None where peaks cannot be started anew, as on systems other than Linux.
     """
     gc.collect()
-    try:
+    with suppress(OSError, AttributeError):  # only glibc has it; without, freed memory may hide a small peak
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-        _CLEAR.write_text("5")  # sets the peak to what is resident now
-    except OSError:  # not Linux with glibc, or not allowed: the peak stays that of the whole process
-        pass
+    try:
+        _CLEAR.write_text("5")
+    except OSError:
+        return None
     return _field("VmRSS")
 
 
 def peak() -> int:
-    """Return the most bytes that were resident since :func:`rest`, or 0; on macOS, since the process began."""
+    """Return the most bytes that were resident since :func:`rest`, where it returned some."""
     return _field("VmHWM")
 
 
 def _field(name: str) -> int:
-    if _STATUS.exists():
-        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(name))
-        return int(line.split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:
-        return 0
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024

@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "HqzooError",
+    "LeakError",
     "SceneError",
     "SensorError",
     "did_you_mean",
@@ -32,6 +33,10 @@ class CircuitError(HqzooError):
 
 class DataError(HqzooError):
     """A file of a data set is missing, damaged or does not fit the others."""
+
+
+class LeakError(DataError):
+    """Training and test images are not apart: a list or a fold has an image, or a scene, on both sides."""
 
 
 class SensorError(HqzooError):

@@ -76,7 +76,7 @@ def measure(request: Request, peer: Peer, case: Case) -> dict[str, Any]:
     known = truth.rows.tiled(request.batch)
     fresh = inputs(case, circuit, request.batch, seed=1)
     _start_device(request.device)
-    imported = rest()
+    imported = _rest()
     try:
         program = peer.build(circuit, request.device)
         program.load(known)
@@ -93,7 +93,7 @@ def measure(request: Request, peer: Peer, case: Case) -> dict[str, Any]:
     del outputs, gradients
     first_peak = peak()
     program.load(fresh)
-    resting = rest()
+    resting = _rest()
     call = program.step if backward else program.forward
     for _ in range(WARM_UP):
         call()
@@ -173,6 +173,14 @@ def _device_memory(device: str) -> dict[str, float]:
     import torch
 
     return {"gpu_mb": round(torch.cuda.max_memory_allocated() / 2**20, 1)}
+
+
+def _rest() -> int:
+    """Start a new peak of memory, and return the bytes that are resident."""
+    resident = rest()
+    if resident is None:
+        raise RuntimeError("Memory is measured on Linux only: the system starts no new peak.")
+    return resident
 
 
 def _limit_memory(gigabytes: float) -> None:

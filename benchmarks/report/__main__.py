@@ -19,7 +19,7 @@ from benchmarks.quantum.report import duel
 from benchmarks.step import __main__ as step
 from hqzoo.compare import write_claims, write_report
 from hqzoo.compare.report import digest, put_between_marks
-from hqzoo.compare.table import read_table
+from hqzoo.compare.table_file import read_table
 from hqzoo.errors import HqzooError
 
 __all__ = ["main"]

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="run these rows only")
     parser.add_argument("--folds", nargs="+", type=int, metavar="K", help="folds (default: the recipe's, the table's)")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds (default: 0, or the table's)")
-    parser.add_argument("--metric", metavar="M", help="score to compare: miou, iou/CLASS, ... (default: miou)")
+    parser.add_argument(
+        "--metric",
+        metavar="M",
+        help="score that the report compares: miou, iou/CLASS, ... (default: the table's, miou)",
+    )
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share the cells (default: 1)"
     )
@@ -56,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``hqzoo compare``."""
     from hqzoo.compare import write_report
-    from hqzoo.compare.table import setting
+    from hqzoo.compare.overrides import setting
 
     settings = [setting(each) for each in args.overrides]
     table = _table(args).with_settings(settings)
@@ -64,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.report_only:
         _fill(args, table, out, settings)
     if not args.no_report:
-        _print(write_report(table, out), out)
+        shown = table.scored_by(args.metric) if args.metric else table
+        _print(write_report(shown, out), out)
     return 0
 
 
@@ -81,14 +85,13 @@ def _table(args: argparse.Namespace) -> Table:
         raise ConfigError("Give either -c RECIPE with --controls NAME ..., or --table FILE.")
     if built:
         folds, seeds = args.folds or (), args.seeds or (0,)
-        return Table.of_controls(args.config, args.controls, folds, seeds, args.metric or "miou")
+        return Table.of_controls(args.config, args.controls, folds, seeds)
     if not (args.table or args.out):
         raise ConfigError(
             "Nothing to compare: give -c RECIPE with --controls quantum mlp ..., --table FILE, or --out FOLDER of a "
             "table to go on with."
         )
-    table = read_table(args.table or args.out / TABLE_FILE)
-    return replace(table, metric=args.metric) if args.metric else table
+    return read_table(args.table or args.out / TABLE_FILE)
 
 
 def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> None:
@@ -96,17 +99,18 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     from hqzoo.cli import main as hqzoo
     from hqzoo.cli.recipes import find_recipe
     from hqzoo.compare import Runner
-    from hqzoo.compare.cells import write_text
-    from hqzoo.compare.table import is_local
+    from hqzoo.compare.cells import recipe_digest, write_text
+    from hqzoo.compare.overrides import is_local
+    from hqzoo.compare.table_file import dump_table, read_table
     from hqzoo.compare.workers import fill_with_workers
 
-    find_recipe(table.recipe)  # or say now that there is none
+    digest = recipe_digest(Path(find_recipe(table.recipe)))
     cells = table.cells(args.rows, args.folds, args.seeds)
-    runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep)
+    runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, digest)
     runner.missing(cells)  # refuses a folder of other settings before its table is replaced
-    text = table.dump()
-    if not (out / TABLE_FILE).is_file() or (out / TABLE_FILE).read_text() != text:
-        write_text(out / TABLE_FILE, text)
+    file = out / TABLE_FILE
+    if not file.is_file() or read_table(file) != table:  # a file that says the same keeps its comments
+        write_text(file, dump_table(table))
     try:
         if args.workers == 1:
             runner.fill(cells)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hqzoo.compare.statistics import paired_interval as paired_interval
     from hqzoo.compare.summary import summarize as summarize
     from hqzoo.compare.table import Table as Table
-    from hqzoo.compare.table import read_table as read_table
+    from hqzoo.compare.table_file import read_table as read_table
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = attach(
         "Table": "table",
         "hierarchical_bootstrap": "statistics",
         "paired_interval": "statistics",
-        "read_table": "table",
+        "read_table": "table_file",
         "summarize": "summary",
         "write_claims": "claims",
         "write_report": "report",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import yaml
+
 from hqzoo.callbacks.files import write_whole
-from hqzoo.compare.table import Cell, Table
+from hqzoo.compare.table import Cell, Table, recipe_name
 from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = [
@@ -19,6 +22,7 @@ __all__ = [
     "check_settings",
     "read_cell",
     "read_cells",
+    "recipe_digest",
     "score",
     "write_json",
     "write_text",
@@ -56,31 +60,49 @@ def read_cells(table: Table, out: Path) -> Reports:
     """Return the finished cells of a table, by row and (fold, seed).
 
     Raises:
-        ConfigError: If a file is damaged, or was made with other settings than the table's.
+        ConfigError: If a file is damaged, was made with other settings than the table's, or not all were made with the
+            same recipe.
     """
     reports: Reports = {name: {} for name in table.row_names}
+    digest = ""
     for cell in table.cells():
         report = read_cell(out, cell)
         if report is not None:
-            check_settings(report, table, cell_path(out, cell))
+            check_settings(report, table, cell_path(out, cell), digest)
+            digest = digest or report.get("recipe_digest", "")
             reports[cell.row][cell.fold, cell.seed] = report
     return reports
 
 
-def check_settings(report: Report, table: Table, where: Path) -> None:
-    """Refuse a run that was made with other settings than the table's row; cells that hold none are trusted.
+def recipe_digest(path: Path) -> str:
+    """Return a digest of what a recipe file says; comments and layout do not count."""
+    content = json.dumps(yaml.safe_load(path.read_text()), sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def check_settings(report: Report, table: Table, where: Path, digest: str = "") -> None:
+    """Refuse a run that was made with another recipe or other settings than the table's row.
+
+    Args:
+        report: A cell, or the note of an unfinished one; what it does not hold is trusted.
+        table: The table.
+        where: Its file.
+        digest: :func:`recipe_digest` of the table's recipe; empty: not known.
 
     Raises:
         ConfigError: If recipe or settings differ.
     """
+    mend = "Use another --out, or remove the file to run the cell again."
+    recipe = report.get("recipe", table.recipe)
+    if recipe_name(recipe) != recipe_name(table.recipe):
+        raise ConfigError(f"{where} was made with recipe {recipe}; the table has {table.recipe}. {mend}")
+    if digest and report.get("recipe_digest", digest) != digest:
+        raise ConfigError(f"{where} was made before recipe {table.recipe} was changed. {mend}")
     wanted = table.settings_of(report["row"])
     made = report.get("settings", wanted)
     if made != wanted:
         other = sorted(set(made) ^ set(wanted)) or made
-        raise ConfigError(
-            f"{where} was made with other settings than the table has now: {', '.join(other)}. Use another --out, or "
-            "remove the file to run the cell again."
-        )
+        raise ConfigError(f"{where} was made with other settings than the table has now: {', '.join(other)}. {mend}")
 
 
 def score(report: Report, metric: str) -> float | None:

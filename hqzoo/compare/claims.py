@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ import yaml
 from hqzoo.compare.cells import read_cells, write_text
 from hqzoo.compare.grids import Grid, interval_text
 from hqzoo.compare.summary import summarize
-from hqzoo.compare.table import GRADES, read_table
+from hqzoo.compare.table import GRADES
+from hqzoo.compare.table_file import read_table
 from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = ["Claim", "read_claims", "write_claims"]
@@ -133,21 +134,29 @@ def _line(claim: Claim, results: Path, summaries: Summaries) -> list[str]:
     rows = {row["name"]: row for row in summary["rows"]}
     ran, control = (_score(rows[name], summary["metric"]) for name in (claim.row, claim.against))
     difference, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
-    grade = claim.grade or summary["grade"] or "not graded"
+    grade = (claim.grade or summary["grade"] or "not graded") if comparison["interval"] else "implemented"
     return [claim.claim + note, claim.published, ran, control, difference, grade, f"**{word}**"]
 
 
 def _summary(claim: Claim, folder: Path) -> dict[str, Any]:
     table = read_table(folder / "table.yaml")
     if claim.metric:
-        table = replace(table, metric=claim.metric)
+        table = table.scored_by(claim.metric)
     return summarize(table, read_cells(table, folder))
 
 
 def _score(row: Mapping[str, Any], metric: str) -> str:
     score = row["score"]
-    found = f"{metric} {score['mean']:.4f} (n={score['n']})" if score else "not run"
-    return f"{row['label']}: {found}"
+    if not score:
+        return f"{row['label']}: not run"
+    spread = "" if score["sd"] is None else f" ± {score['sd']:.4f}"
+    return f"{row['label']}: {metric} {score['mean']:.4f}{spread} ({_counted(row)})"
+
+
+def _counted(row: Mapping[str, Any]) -> str:
+    """Return how many folds and seeds stand behind a row's score."""
+    numbers = {what: len({each[what] for each in row["scores"]}) for what in ("fold", "seed")}
+    return ", ".join(f"{number} {what}{'s' * (number > 1)}" for what, number in numbers.items())
 
 
 def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str]:
@@ -159,5 +168,5 @@ def _spread(comparison: Mapping[str, Any]) -> tuple[str, str]:
     own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "brown_forsythe"))
     if p is None:
         return "", "undecided: too few folds" if comparison["interval"] else "not run"
-    word = "undecided" if p >= ALPHA else "steadier" if own < other else "less steady"
+    word = "undecided" if p >= ALPHA else "steadier" if comparison["steadier"] else "less steady"
     return f"sd {own:.4f} against {other:.4f}, Brown-Forsythe p {p:.3f}", word

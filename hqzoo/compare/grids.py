@@ -62,8 +62,7 @@ def result_grid(summary: Summary) -> Grid:
 
 def _told_at(comparison: Mapping[str, Any]) -> str:
     """Return the row that a comparison is told at: a control of the row, or the row itself."""
-    is_control = comparison["family"] == comparison["row"]
-    return str(comparison["against"] if is_control else comparison["row"])
+    return str(comparison["against"] if comparison["of_control"] else comparison["row"])
 
 
 def row_grid(summary: Summary) -> Grid:
@@ -92,14 +91,15 @@ def row_grid(summary: Summary) -> Grid:
 
 def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
     """Return one line per comparison that was run: the difference and what it supports."""
-    head = ["difference", "mean, 95 % t-interval", "folds", "Holm p", "equivalence p", "smallest detectable",
-            "spread differs: p", "verdict"]  # fmt: skip
+    head = ["difference", "mean, 95 % t-interval", "folds", "p", "p, overlapping folds", "p, equivalence",
+            "smallest detectable", "p, spread", "verdict"]  # fmt: skip
     rows = [
         [
             _pair_name(each),
             interval_text(each["interval"]),
             str(each["interval"]["n"]),
             p_text(each["p_corrected"]),
+            p_text(each["p_overlapping"]),
             p_text(each["p_equivalence"]),
             _number(each["smallest_detectable"]),
             p_text(each["brown_forsythe"]),

@@ -140,8 +140,10 @@ def _picture(summary: Summary, path: str) -> str:
 
 def _notes(summary: Summary) -> list[str]:
     notes = [
-        "* Differences are paired by fold and seed; p-values are Holm-corrected over all comparisons that "
-        "share a baseline, and over all controls of one row.",
+        "* Differences are paired by fold and seed. p-values are corrected (Holm) for all comparisons between rows, "
+        "and for all with controls, run or not; those of spread (Brown-Forsythe) are not.",
+        "* The t-test takes folds for independent, but their training images overlap, and it calls too many "
+        "differences real: `p, overlapping folds` has the variance of Nadeau and Bengio (2003). Verdicts rest on `p`.",
         f"* better, worse: told from 0 at 5 %. equivalent: told from ±{summary['margin']:g} (two one-sided t-tests). "
         "undecided: neither, which does not mean equal.",
     ]
@@ -150,7 +152,9 @@ def _notes(summary: Summary) -> list[str]:
         f"{each['row']} − {each['against']} [{each['bootstrap']['low']:+.4f}, {each['bootstrap']['high']:+.4f}]"
         for each in summary["comparisons"] if each["bootstrap"]
     ]  # fmt: skip
-    return [*notes, *([f"* Bootstrap over folds, then seeds, 95 %: {'; '.join(resampled)}."] if resampled else [])]
+    if resampled:
+        notes.append(f"* Bootstrap over folds, then seeds (95 % in name, less with few folds): {'; '.join(resampled)}.")
+    return notes
 
 
 def _footer(summary: Summary) -> str:

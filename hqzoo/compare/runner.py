@@ -47,6 +47,7 @@ class Runner:
         main: The command line, ``hqzoo.cli.main``.
         local: Overrides that say where and how to run, such as the folder of the data; they enter no result.
         keep: Whether to keep the checkpoints of finished cells.
+        digest: Of the recipe, see :func:`hqzoo.compare.cells.recipe_digest`; cells of another one are refused.
     """
 
     table: Table
@@ -54,6 +55,7 @@ class Runner:
     main: Main
     local: tuple[str, ...] = ()
     keep: bool = False
+    digest: str = ""
 
     def fill(self, cells: Sequence[Cell]) -> None:
         """Run the cells that are missing; one that another process is at is left to it.
@@ -88,7 +90,7 @@ class Runner:
             if report is None:
                 missing.append(cell)
             else:
-                check_settings(report, self.table, cell_path(self.out, cell))
+                check_settings(report, self.table, cell_path(self.out, cell), self.digest)
         return missing
 
     def run(self, cell: Cell) -> dict[str, Any]:
@@ -105,9 +107,7 @@ class Runner:
         best = self._test(folder, arguments, "best") if (folder / "checkpoints" / "best.ckpt").is_file() else None
         report["data"]["init_args"].pop("root", None)  # a path of this machine
         return {
-            **report,
-            "recipe": self.table.recipe, "row": cell.row, "fold": cell.fold, "seed": cell.seed,
-            "settings": self.table.settings_of(cell.row),
+            **report, **self._identity(cell), "fold": cell.fold, "seed": cell.seed,
             "command": " ".join(["hqzoo", "fit", "-c", self.table.recipe, *what]),
             "loss_curve": _loss_curve(folder / "metrics.csv"),
             "costs": {**report.get("costs", {}), **_timing(folder / "timing.json"), "training_seconds": seconds},
@@ -118,8 +118,16 @@ class Runner:
     def _folder(self, cell: Cell) -> Path:
         return self.out / "runs" / cell.name
 
+    def _identity(self, cell: Cell) -> dict[str, Any]:
+        """Return what a cell, finished or not, must share with the table to be gone on with."""
+        digest = {"recipe_digest": self.digest} if self.digest else {}
+        return {
+            "recipe": self.table.recipe, **digest, "row": cell.row, "settings": self.table.settings_of(cell.row),
+        }  # fmt: skip
+
     def _settings(self, cell: Cell) -> list[str]:
-        # Initial weights and crops follow the same seed in every row: the comparison is paired.
+        # The same seed in every row: the same crops in the same order, and equal initial weights wherever the models
+        # draw equally many numbers before them.
         fold = [f"--data.init_args.fold={cell.fold}"] if self.table.folds else []
         seed = [f"--seed_everything={cell.seed}", f"--data.init_args.seed={cell.seed}"]
         return [*seed, *fold, *self.table.settings_of(cell.row)]
@@ -151,10 +159,10 @@ class Runner:
         folder = self._folder(cell)
         if (folder / "checkpoints" / "last.ckpt").is_file() and (folder / NOTE).is_file():
             note: dict[str, Any] = json.loads((folder / NOTE).read_text())
-            check_settings(note, self.table, folder)
+            check_settings(note, self.table, folder, self.digest)
             return note
         shutil.rmtree(folder, ignore_errors=True)  # nothing in it can be gone on with
-        return {"row": cell.row, "settings": self.table.settings_of(cell.row), "seconds": 0.0, "trained": False}
+        return {**self._identity(cell), "seconds": 0.0, "trained": False}
 
     def _test(self, folder: Path, arguments: list[str], checkpoint: str) -> dict[str, Any]:
         self._hqzoo(["test", *arguments, f"--ckpt_path={checkpoint}"])

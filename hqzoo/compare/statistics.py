@@ -3,6 +3,9 @@
 The units are folds: images that were left out of training. Runs that differ in their seed alone are no new images, so
 they are averaged within their fold first (:func:`fold_means`); what they add is a steadier value for the fold, never a
 larger n. Differences are paired: both runs saw the same images in training, and the same ones were scored.
+
+The folds' training images overlap, so that their differences are not independent as the t-test takes them to be: it
+calls too many of them real. :func:`overlapping_folds_p` says what is left with a variance that accounts for it.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ __all__ = [
     "hierarchical_bootstrap",
     "holm",
     "median_iqr",
+    "overlapping_folds_p",
     "paired_interval",
     "smallest_detectable",
     "tost",
@@ -143,7 +147,28 @@ def hierarchical_bootstrap(
     return Interval(float(of_scenes.mean()), low, high, float(of_scenes.std(ddof=1)), n, p)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def overlapping_folds_p(differences: npt.ArrayLike, folds: int) -> float:
+    r"""Return the two-sided p of no difference between learners over folds of one data set (Nadeau and Bengio 2003).
+
+    The t-test with the variance :math:`(1/n + n_\text{test} / n_\text{train})\, s^2` of the mean in place of
+    :math:`s^2 / n`, as training sets share most of their images; of k folds, :math:`n_\text{test} / n_\text{train}`
+    is :math:`1 / (k - 1)`.
+
+    Args:
+        differences: One per fold that was run, ``(n,)``, n at least 2.
+        folds: Number k of folds that the images were divided into, at least 2.
+
+    Raises:
+        ConfigError: If there are fewer.
+    """
+    values = _numbers(differences, 2, "overlapping_folds_p")
+    if folds < 2:
+        raise ConfigError(f"folds={folds}: images are divided into at least 2 folds.")
+    n, mean, sd = len(values), float(values.mean()), float(values.std(ddof=1))
+    return _two_sided(mean / math.sqrt(1 + n / (folds - 1)), sd, n)
+
+
+def holm(p_values: Sequence[float], number: int | None = None) -> list[float]:
     r"""Return p-values corrected for their number, in the given order (Holm 1979).
 
     The i-th smallest of m is multiplied by :math:`m - i + 1`, and none may be smaller than one before it. Rejecting
@@ -151,15 +176,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Args:
         p_values: Uncorrected ones, 0 to 1.
+        number: How many tests m the family has; those whose p is not known yet are taken to have larger ones. Default:
+            as many as there are p-values.
 
     Raises:
-        ConfigError: If one is no probability.
+        ConfigError: If one is no probability, or there are more of them than tests.
     """
     if any(not 0 <= p <= 1 for p in p_values):
         raise ConfigError(f"holm takes probabilities from 0 to 1, got {list(p_values)}.")
+    m = len(p_values) if number is None else number
+    if m < len(p_values):
+        raise ConfigError(f"holm got {len(p_values)} probabilities of a family of number={m} tests.")
     corrected, largest = [0.0] * len(p_values), 0.0
     for position, index in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
-        largest = max(largest, min(1.0, (len(p_values) - position) * p_values[index]))
+        largest = max(largest, min(1.0, (m - position) * p_values[index]))
         corrected[index] = largest
     return corrected
 

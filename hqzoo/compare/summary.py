@@ -16,12 +16,13 @@ from hqzoo.compare.statistics import (
     hierarchical_bootstrap,
     holm,
     median_iqr,
+    overlapping_folds_p,
     paired_interval,
     smallest_detectable,
     tost,
     verdict,
 )
-from hqzoo.compare.table import Row, Table
+from hqzoo.compare.table import Comparison, Row, Table
 
 __all__ = ["BESIDE", "summarize"]
 
@@ -49,7 +50,8 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
     """
     ours = {name: _scores(cells, table.metric) for name, cells in reports.items()}
     published = {row.name: _published_folds(row) for row in table.rows}
-    comparisons = _compare(table, ours)
+    comparisons = table.comparisons()
+    of_paper = [each for each in comparisons if _differences(published[each.row], published[each.against])]
     every = [report for cells in reports.values() for report in cells.values()]
     return {
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": table.metric,
@@ -57,8 +59,8 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
         "cells": len(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in reports[cell.row]],
         "rows": [_row(row, reports[row.name], ours[row.name], table.metric) for row in table.rows],
-        "comparisons": comparisons,
-        "published_comparisons": [each for each in _compare(table, published) if each["folds"]],
+        "comparisons": _compare(table, comparisons, ours),
+        "published_comparisons": _compare(table, of_paper, published),
         "steps": sorted({report["step"] for report in every}),
         "machines": sorted({_machine(report) for report in every}),
     }  # fmt: skip
@@ -78,26 +80,27 @@ def _published_folds(row: Row) -> Scores:
 # Comparisons ----------------------------------------------------------------------------------------------------------
 
 
-def _compare(table: Table, scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
-    """Return the statistics of all comparisons; p-values are corrected within each family (Holm)."""
-    comparisons = table.comparisons()
+def _compare(table: Table, comparisons: Sequence[Comparison], scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
+    """Return the statistics of comparisons; p-values are corrected within each family, run or not (Holm)."""
     pairs = [_differences(scores[each.row], scores[each.against]) for each in comparisons]
     folds = [fold_means(differences) for differences in pairs]
     families = [each.family for each in comparisons]
     intervals = [paired_interval(list(each.values())) if each else None for each in folds]
     equivalence = [tost(list(each.values()), table.margin) if len(each) > 1 else None for each in folds]
+    k = max(2, len(table.folds))
+    overlapping = [overlapping_folds_p(list(each.values()), k) if len(each) > 1 else None for each in folds]
     p_difference = _corrected([None if each is None else each.p for each in intervals], families)
     p_equivalence = _corrected(equivalence, families)
+    p_overlapping = _corrected(overlapping, families)
     found = []
     for i, (comparison, interval) in enumerate(zip(comparisons, intervals, strict=True)):
         row, against = scores[comparison.row], scores[comparison.against]
-        tests = sum(name == families[i] and p is not None for name, p in zip(families, p_difference, strict=True))
         found.append({
             **asdict(comparison), "folds": folds[i], "runs": len(pairs[i]),
             "interval": None if interval is None else asdict(interval),
-            "p_corrected": p_difference[i], "p_equivalence": p_equivalence[i],
+            "p_corrected": p_difference[i], "p_overlapping": p_overlapping[i], "p_equivalence": p_equivalence[i],
             "verdict": _word(interval, p_difference[i], p_equivalence[i], table.metric),
-            "smallest_detectable": _smallest(folds[i], tests),
+            "smallest_detectable": _smallest(folds[i], families.count(families[i])),
             "bootstrap": _bootstrap(row, against, pairs[i]),
             **_spread(row, against, pairs[i]),
         })  # fmt: skip
@@ -114,7 +117,7 @@ def _corrected(p_values: Sequence[float | None], families: Sequence[str]) -> lis
     for family in dict.fromkeys(families):
         of_family = [i for i, (p, name) in enumerate(zip(p_values, families, strict=True))
                      if name == family and p is not None]  # fmt: skip
-        values = holm([p for i in of_family if (p := p_values[i]) is not None])
+        values = holm([p for i in of_family if (p := p_values[i]) is not None], families.count(family))
         for i, value in zip(of_family, values, strict=True):
             corrected[i] = value
     return corrected
@@ -129,12 +132,17 @@ def _word(interval: Interval | None, p: float | None, p_equivalence: float | Non
 
 
 def _spread(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any]:
-    """Return the spread over the shared folds of both rows, and whether it differs (Brown and Forsythe)."""
+    """Return the spread over the shared folds of both rows, and whether it differs (Brown and Forsythe).
+
+    ``steadier`` says which row's folds lie nearer to their median, the distance that the test looks at.
+    """
     groups = [list(fold_means({key: each[key] for key in pairs}).values()) for each in (row, against)]
     several = len(groups[0]) > 1
+    distances = [fmean(abs(value - median(group)) for value in group) if group else 0.0 for group in groups]
     return {
         "sd_row": stdev(groups[0]) if several else None,
         "sd_against": stdev(groups[1]) if several else None,
+        "steadier": distances[0] < distances[1] if several else None,
         "brown_forsythe": brown_forsythe(groups) if len(groups[0]) > 2 else None,
     }
 
@@ -165,7 +173,7 @@ def _row(row: Row, cells: Mapping[tuple[int, int], Report], scores: Scores, metr
         "score": _mean_sd(scores),
         "seed_sd": _seed_sd(scores),
         "best": _mean_sd(_scores(best, metric)) if best else None,
-        "beside": {name: _mean(report.get(name) for report in cells.values()) for name in BESIDE if name != metric},
+        "beside": {name: _fold_mean(cells, name) for name in BESIDE if name != metric},
         "costs": _costs(list(cells.values())),
         "loss_curve": _mean_curve([report["loss_curve"] for report in cells.values()]),
     }  # fmt: skip
@@ -227,8 +235,10 @@ def _of(statistic: Any, values: Iterable[float | None]) -> float | None:  # noqa
     return float(statistic(known)) if known else None
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    return _of(fmean, values)
+def _fold_mean(cells: Mapping[tuple[int, int], Report], name: str) -> float | None:
+    """Return the mean over folds of what cells hold beside their score."""
+    known = {key: float(value) for key, report in cells.items() if (value := report.get(name)) is not None}
+    return fmean(fold_means(known).values()) if known else None
 
 
 def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:

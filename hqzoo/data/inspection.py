@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from hqzoo.data.records import Record
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.whole_images import WholeImagesDataModule
-from hqzoo.errors import DataError
+from hqzoo.errors import DataError, LeakError
 
 __all__ = ["Inspection", "inspect", "recognise"]
 
@@ -98,22 +99,52 @@ def inspect(build: Callable[[int | None], SegmentationDataModule], fold: int | N
         fold: The one fold to look at; None for all.
     """
     found, looks = Inspection(), dict[object, _Look | None]()
-    try:
+    tested: dict[str, list[int | None]] = defaultdict(list)
+    with _noted(found, ""):
         folds: Sequence[int | None] = build(None).fold_numbers() if fold is None else [fold]
         for number in folds or [None]:
-            module = build(number)
-            splits: _Splits = {split: module.records(split) for split in _ORDER}
-            found.splits[number] = {name: len(records) for name, records in splits.items()}
-            for split, record in progress(list(_each(splits)), "images and masks"):
-                if (key := _key(split, record)) not in looks:
-                    looks[key] = _look(record, module, found.missing)
-            if len(found.splits) == 1:
-                _sum_up(found, module, [look for image in _each(splits) if (look := looks[_key(*image)])])
             where = "" if number is None else f"fold {number}: "
-            found.leaks += [where + leak for leak in _leaks(module, splits, looks)]
-    except DataError as error:
-        found.missing.append(str(error))
+            with _noted(found, where):
+                splits = _inspect_fold(build(number), number, found, looks)
+                for record in splits["test"]:
+                    tested[record.name].append(number)
+        found.leaks += _tested_twice(tested)
     return found
+
+
+@contextmanager
+def _noted(found: Inspection, where: str) -> Iterator[None]:
+    """Note what is wrong with a fold, and go on behind it."""
+    try:
+        yield
+    except LeakError as error:
+        found.leaks.append(f"{where}{error}")
+    except DataError as error:
+        if str(error) not in found.missing:
+            found.missing.append(str(error))
+
+
+def _inspect_fold(
+    module: SegmentationDataModule, number: int | None, found: Inspection, looks: dict[object, _Look | None]
+) -> _Splits:
+    splits: _Splits = {split: module.records(split) for split in _ORDER}
+    found.splits[number] = {name: len(records) for name, records in splits.items()}
+    for split, record in progress(list(_each(splits)), "images and masks"):
+        if (key := _key(split, record)) not in looks:
+            looks[key] = _look(record, module, found.missing)
+    if len(found.splits) == 1:
+        _sum_up(found, module, [look for image in _each(splits) if (look := looks[_key(*image)])])
+    where = "" if number is None else f"fold {number}: "
+    found.leaks += [where + leak for leak in _leaks(module, splits, looks)]
+    if (known := module.known_leak()) and known not in found.leaks:
+        found.leaks.append(known)
+    return splits
+
+
+def _tested_twice(tested: dict[str, list[int | None]]) -> list[str]:
+    """Say which images several folds test: their scores would count twice, and are not independent."""
+    several = [f"{name} in {', '.join(map(str, folds))}" for name, folds in tested.items() if len(folds) > 1]
+    return [f"{len(several)} image(s) are tested in more than one fold: {some(several)}."] if several else []
 
 
 def _each(splits: _Splits) -> Iterator[tuple[str, Record]]:

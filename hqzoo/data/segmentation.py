@@ -151,6 +151,10 @@ class SegmentationDataModule(pl.LightningDataModule):
         """Return the scene of an image: images of one scene are neighbours, and stay on one side of a split."""
         return record.name
 
+    def known_leak(self) -> str | None:
+        """Say in a sentence how the splits leak by their construction, or return None."""
+        return None
+
     def fold_numbers(self) -> Sequence[int]:
         """Return the values that ``fold`` may take; empty where the data set has no folds."""
         return ()

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from hqzoo.data.readers import SUFFIXES
-from hqzoo.errors import ConfigError, DataError, did_you_mean, unknown_name
+from hqzoo.errors import ConfigError, DataError, LeakError, did_you_mean, unknown_name
 
 __all__ = [
     "ValFold",
@@ -53,7 +53,8 @@ def read_lists(paths: Mapping[str, Path]) -> dict[str, str]:
         Image name to split.
 
     Raises:
-        DataError: If a file is missing, a split is unknown, or a name stands in two splits.
+        DataError: If a file is missing or a split is unknown.
+        LeakError: If a name stands in two splits.
     """
     splits: dict[str, str] = {}
     for split, path in paths.items():
@@ -63,7 +64,7 @@ def read_lists(paths: Mapping[str, Path]) -> dict[str, str]:
             if not (name := stem(line.strip())):
                 continue
             if splits.setdefault(name, split) != split:
-                raise DataError(f"{path}: the image '{name}' is in the split '{splits[name]}' as well.")
+                raise LeakError(f"{path}: the image '{name}' is in the split '{splits[name]}' as well.")
     return splits
 
 
@@ -77,8 +78,8 @@ def read_folds(path: Path) -> tuple[dict[str, str], dict[str, int] | None]:
         where there is no column ``fold``.
 
     Raises:
-        DataError: If the file or a column is missing, a name repeats, a fold is no number, or a scene lies in
-            two folds.
+        DataError: If the file or a column is missing, a name repeats, or a fold is no number.
+        LeakError: If a scene lies in two folds.
     """
     table = _read_table(path, ("name",))
     columns = set(next(iter(table.values()), {}))
@@ -255,7 +256,7 @@ def _check_scenes(path: Path, scenes: Mapping[str, str], folds: Mapping[str, int
     for scene, found in of_scene.items():
         if len(found) > 1:
             which = f"The scene '{scene}' lies" if scene else "Images without scene lie"
-            raise DataError(
+            raise LeakError(
                 f"{path}: {which} in folds {sorted(found)}. Neighbours on both sides of a split make scores "
                 "too good; put them into one fold."
             )

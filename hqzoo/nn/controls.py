@@ -93,8 +93,12 @@ def build_core(
         ConfigError: If the control is unknown, or cannot stand in for this circuit.
     """
     inputs, outputs = circuit.n_data, circuit.n_observables
-    if (hidden is None) == (control == "mlp_time"):
-        raise ConfigError(f"control_hidden={hidden}: it goes with control='mlp_time', which needs it; got '{control}'.")
+    if hidden is None and control == "mlp_time":
+        raise ConfigError("control='mlp_time' needs control_hidden, the width of its hidden layer.")
+    if hidden is not None and control != "mlp_time":
+        raise ConfigError(f"control_hidden={hidden} goes with control='mlp_time' only; got control='{control}'.")
+    if hidden is not None and hidden < 1:
+        raise ConfigError(f"control_hidden={hidden}: a hidden layer has at least one unit.")
     match control:
         case "quantum":
             return QuantumLayer(circuit, engine, init)

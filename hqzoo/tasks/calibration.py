@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ CALIBRATION_BINS = 15
 """Equal bins of confidence in [0, 1], as in Guo et al. 2017 (arXiv 1706.04599)."""
 
 EPSILON = 1e-7
+UNIT = 2**24
+"""Probabilities are summed as whole numbers of 1 / UNIT: exactly, in any order, and on devices without float64."""
 
 
 class ProbabilityMetrics(Metric):
@@ -40,34 +43,39 @@ class ProbabilityMetrics(Metric):
     def __init__(self, num_classes: int, ignore_index: int = IGNORE_INDEX) -> None:
         super().__init__()
         self.num_classes, self.ignore_index = num_classes, ignore_index
-        self.add_state("sums", torch.zeros(3, num_classes, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("bins", torch.zeros(3, CALIBRATION_BINS, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("sums", torch.zeros(3, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("bins", torch.zeros(3, CALIBRATION_BINS, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, truth: Tensor) -> None:
         """Count one batch of logits ``(B, K, H, W)`` against class indices or ``ignore_index`` ``(B, H, W)``."""
         valid = (truth != self.ignore_index).flatten()
         labels = truth.flatten()[valid]
         p = logits.detach().float().softmax(1).movedim(1, -1).reshape(-1, self.num_classes)[valid]
-        hit = p.gather(1, labels.unsqueeze(1)).squeeze(1)
-        counts = torch.bincount(labels, minlength=self.num_classes)
-        both = torch.zeros_like(self.sums[0]).index_add(0, labels, hit.to(torch.float64))
-        self.sums += torch.stack([both, counts.to(torch.float64), p.sum(0, dtype=torch.float64)])
+        units = (p * UNIT).round().long()
+        hit = units.gather(1, labels.unsqueeze(1)).squeeze(1)
+        ones = torch.ones_like(labels)
+        self.sums += torch.stack([*_totals(labels, (hit, ones), self.num_classes), units.sum(0)])
         confidence, predicted = p.max(1)
         number = (confidence * CALIBRATION_BINS).long().clamp(max=CALIBRATION_BINS - 1)
-        columns = (torch.ones_like(confidence), confidence, (predicted == labels).to(confidence.dtype))
-        self.bins += torch.stack(
-            [torch.zeros_like(self.bins[0]).index_add(0, number, column.to(torch.float64)) for column in columns]
-        )
+        columns = (ones, units.amax(1), (predicted == labels).long())
+        self.bins += torch.stack(_totals(number, columns, CALIBRATION_BINS))
 
     def compute(self) -> dict[str, Tensor]:
         """Return ``soft_iou`` per class ``(K,)``, NaN where a class is absent, and ``ece``, NaN without a pixel."""
-        both, truth, predicted = self.sums.cpu()
+        both, truth, predicted = self.sums.cpu().double()
+        both, predicted = both / UNIT, predicted / UNIT
         soft_iou = (both + EPSILON) / (truth + predicted - both + EPSILON)
-        pixels, confidence, hits = self.bins.cpu()
-        ece = (confidence - hits).abs().sum() / pixels.sum()
+        pixels, confidence, hits = self.bins.cpu().double()
+        ece = (confidence / UNIT - hits).abs().sum() / pixels.sum()
         return {"soft_iou": soft_iou.where(truth > 0, torch.nan), "ece": ece}
 
     def report(self) -> dict[str, Any]:
         """Return ``soft_iou`` (a list, one number a class) and ``ece`` as plain types; None stands for absent."""
         scores = self.compute()
         return {"soft_iou": to_numbers(scores["soft_iou"].reshape(-1)), "ece": to_numbers(scores["ece"])}
+
+
+def _totals(places: Tensor, columns: Sequence[Tensor], size: int) -> list[Tensor]:
+    """Return the sums of the columns by place, ``(size,)`` each."""
+    return [torch.zeros(size, dtype=column.dtype, device=column.device).index_add(0, places, column)
+            for column in columns]  # fmt: skip

@@ -45,8 +45,12 @@ def _forward(model: nn.Module, image: Tensor) -> tuple[int, int]:
     state = {name: value.clone() for name, value in model.named_buffers()}
     counter = FlopCounterMode(display=False)
     model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):  # a batch of one image may leave it nothing to average
+            module.eval()
     # Trainers test in inference mode, whose tensors cannot be kept for a backward pass: leave it, and copy the image.
-    with torch.inference_mode(False), torch.enable_grad(), counter, saved_tensors_hooks(keep, lambda tensor: tensor):
+    keeping = saved_tensors_hooks(keep, lambda tensor: tensor)
+    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad(), counter, keeping:
         output = model(image.clone())  # kept alive, so that no two storages share an address
     del output
     with torch.no_grad():

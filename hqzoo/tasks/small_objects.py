@@ -59,19 +59,20 @@ class SmallObjectRecall(Metric):
         self.counts += torch.from_numpy(counts).to(self.counts.device)
 
     def compute(self) -> Tensor:
-        """Return the recall per class ``(K,)`` and over all classes as the last of ``K + 1`` numbers; NaN for none."""
-        counts = self.counts.cpu().double()
-        both = torch.cat([counts, counts.sum(1, keepdim=True)], 1)
-        return (both[0] / both[1]).where(both[1] > 0, torch.nan)
+        """Return how many small objects of each class were found, and how many there are, ``(2, K)``."""
+        return self.counts
 
     def report(self) -> dict[str, Any]:
-        """Return ``recall`` and ``objects`` per class, ``total_recall`` and ``total_objects`` as plain types."""
-        *recalls, total = self.compute().tolist()
+        """Return ``recall`` and ``objects`` per class, ``total_recall`` and ``total_objects`` as plain types.
+
+        A recall is None where there are no small objects.
+        """
+        hits, objects = self.compute().tolist()
         return {
-            "recall": [_or_none(value) for value in recalls],
-            "objects": self.counts[1].tolist(),
-            "total_recall": _or_none(total),
-            "total_objects": int(self.counts[1].sum()),
+            "recall": [_share(*pair) for pair in zip(hits, objects, strict=True)],
+            "objects": objects,
+            "total_recall": _share(sum(hits), sum(objects)),
+            "total_objects": sum(objects),
         }
 
 
@@ -89,5 +90,5 @@ def _count(
     return int((hits[small] >= FOUND_SHARE * areas[small]).sum()), int(small.sum())
 
 
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

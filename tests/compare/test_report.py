@@ -12,6 +12,7 @@ from PIL import Image
 from hqzoo.compare.claims import write_claims
 from hqzoo.compare.grids import Grid, result_grid
 from hqzoo.compare.report import digest, put_between_marks, sentence, write_report
+from hqzoo.compare.table_file import dump_table
 from hqzoo.errors import ConfigError
 from tests.compare.conftest import SCORES, table, write_cells
 
@@ -125,7 +126,7 @@ def write(path: Path, content: object) -> Path:
 
 @pytest.fixture
 def results(out: Path) -> Path:
-    (out / "table.yaml").write_text(table().dump())
+    (out / "table.yaml").write_text(dump_table(table()))
     return out.parent
 
 
@@ -137,14 +138,34 @@ def test_claims_beside_what_was_run(results: Path, tmp_path: Path) -> None:
     interval = summary["comparisons"][0]["interval"]
     hybrid = summary["rows"][1]["score"]["mean"]
     assert lines[0][:2] == ["Beats U-Net", "0.52 against 0.41"]
-    assert lines[0][2:4] == [f"hybrid: miou {hybrid:.4f} (n=5)", "U-Net: miou 0.4100 (n=5)"]
+    spread = summary["rows"][1]["score"]["sd"]
+    assert lines[0][2] == f"hybrid: miou {hybrid:.4f} ± {spread:.4f} (5 folds, 2 seeds)"
+    assert lines[0][3].startswith("U-Net: miou 0.4100 ± ")
+    assert lines[0][3].endswith("(5 folds, 1 seed)")
     assert lines[0][4] == f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
     assert lines[0][5:] == ["replicated", "**better**"]
     assert lines[1][4].startswith(f"sd {summary['comparisons'][1]['sd_row']:.4f} against ")
     assert lines[1][5:] == ["tested in kind", "**undecided**"]
-    assert "U-Net: iou/lesion 0.3100 (n=5)" in lines[2]
+    assert lines[2][3].startswith("U-Net: iou/lesion 0.3100 ± ")
     assert "Runs on hardware (no access)" in lines[3][0]
     assert "not tested" in lines[3]
+
+
+def test_a_claim_that_nobody_ran_is_implemented(results: Path, tmp_path: Path) -> None:
+    for path in (results / "made_up" / "cells").glob("unet-*"):
+        path.unlink()
+    text = write_claims(write(tmp_path / "claims.yaml", CLAIMS), results, tmp_path / "page.md")
+    assert "| implemented | **not run** |" in text
+
+
+@pytest.mark.parametrize(("factor", "word"), [(50.0, "less steady"), (0.01, "steadier")])
+def test_spread_has_a_direction(factor: float, word: str, tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "made_up"
+    wide = {fold: tuple(0.5 + factor * (value - 0.5) / 5 for value in values) for fold, values in SCORES["mlp"].items()}
+    write_cells(folder, {**SCORES, "hybrid": wide})
+    (folder / "table.yaml").write_text(dump_table(table()))
+    text = write_claims(write(tmp_path / "claims.yaml", CLAIMS), tmp_path / "results", tmp_path / "page.md")
+    assert f"**{word}**" in text
 
 
 @pytest.mark.parametrize(

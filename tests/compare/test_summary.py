@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hqzoo.compare.cells import cell_path, read_cells, score, write_json
+from hqzoo.compare.cells import cell_path, read_cells, recipe_digest, score, write_json
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Cell, Row, Table
 from hqzoo.errors import ConfigError
@@ -53,7 +53,7 @@ def test_comparisons_pair_the_same_fold_and_seed(out: Path) -> None:
     assert against_unet["verdict"] == "better"
     assert (against_mlp["row"], against_mlp["against"], against_mlp["runs"]) == ("hybrid", "mlp", 10)
     judge = stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"])
-    assert against_mlp["p_corrected"] == pytest.approx(judge.pvalue)  # a family of its own
+    assert against_mlp["p_corrected"] == pytest.approx(judge.pvalue)  # the only control
     assert against_mlp["brown_forsythe"] == pytest.approx(
         stats.levene(MEANS["hybrid"], MEANS["mlp"], center="median").pvalue
     )
@@ -74,6 +74,35 @@ def test_p_values_are_corrected_within_their_family(out: Path) -> None:
     smallest = {(each["row"], each["against"]): each["smallest_detectable"] for each in alone["comparisons"]}
     for each in found["comparisons"]:  # two tests leave half the level to each
         assert each["smallest_detectable"] > smallest[each["row"], each["against"]]
+
+
+def test_comparisons_count_before_they_are_run(tmp_path: Path) -> None:
+    """Else a difference would lose its verdict when further rows are run."""
+    rows = (Row("hybrid"), Row("mlp", control_of="hybrid"), Row("unet", control_of="hybrid", repeats=1))
+    write_cells(tmp_path, {row: SCORES[row] for row in ("hybrid", "mlp")})
+    found = summarize(table(rows=rows), read_cells(table(rows=rows), tmp_path))["comparisons"][0]
+    assert found["p_corrected"] == pytest.approx(2 * stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"]).pvalue)
+
+
+def test_baselines_are_one_family_however_many(tmp_path: Path) -> None:
+    write_cells(tmp_path)
+    rows = (Row("unet", repeats=1), Row("mlp"), Row("hybrid", against=("unet", "mlp")))
+    one = table(rows=rows)
+    found = summarize(one, read_cells(one, tmp_path))["comparisons"]
+    raw = [
+        stats.ttest_rel(FIRST["hybrid"], FIRST["unet"]).pvalue,
+        stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"]).pvalue,
+    ]
+    assert raw[0] < raw[1]
+    assert [each["p_corrected"] for each in found] == pytest.approx([2 * raw[0], raw[1]])
+
+
+def test_what_stands_beside_the_score_averages_folds(tmp_path: Path) -> None:
+    """A fold with two seeds counts as much as one with one."""
+    write_cells(tmp_path, {"hybrid": {0: (0.2, 0.2), 1: (0.8,)}})
+    own = table(folds=(0, 1))
+    beside = summarize(own, read_cells(own, tmp_path))["rows"][1]["beside"]
+    assert beside["boundary_iou"] == pytest.approx((0.1 + 0.4) / 2)
 
 
 def test_published_scores_pass_through_the_same_statistics(out: Path) -> None:
@@ -134,6 +163,30 @@ def test_cells_of_other_settings_are_refused(tmp_path: Path) -> None:
         read_cells(table(), tmp_path)
     same = table(settings=("--trainer.max_steps=2",))
     assert read_cells(same, tmp_path)["unet"]
+
+
+def test_cells_of_another_recipe_are_refused(out: Path) -> None:
+    other = replace(table(), recipe="qu_net/landscapes")
+    with pytest.raises(ConfigError, match="made with recipe hq_unet/landscapes; the table has qu_net/landscapes"):
+        read_cells(other, out)
+    assert read_cells(replace(table(), recipe="recipes/hq_unet/landscapes.yaml"), out)["unet"]
+
+
+def test_cells_of_two_versions_of_a_recipe_are_refused(out: Path) -> None:
+    for cell, digest in ((Cell("unet", 0, 0), "old"), (Cell("mlp", 0, 0), "new")):
+        write_json(cell_path(out, cell), report(cell, 0.5, recipe_digest=digest))
+    with pytest.raises(ConfigError, match="before recipe hq_unet/landscapes was changed"):
+        read_cells(table(), out)
+
+
+def test_comments_of_a_recipe_do_not_count(tmp_path: Path) -> None:
+    texts = ("a: 1\nb: [2, 3]\n", "# a comment\nb:\n- 2\n- 3\na: 1\n", "a: 1\nb: [2, 4]\n")
+    digests = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        digests.append(recipe_digest(path))
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hqzoo.compare.table import Cell, Comparison, Row, Table, is_local, read_table, setting
+from hqzoo.compare.overrides import is_local, setting
+from hqzoo.compare.table import Cell, Comparison, Row, Table, recipe_name
+from hqzoo.compare.table_file import dump_table, read_table
 from hqzoo.errors import ConfigError
 
-TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "tables").glob("*.yaml"))
+TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*/table.yaml"))
 
 CONTENT = {
     "name": "small",
@@ -52,30 +54,69 @@ def test_all_rows_of_a_fold_come_before_the_next(tmp_path: Path) -> None:
 def test_differences_are_row_minus_baseline_and_model_minus_control(tmp_path: Path) -> None:
     """A control that is also listed under against is compared once."""
     table = read_table(write(tmp_path, CONTENT))
-    assert table.comparisons() == [Comparison("hybrid", "unet", "unet"), Comparison("hybrid", "mlp", "hybrid")]
+    assert table.comparisons() == [
+        Comparison("hybrid", "unet", "baselines"),
+        Comparison("hybrid", "mlp", "controls", of_control=True),
+    ]
+
+
+def test_a_difference_asked_for_twice_is_compared_once() -> None:
+    rows = (Row("q", against=("u",)), Row("u", control_of="q"))
+    assert Table("t", "r", rows).comparisons() == [Comparison("q", "u", "controls", of_control=True)]
+
+
+def test_a_question_of_its_own_is_a_family_of_its_own(tmp_path: Path) -> None:
+    rows = {"unet": {}, "a": {"against": ["unet"]}, "check": {"against": ["unet"], "family": "precision"}}
+    table = read_table(write(tmp_path, changed(rows=rows)))
+    assert [each.family for each in table.comparisons()] == ["baselines", "precision"]
+    assert read_table(write(tmp_path, dump_table(table))) == table
 
 
 def test_dump_and_read_again(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, {**CONTENT, "grade": "replicated", "title": "A", "margin": 0.02}))
-    assert read_table(write(tmp_path, table.dump())) == table
+    assert read_table(write(tmp_path, dump_table(table))) == table
 
 
-@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_repository_has_tables() -> None:
+    assert len(TABLES) >= 7
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.parent.name)
 def test_tables_of_the_repository(path: Path, tmp_path: Path) -> None:
     table = read_table(path)
     assert table.cells()
-    assert read_table(write(tmp_path, table.dump())) == table
+    assert table.comparisons()
+    assert table.grade, "every table of the repository is graded"
+    assert table.name == path.parent.name
+    assert read_table(write(tmp_path, dump_table(table))) == table
 
 
 def test_controls_without_a_file() -> None:
     table = Table.of_controls("recipes/hq_unet/landscapes.yaml", ["mlp", "quantum", "constant"], [0, 1], [0, 1])
-    assert table.name == "landscapes"
+    assert table.name == "hq_unet-landscapes"
     assert table.settings_of("mlp") == ["--model.init_args.architecture_args.control=mlp"]
     assert [(each.row, each.against) for each in table.comparisons()] == [("quantum", "mlp"), ("quantum", "constant")]
     assert len(table.cells()) == 3 * 2 * 2
     without = Table.of_controls("r", ["frozen", "mlp"])
     assert [(each.row, each.against) for each in without.comparisons()] == [("frozen", "mlp")]
     assert without.cells() == [Cell("frozen", 0, 0), Cell("mlp", 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "name"),
+    [("hq_unet/ph2", "hq_unet/ph2"), ("recipes/hq_unet/ph2.yaml", "hq_unet/ph2"), ("./mine.yaml", "mine"),
+     ("/a/recipes/qu_net/ph2.yaml", "qu_net/ph2"), ("../b/mine.yml", "b/mine")],
+)  # fmt: skip
+def test_short_names_of_recipes(recipe: str, name: str) -> None:
+    assert recipe_name(recipe) == name
+
+
+def test_another_score_stands_beside_nothing_published(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, CONTENT))
+    assert table.scored_by("miou") == table
+    other = table.scored_by("oa")
+    assert other.metric == "oa"
+    assert not any(row.published for row in other.rows)
 
 
 def test_overrides() -> None:
@@ -132,8 +173,9 @@ def row(**content: object) -> dict[str, object]:
         (row(published={"f1": 0.5}), "whole numbers from 0, got 'f1'"),
         (row(set=["--trainer.max_steps", "2"]), "is no override: write KEY=VALUE"),
         (row(set=[{"trainer.max_steps": 2}]), "is no override"),
-        (row(set=["--data.init_args.fold=1"]), "is set for every cell"),
-        (row(set=["seed_everything=1"]), "is set for every cell"),
+        (row(set=["--data.init_args.fold=1"]), r"sets data\.fold for every cell"),
+        (row(set=["seed_everything=1"]), "sets seed_everything for every cell"),
+        (row(set=["--data.init_args={fold: 2}"]), r"sets data\.seed, data\.fold for every cell"),
     ],
 )
 def test_mistakes_are_named(content: object, message: str, tmp_path: Path) -> None:

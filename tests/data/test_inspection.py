@@ -116,7 +116,10 @@ def test_official_lists_of_landcoverai_divide_orthophotos(tmp_path: Path) -> Non
 
 
 def test_whole_sets_are_counted(tmp_path: Path) -> None:
-    assert look(write_isbi2012(tmp_path / "isbi"), ISBI2012DataModule).clean
+    write_isbi2012(tmp_path / "isbi")
+    assert look(tmp_path / "isbi", ISBI2012DataModule, grouped=True).clean
+    (leak,) = look(tmp_path / "isbi", ISBI2012DataModule).leaks
+    assert "neighbours" in leak
     found = look(write_ph2(tmp_path / "ph2", size=(8, 10)), PH2DataModule)
     assert found.clean
     assert found.sizes == {(8, 10): 67, (8, 11): 67, (8, 12): 66}  # as in the files, not resized
@@ -141,6 +144,26 @@ def test_damaged_files_are_all_named_once(tmp_path: Path) -> None:
     assert "expected scene0_1.*" in missing
 
 
+def test_an_image_on_both_sides_of_a_fold_leaks_and_the_other_folds_are_looked_at(tmp_path: Path) -> None:
+    root = write_ph2(tmp_path, original=False, size=(8, 10), count=10)
+    (root / "folds").mkdir()
+    names = sorted(path.stem for path in (root / "images").iterdir())
+    for fold in range(1, 6):
+        tested = names[2 * fold - 2 : 2 * fold]
+        train = [name for name in names if name not in tested]
+        (root / "folds" / f"fold_{fold}_train.txt").write_text("\n".join(train + tested[:1] * (fold == 2)))
+        (root / "folds" / f"fold_{fold}_val.txt").write_text("\n".join(tested))
+    (root / "folds" / "fold_5_val.txt").write_text("\n".join(names[:1] + names[9:]))
+    (root / "folds" / "fold_5_train.txt").write_text("\n".join(names[1:9]))
+    found = look(root, PH2DataModule)
+    assert list(found.splits) == [1, 3, 4, 5]
+    assert found.missing == ["The published data set has 200 images, this one 10."]
+    straddles, twice = found.leaks
+    assert straddles.startswith("fold 2: ")
+    assert f"the image '{names[2]}' is in the split" in straddles
+    assert twice == f"1 image(s) are tested in more than one fold: {names[0]} in 1, 5."
+
+
 def test_one_fold(tmp_path: Path) -> None:
     root = write_folder(tmp_path)
     found = inspect(lambda fold: FolderSegmentationDataModule(str(root), fold=fold or 0), fold=1)
@@ -149,7 +172,7 @@ def test_one_fold(tmp_path: Path) -> None:
 
 @pytest.mark.real_data
 def test_real_sets_are_clean(real_data: Path) -> None:
-    for name, module in {"ph2": PH2DataModule, "isbi2012": ISBI2012DataModule}.items():
+    for name, module, options in (("ph2", PH2DataModule, {}), ("isbi2012", ISBI2012DataModule, {"grouped": True})):
         assert recognise(real_data / name) is module
-        found = look(real_data / name, module)
+        found = look(real_data / name, module, **options)
         assert found.clean, found

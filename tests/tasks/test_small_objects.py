@@ -61,6 +61,17 @@ def test_without_small_objects_there_is_no_recall():
     }  # fmt: skip
 
 
+def test_processes_count_together():
+    """With every process holding the same three objects, there are six."""
+    truth = canvas()
+    metric = SmallObjectRecall(3, IGNORE, 16)
+    metric.distributed_available_fn = lambda: True
+    metric.dist_sync_fn = lambda state, group=None: [state, state]
+    metric.update(truth, truth)
+    report = metric.report()
+    assert (report["objects"], report["total_objects"], report["total_recall"]) == ([0, 6, 0], 6, 1.0)
+
+
 def test_a_bound_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="max_area=0"):
         SmallObjectRecall(3, max_area=0)
