@@ -197,7 +197,7 @@ def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
         (["--table", "x.yaml"], "Cannot read the table file x.yaml"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--rows", "mpl"], "Did you mean 'mlp'"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--", "--trainer.max_steps", "2"], "write KEY=VALUE"),
-        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--", "data.fold=2"], "is set for every cell"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--", "data.fold=2"], "sets data.fold for every cell"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--report-only", "--out", "x"], "nothing to report"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "mlp"], "different controls"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--workers", "0"], "at least one process"),

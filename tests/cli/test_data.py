@@ -24,17 +24,23 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_clean_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    root = write_isbi2012(tmp_path / "isbi")
+    root = write_ph2(tmp_path / "ph2", size=(8, 10))
     assert main(["data", "check", str(root), "--json", str(tmp_path / "found.json")]) == 0
     out = capsys.readouterr().out
-    assert "ISBI2012DataModule: 30 of 32 x 40" in out
+    assert "PH2DataModule: 67 of 8 x 10" in out
     assert "Nothing is missing" in out
     report = json.loads((tmp_path / "found.json").read_text())
     assert report["clean"]
-    assert report["splits"][4] == {"fold": 4, "train": 24, "val": 0, "test": 6}
-    assert report["sizes"] == [{"height": 32, "width": 40, "images": 30}]
+    assert report["splits"][4] == {"fold": 5, "train": 160, "val": 0, "test": 40}
+    assert report["sizes"][0] == {"height": 8, "width": 10, "images": 67}
     assert sum(report["classes"].values()) == pytest.approx(1)
-    assert set(report["classes"]) == {"membrane", "cell"}
+    assert set(report["classes"]) == {"background", "lesion"}
+
+
+def test_a_set_that_leaks_by_its_construction_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_isbi2012(tmp_path / "isbi")
+    assert main(["data", "check", str(root)]) == 1
+    assert "leak: Single slices are drawn, so that training and test slices are neighbours" in capsys.readouterr().out
 
 
 def test_what_is_missing_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
