@@ -14,7 +14,7 @@ from PIL import Image
 
 from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
-from tests.fixtures.folder import write_csv
+from tests.fixtures.folder import write_csv, write_folder
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.whole_images import write_fruitseg30, write_isbi2012, write_ph2
 
@@ -61,6 +61,7 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         return [*options, "--data.init_args.size", "128"]
     makers = {
         "hq_unet/aerial_dubai": lambda root: write_imagery(root, 5, 7, ".jpg"),
+        "hq_unet/folder": write_folder,
         "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
         "hq_unet/landcoverai": write_landcoverai,
         **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),

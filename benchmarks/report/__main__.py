@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,9 +42,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"bench report: error: {error}", file=sys.stderr)
         return 2
     text = README.read_text()
-    for name, content in parts.items():
-        if f"<!-- begin {name} -->" in text:
-            text = put_between_marks(text, name, content)
+    for name in re.findall(r"<!-- begin (\w+) -->", text):
+        if name not in parts:
+            print(f"bench report: error: README.md shows '{name}', of which there is no result", file=sys.stderr)
+            return 2
+        text = put_between_marks(text, name, parts[name])
     README.write_text(text)
     return 0
 

@@ -24,12 +24,15 @@ from typing import TYPE_CHECKING, Any
 from hqzoo.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hqzoo.compare import Table
+    from collections.abc import Sequence
+
+    from hqzoo.compare import Runner, Table
+    from hqzoo.compare.table import Cell
 
 __all__ = ["add_arguments", "run"]
 
 TABLE_FILE = "table.yaml"
-COLUMNS = ("row", "published", "boundary IoU", "parameters", "step, ms")
+COLUMNS = ("row", "published", "boundary IoU", "parameters", "step as run, ms")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +65,9 @@ def run(args: argparse.Namespace) -> int:
     from hqzoo.compare.overrides import setting
 
     settings = [setting(each) for each in args.overrides]
-    table = _table(args).with_settings(settings)
+    table = _table(args)
     out = args.out or Path("runs") / "compare" / table.name
+    table = _with_earlier(args, table.with_settings(settings), out)
     if not args.report_only:
         _fill(args, table, out, settings)
     if not args.no_report:
@@ -84,14 +88,67 @@ def _table(args: argparse.Namespace) -> Table:
     if built and (args.table or not (args.config and args.controls)):
         raise ConfigError("Give either -c RECIPE with --controls NAME ..., or --table FILE.")
     if built:
-        folds, seeds = args.folds or (), args.seeds or (0,)
-        return Table.of_controls(args.config, args.controls, folds, seeds)
+        if misplaced := [each for each in args.controls if "=" in each]:
+            raise ConfigError(f"{misplaced[0]} is no control. Put -- in front of overrides.")
+        folds = args.folds or _own_fold(args.config)
+        return Table.of_controls(args.config, args.controls, folds, args.seeds or (0,))
     if not (args.table or args.out):
         raise ConfigError(
             "Nothing to compare: give -c RECIPE with --controls quantum mlp ..., --table FILE, or --out FOLDER of a "
             "table to go on with."
         )
     return read_table(args.table or args.out / TABLE_FILE)
+
+
+def _own_fold(recipe: str) -> tuple[int, ...]:
+    """Return the fold that a recipe's data module takes, if its data have folds."""
+    from hqzoo.cli.parsing import CommandLine
+    from hqzoo.cli.recipes import find_recipe
+
+    fold = getattr(CommandLine("fit", ["-c", find_recipe(recipe)]).datamodule, "fold", None)
+    return (fold,) if isinstance(fold, int) else ()
+
+
+def _with_earlier(args: argparse.Namespace, table: Table, out: Path) -> Table:
+    """Return the table together with the rows, folds and seeds that the folder has already.
+
+    Raises:
+        ConfigError: If the folder has a table of another kind.
+    """
+    from hqzoo.compare import read_table
+
+    file = out / TABLE_FILE
+    if args.config is None or not file.is_file():
+        return table
+    if args.rows is None:  # run what was asked for, and report all
+        args.rows = list(table.row_names)
+    args.folds, args.seeds = list(table.folds) or None, list(table.seeds)
+    return table.widened(read_table(file))
+
+
+def _check(runner: Runner, cells: Sequence[Cell]) -> None:
+    """Build data module and task of every row and every fold once, before the first one is trained.
+
+    Raises:
+        HqzooError: If a setting is wrong, or the data have no such fold.
+    """
+    import logging
+
+    from hqzoo.cli.parsing import CommandLine
+    from hqzoo.cli.recipes import find_recipe
+    from hqzoo.data import SegmentationDataModule
+
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+    seen: set[str | int] = set()
+    for cell in cells:
+        if {cell.row, cell.fold} <= seen:
+            continue
+        seen |= {cell.row, cell.fold}
+        arguments = ["-c", find_recipe(runner.table.recipe), *runner.settings(cell), *runner.local]
+        data = CommandLine("fit", arguments).datamodule
+        folds = data.fold_numbers() if isinstance(data, SegmentationDataModule) else ()
+        if runner.table.folds and folds and cell.fold not in folds:
+            raise ConfigError(f"The data have no fold {cell.fold}; folds: {list(folds)}.")
 
 
 def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> None:
@@ -107,7 +164,10 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     digest = recipe_digest(Path(find_recipe(table.recipe)))
     cells = table.cells(args.rows, args.folds, args.seeds)
     runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, digest)
-    runner.missing(cells)  # refuses a folder of other settings before its table is replaced
+    missing = runner.missing(cells)  # refuses a folder of other settings before its table is replaced
+    _check(runner, missing)
+    if len({cell.fold for cell in table.cells()}) == 1:
+        sys.stdout.write("One fold: differences can be seen, but no verdict rests on one pair.\n")
     file = out / TABLE_FILE
     if not file.is_file() or read_table(file) != table:  # a file that says the same keeps its comments
         write_text(file, dump_table(table))

@@ -167,9 +167,12 @@ def _stats(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:
     from rich.console import Console
     from rich.table import Table
 
+    from hqzoo.data.statistics import compute_statistics
+
     module = build(fold)
     module.prepare_data()
-    images, statistics, sensor = len(module.records("train")), module.statistics, module.sensor
+    records, sensor = module.records("train"), module.sensor
+    images, statistics = len(records), compute_statistics(records, module.cache, sensor)
     title = f"{images} training images, in {sensor.unit} (full scale {sensor.scale:g})"
     table = Table("band", "mean", "std", title=title)
     for band, mean, std in zip(sensor.bands, statistics.mean, statistics.std, strict=True):

@@ -99,7 +99,7 @@ def score(command: CommandLine) -> int:
     if not trainer.is_global_zero:
         return 0
     seconds, step = time.perf_counter() - began, _steps_done(checkpoint)
-    report = score_report(task, command.verb, checkpoint, step, command.config, seconds)
+    report = score_report(task, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
     print_scores(report)
     if not command.config["trainer"]["fast_dev_run"]:
         _say(f"Written: {folder.write_json(f'{command.verb}.json', report)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentError
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hqzoo._lightning import pl
 from hqzoo.cli.explain import explain
 from hqzoo.cli.run_folder import RunFolder
-from hqzoo.errors import ConfigError
+from hqzoo.errors import ConfigError, HqzooError
 
 if TYPE_CHECKING or pl.__name__ == "lightning.pytorch":
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -130,6 +131,16 @@ class CommandLine(LightningCLI):
         if self.verb != "fit":
             self.config["model"] = None  # rebuilt from the checkpoint
 
+    def instantiate_classes(self) -> None:
+        """Build data module and task; what they refuse is told in their words, not as a mismatch of types."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            told = next((each for each in _causes(error) if isinstance(each, HqzooError)), None)
+            if told is None:
+                raise
+            raise told from error
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
         """Leave the trainer to the verb, which knows the callbacks and loggers it needs."""
         return None  # type: ignore[return-value]
@@ -170,6 +181,12 @@ class CommandLine(LightningCLI):
         config = self.config.clone()
         config["ckpt_path"] = None
         return str(self.parser.dump(config, skip_none=False))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _make_short_names_known() -> None:

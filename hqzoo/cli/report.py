@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hqzoo import __version__
+from hqzoo.data import SegmentationDataModule
+from hqzoo.data.segmentation import Split
 
 if TYPE_CHECKING:
+    from hqzoo._lightning import pl
     from hqzoo.tasks import SegmentationTask
 
 __all__ = ["print_scores", "score_report"]
@@ -21,12 +24,19 @@ COLUMNS = ("iou", "f1", "precision", "recall", "boundary_iou")
 
 
 def score_report(
-    task: SegmentationTask, verb: str, checkpoint: Path, step: int, config: Mapping[str, Any], seconds: float
+    task: SegmentationTask,
+    datamodule: pl.LightningDataModule,
+    verb: str,
+    checkpoint: Path,
+    step: int,
+    config: Mapping[str, Any],
+    seconds: float,
 ) -> dict[str, Any]:
     """Return what a run of ``hqzoo test`` or ``hqzoo validate`` found, as plain types.
 
     Args:
         task: The task after its trainer ran.
+        datamodule: The data; where it tells them apart, the fingerprint of its images goes into the report.
         verb: ``test`` or ``validate``.
         checkpoint: Where its weights came from.
         step: Optimizer steps done in the checkpoint.
@@ -39,11 +49,13 @@ def score_report(
     """
     scores = task.test_report() if verb == "test" else _validation_scores(task)
     data = config["data"]
+    split: Split = "test" if verb == "test" else "val"
+    images = datamodule.fingerprint(split) if isinstance(datamodule, SegmentationDataModule) else None
     return {
         "split": "test" if verb == "test" else "validation",
         "checkpoint": str(checkpoint),
         "step": step,
-        "data": {"class_path": data["class_path"], "init_args": _plain(data.get("init_args") or {})},
+        "data": {"class_path": data["class_path"], "init_args": _plain(data.get("init_args") or {}), "images": images},
         "seconds": round(seconds, 3),
         "hqzoo": __version__,
         **scores,

@@ -64,12 +64,13 @@ def read_cells(table: Table, out: Path) -> Reports:
             same recipe.
     """
     reports: Reports = {name: {} for name in table.row_names}
-    digest = ""
+    digest, images = "", dict[int, str]()
     for cell in table.cells():
         report = read_cell(out, cell)
         if report is not None:
             check_settings(report, table, cell_path(out, cell), digest)
             digest = digest or report.get("recipe_digest", "")
+            _check_images(report, images, cell_path(out, cell))
             reports[cell.row][cell.fold, cell.seed] = report
     return reports
 
@@ -103,6 +104,16 @@ def check_settings(report: Report, table: Table, where: Path, digest: str = "") 
     if made != wanted:
         other = sorted(set(made) ^ set(wanted)) or made
         raise ConfigError(f"{where} was made with other settings than the table has now: {', '.join(other)}. {mend}")
+
+
+def _check_images(report: Report, known: dict[int, str], where: Path) -> None:
+    """Refuse a cell whose images are not those of the fold's other cells; cells that do not know theirs are trusted."""
+    images = (report.get("data") or {}).get("images")
+    if images and known.setdefault(report["fold"], images) != images:
+        raise ConfigError(
+            f"{where} was tested on other images than the other cells of fold {report['fold']}. Use another "
+            "--out for other data, or remove the file to run the cell again."
+        )
 
 
 def score(report: Report, metric: str) -> float | None:

@@ -49,15 +49,19 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def result_grid(summary: Summary) -> Grid:
     """Return the result in short: one line per row that was run, its score and the difference that is told at it."""
-    head = ["row", "published", summary["metric"], "difference", "mean, 95 % t-interval", "verdict"]
+    head = ["row", "published", summary["metric"], "difference", "published", "mean, 95 % t-interval", "verdict"]
     lines = []
     for row in summary["rows"]:
         if row["score"]:
             name = [_row_name(row), _mean_text(row["published"]), _mean_text(row["score"])]
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
-            found = [[_pair_name(each), interval_text(each["interval"]), f"**{each['verdict']}**"] for each in own]
-            lines += [left + right for left, right in zip_longest([name], found, fillvalue=[""] * 3)]
+            found = [[_pair_name(each), _signed(each["published"]), *_judged(each)] for each in own]
+            lines += [(left or [""] * 3) + (right or [""] * 4) for left, right in zip_longest([name], found)]
     return Grid(head, lines).without_empty_columns()
+
+
+def _judged(comparison: Mapping[str, Any]) -> list[str]:
+    return [interval_text(comparison["interval"]), f"**{comparison['verdict']}**"]
 
 
 def _told_at(comparison: Mapping[str, Any]) -> str:
@@ -81,8 +85,8 @@ def row_grid(summary: Summary) -> Grid:
         "bottleneck": _cost("bottleneck"),
         "circuit runs / image": _cost("circuit_evaluations"),
         "MFLOPs / image": lambda row: _scaled(row["costs"].get("flops"), 1e-6),
-        "training, s": _cost("training_seconds"),
-        "step, ms": lambda row: _scaled(row["costs"].get("step_ms"), 1.0),
+        "training as run, s": _cost("training_seconds"),
+        "step as run, ms": lambda row: _scaled(row["costs"].get("step_ms"), 1.0),
         "peak memory, MB": _cost("peak_mb"),
     }
     rows = [[column(row) for column in columns.values()] for row in summary["rows"] if row["score"]]
@@ -139,11 +143,23 @@ def _mean_text(score: Mapping[str, Any] | None) -> str:
     if score is None:
         return ""
     spread = "" if score["sd"] is None else f" ± {score['sd']:.4f}"
-    return f"{score['mean']:.4f}{spread}" + ("" if score["n"] is None else f" (n={score['n']})")
+    return f"{score['mean']:.4f}{spread}{_count(score)}"
+
+
+def _count(score: Mapping[str, Any]) -> str:
+    """Return the number of folds, and of runs where folds have several."""
+    n, runs = score["n"], score.get("runs")
+    if n is None:
+        return ""
+    return f" (n={n})" if runs in (None, n) else f" (n={n}, {runs} runs)"
 
 
 def _median_text(score: Mapping[str, Any] | None) -> str:
     return "" if score is None or score["n"] < 2 else f"{score['median']:.4f} / {score['iqr']:.4f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.4f}"
 
 
 def _number(value: float | None) -> str:

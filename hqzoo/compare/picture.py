@@ -15,7 +15,7 @@ __all__ = ["draw"]
 
 COLOURS = {"better": "#1a7f37", "worse": "#cf222e", "equivalent": "#0969da"}
 UNDECIDED = "0.35"
-QUANTUM, CLASSICAL = "#8250df", "0.6"
+QUANTUM, CLASSICAL = "#8250df", "0.3"
 LINE, LEAST = 0.34, 2.6  # inches: per row, of the whole picture
 
 
@@ -50,6 +50,7 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
 def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
     """Draw the scores of every row; a fold has the same colour in all rows."""
     from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
 
     folds = sorted({each["fold"] for row in rows for each in row["scores"]})
     colours = {fold: colormaps["viridis"](i / max(1, len(folds) - 1)) for i, fold in enumerate(folds)}
@@ -64,6 +65,7 @@ def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
             axes.plot([row["published"]["mean"]], [y], "D", color="black", markerfacecolor="none", markersize=6)
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     diamond = ", diamond: published" if any(row["published"] for row in rows) else ""
     axes.set_xlabel(f"{metric} of the fold left out\n(bar: mean{diamond})")
     if 1 < len(folds) <= 10:
@@ -78,7 +80,7 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
     axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
     for y, each in enumerate(comparisons):
-        interval, colour = each["interval"], COLOURS.get(each["verdict"], UNDECIDED)
+        interval, colour = each["interval"], COLOURS.get(each["verdict"].partition(",")[0], UNDECIDED)
         values = list(each["folds"].values())
         axes.plot(values, [y + 0.2] * len(values), ".", color="0.6", markersize=4)
         if interval["low"] is not None:
@@ -92,10 +94,10 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
 
 
 def _losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the mean training loss of every row; rows without a circuit in grey."""
-    for row in sorted(rows, key=lambda row: bool(row["costs"]["quantum_parameters"])):
-        quantum = bool(row["costs"]["quantum_parameters"])
-        epochs = range(1, len(row["loss_curve"]) + 1)
-        axes.plot(epochs, row["loss_curve"], color=QUANTUM if quantum else CLASSICAL, linewidth=1, alpha=0.8)
-    axes.set_xlabel("epoch\n(purple: with a circuit)")
+    """Draw the mean training loss of every row; rows without a circuit dashed, on top."""
+    for row in sorted(rows, key=lambda row: not row["costs"]["quantum_parameters"]):
+        colour, line = (QUANTUM, "-") if row["costs"]["quantum_parameters"] else (CLASSICAL, "--")
+        epochs, marker = range(1, len(row["loss_curve"]) + 1), "." if len(row["loss_curve"]) == 1 else ""
+        axes.plot(epochs, row["loss_curve"], line, color=colour, linewidth=1, alpha=0.8, marker=marker)
+    axes.set_xlabel("epoch\n(dashed: without a circuit)")
     axes.set_ylabel("mean training loss")

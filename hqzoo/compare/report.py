@@ -17,6 +17,12 @@ from hqzoo.errors import ConfigError
 
 __all__ = ["body", "digest", "put_between_marks", "sentence", "write_report"]
 
+GRADE_TEXTS = {
+    "replicated": "Replicated: the paper's data, folds and settings",
+    "tested in kind": "Tested in kind: the paper's comparison on other data, folds or settings",
+    "implemented": "Implemented: not run here",
+}
+
 Summary = Mapping[str, Any]
 
 
@@ -97,7 +103,7 @@ def sentence(comparison: Mapping[str, Any], metric: str) -> str:
 
 
 def _what(summary: Summary) -> str:
-    grade = f"*{summary['grade'].capitalize()}.* " if summary["grade"] else ""
+    grade = f"*{GRADE_TEXTS[summary['grade']]}.* " if summary["grade"] else ""
     folds = f"{len(summary['folds'])} folds" if len(summary["folds"]) > 1 else "one fold"
     missing = f"; {len(summary['missing'])} cells are still missing" if summary["missing"] else ""
     return (
@@ -142,8 +148,10 @@ def _notes(summary: Summary) -> list[str]:
     notes = [
         "* Differences are paired by fold and seed. p-values are corrected (Holm) for all comparisons between rows, "
         "and for all with controls, run or not; those of spread (Brown-Forsythe) are not.",
+        "* Intervals are those of one comparison alone; verdicts rest on the corrected `p`. A difference is over the "
+        "runs that both rows have: with unequal numbers of seeds it is not that of the rows' means.",
         "* The t-test takes folds for independent, but their training images overlap, and it calls too many "
-        "differences real: `p, overlapping folds` has the variance of Nadeau and Bengio (2003). Verdicts rest on `p`.",
+        "differences real: `p, overlapping folds` has the variance of Nadeau and Bengio (2003).",
         f"* better, worse: told from 0 at 5 %. equivalent: told from ±{summary['margin']:g} (two one-sided t-tests). "
         "undecided: neither, which does not mean equal.",
     ]

@@ -100,7 +100,7 @@ class Runner:
             ConfigError: If a verb fails.
             KeyboardInterrupt: If it was interrupted.
         """
-        folder, what = self._folder(cell), self._settings(cell)
+        folder, what = self._folder(cell), self.settings(cell)
         arguments = ["-c", self.table.recipe, f"--trainer.default_root_dir={folder}", *what, *self.local]
         seconds = self._train(cell, arguments)
         report = self._test(folder, arguments, "last")
@@ -125,7 +125,8 @@ class Runner:
             "recipe": self.table.recipe, **digest, "row": cell.row, "settings": self.table.settings_of(cell.row),
         }  # fmt: skip
 
-    def _settings(self, cell: Cell) -> list[str]:
+    def settings(self, cell: Cell) -> list[str]:
+        """Return what a cell changes in the recipe."""
         # The same seed in every row: the same crops in the same order, and equal initial weights wherever the models
         # draw equally many numbers before them.
         fold = [f"--data.init_args.fold={cell.fold}"] if self.table.folds else []

@@ -82,6 +82,7 @@ def _published_folds(row: Row) -> Scores:
 
 def _compare(table: Table, comparisons: Sequence[Comparison], scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
     """Return the statistics of comparisons; p-values are corrected within each family, run or not (Holm)."""
+    published = {row.name: _published_folds(row) for row in table.rows}
     pairs = [_differences(scores[each.row], scores[each.against]) for each in comparisons]
     folds = [fold_means(differences) for differences in pairs]
     families = [each.family for each in comparisons]
@@ -102,6 +103,7 @@ def _compare(table: Table, comparisons: Sequence[Comparison], scores: Mapping[st
             "verdict": _word(interval, p_difference[i], p_equivalence[i], table.metric),
             "smallest_detectable": _smallest(folds[i], families.count(families[i])),
             "bootstrap": _bootstrap(row, against, pairs[i]),
+            "published": _published_difference(published[comparison.row], published[comparison.against]),
             **_spread(row, against, pairs[i]),
         })  # fmt: skip
     return found
@@ -110,6 +112,12 @@ def _compare(table: Table, comparisons: Sequence[Comparison], scores: Mapping[st
 def _differences(row: Scores, against: Scores) -> Scores:
     """Return the differences of runs with the same fold and seed."""
     return {key: row[key] - against[key] for key in row if key in against}
+
+
+def _published_difference(row: Scores, against: Scores) -> float | None:
+    """Return the mean difference that a paper published, over its folds."""
+    differences = _differences(row, against)
+    return fmean(differences.values()) if differences else None
 
 
 def _corrected(p_values: Sequence[float | None], families: Sequence[str]) -> list[float | None]:
@@ -124,11 +132,19 @@ def _corrected(p_values: Sequence[float | None], families: Sequence[str]) -> lis
 
 
 def _word(interval: Interval | None, p: float | None, p_equivalence: float | None, metric: str) -> str:
-    """Return the verdict and, where there is none, why."""
+    """Return the verdict and, where there is none, why.
+
+    Without any spread no test is possible: such runs are copies of each other, or learned nothing.
+    """
     if interval is None:
         return "not run"
+    if interval.n == 1:
+        return "undecided: one pair"
+    if interval.sd == 0:
+        return "undecided: no spread"
     word = verdict(interval, p, p_equivalence, ALPHA, metric.partition("/")[0] not in ERRORS)
-    return "undecided: one pair" if interval.n == 1 else word
+    small = word in ("better", "worse") and p_equivalence is not None and p_equivalence < ALPHA
+    return f"{word}, but within the margin" if small else word
 
 
 def _spread(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any]:
@@ -210,7 +226,7 @@ def _seed_sd(scores: Scores) -> float | None:
 
 
 def _costs(reports: Sequence[Report]) -> dict[str, Any]:
-    """Return what the row costs: sizes are the same in all cells, times are medians, memory is the largest."""
+    """Return what the row costs: sizes are the same in all cells, times and peak memory are medians."""
     if not reports:
         return {}
     first, costs = reports[0], [report.get("costs") or {} for report in reports]
@@ -225,7 +241,7 @@ def _costs(reports: Sequence[Report]) -> dict[str, Any]:
         "flops": costs[0].get("flops"),
         "training_seconds": _of(median, (each.get("training_seconds") for each in costs)),
         "step_ms": _of(median, (each.get("step_ms") for each in costs)),
-        "peak_mb": _of(max, (each.get("peak_mb") for each in costs)),
+        "peak_mb": _of(median, (each.get("peak_mb") for each in costs)),
         "kept_mb": _of(max, (each.get("kept_mb") for each in costs)),
     }
 

@@ -13,6 +13,8 @@ from hqzoo.errors import ConfigError, unknown_name
 __all__ = ["GRADES", "Cell", "Comparison", "Row", "Table", "recipe_name"]
 
 GRADES = ("replicated", "tested in kind", "implemented")
+METRICS = ("miou", "oa", "boundary_iou", "soft_iou", "ece", "loss", "small_object_recall")
+CLASS_METRICS = ("iou", "f1", "precision", "recall", "boundary_iou", "soft_iou", "small_object_recall")
 BASELINES, CONTROLS = "baselines", "controls"  # the families of comparisons
 CONTROL = "--model.init_args.architecture_args.control"
 REFERENCE = "quantum"
@@ -122,6 +124,10 @@ class Table:
             raise ConfigError(f"Table '{self.name}' has no seeds: give at least one, such as seeds: [0].")
         if self.grade and self.grade not in GRADES:
             raise ConfigError(unknown_name("grade", self.grade, GRADES))
+        _check_metric(self.metric)
+        for what, numbers in (("folds", self.folds), ("seeds", self.seeds)):
+            if len(set(numbers)) < len(numbers):
+                raise ConfigError(f"{what}: {list(numbers)} names one twice.")
         if self.margin <= 0:
             raise ConfigError(f"margin: {self.margin} must be positive, such as 0.01.")
         for row in self.rows:
@@ -224,6 +230,24 @@ class Table:
                     found.setdefault((row.name, other), Comparison(row.name, other, row.family or BASELINES))
         return list(found.values())
 
+    def widened(self, earlier: Table) -> Table:
+        """Return the table of controls with the rows, folds and seeds of an earlier one of the same recipe as well.
+
+        Raises:
+            ConfigError: If the earlier one is no table of controls of this recipe.
+        """
+        plain = Table.of_controls(earlier.recipe, earlier.row_names, earlier.folds, earlier.seeds)
+        if recipe_name(self.recipe) != recipe_name(earlier.recipe) or plain != replace(earlier, settings=()):
+            raise ConfigError(
+                f"There is another table already, '{earlier.name}' of recipe {earlier.recipe}. Use another --out."
+            )
+        names, folds, seeds = (
+            tuple(dict.fromkeys((*getattr(earlier, what), *getattr(self, what))))
+            for what in ("row_names", "folds", "seeds")
+        )
+        wider = Table.of_controls(self.recipe, names, folds, seeds)
+        return replace(wider, settings=earlier.settings)
+
     def scored_by(self, metric: str) -> Table:
         """Return the table with another score, beside which nothing was published."""
         if metric == self.metric:
@@ -234,6 +258,14 @@ class Table:
         """Return the table with further settings of all rows; those that name a place are left out."""
         further = [each for each in settings if not is_local(each) and each not in self.settings]
         return replace(self, settings=(*self.settings, *further))
+
+
+def _check_metric(metric: str) -> None:
+    name, of_class, class_name = metric.partition("/")
+    known = CLASS_METRICS if of_class else METRICS
+    if name not in known:
+        shown = [f"{each}{of_class}{class_name}" for each in known]
+        raise ConfigError(unknown_name("metric", metric, shown))
 
 
 def recipe_name(recipe: str) -> str:

@@ -184,6 +184,8 @@ def _sum_up(found: Inspection, module: SegmentationDataModule, looks: Sequence[_
     counted = max(1, int(counts[:-1].sum()))
     found.classes = {name: float(count / counted) for name, count in zip(class_map.names, counts, strict=False)}
     found.ignored = float(counts[-1] / max(1, int(counts.sum())))
+    if absent := [name for name, share in found.classes.items() if not share]:
+        found.missing.append(f"No pixel has class {some(absent)}; {found.ignored:.1%} of the pixels are ignored.")
     images = sum(next(iter(found.splits.values())).values())
     if isinstance(module, WholeImagesDataModule) and images != module.published_images and module.label_fraction == 1:
         found.missing.append(f"The published data set has {module.published_images} images, this one {images}.")

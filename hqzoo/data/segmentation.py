@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -193,6 +195,11 @@ class SegmentationDataModule(pl.LightningDataModule):
                 records = self._load(split)
                 self._records[split] = self._labelled(records) if split == "train" else records
         return self._records[split]
+
+    def fingerprint(self, split: Split) -> str:
+        """Return a digest of names and sizes of a split's images, and of the classes: is this the same test?"""
+        images = sorted((record.name, record.height, record.width) for record in self.records(split))
+        return hashlib.sha256(json.dumps([images, self.classes]).encode()).hexdigest()[:12]
 
     def where(self) -> str:
         """Say where the images come from, for error messages."""

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from hqzoo.errors import ConfigError, did_you_mean, unknown_name
+from hqzoo.nn import CONTROLS
 from hqzoo.quantum import QuantumLayer
 
 __all__ = [
@@ -94,18 +95,23 @@ def model_info(name: str) -> ModelInfo:
 
 
 def check_arguments(name: str, arguments: dict[str, Any]) -> None:
-    """Check the names of an architecture's arguments.
+    """Check the names of an architecture's arguments, and of its control.
 
     Raises:
-        ConfigError: If the architecture or one of the arguments does not exist; the message has the nearest name.
+        ConfigError: If the architecture, one of the arguments or the control does not exist; the message has the
+            nearest name.
     """
-    known = model_info(name).arguments
+    info = model_info(name)
+    known = info.arguments
     for key in arguments:
         if key not in known:
             raise ConfigError(
                 f"Architecture '{name}' has no argument '{key}'.{did_you_mean(key, known)} "
                 f"Its arguments: {', '.join(known)}."
             )
+    control = arguments.get("control")
+    if info.controls and control is not None and control not in (*info.controls, *CONTROLS):
+        raise ConfigError(unknown_name(f"control of '{name}'", str(control), info.controls))
 
 
 def count_parameters(model: nn.Module) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,27 @@ def test_a_full_table_runs_nothing(finished: tuple[Path, str], capsys: pytest.Ca
     assert cells(out) == before
 
 
+def test_further_rows_and_folds_join_the_table(finished: tuple[Path, str], settings: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished[0], tmp_path / "out")
+    arguments = ["-c", str(settings), "--controls", "constant", "--folds", "0", "--out", str(tmp_path / "out")]
+    assert main(["compare", *arguments, "--", *OVERRIDES]) == 0
+    assert len(cells(tmp_path / "out")) == 5
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [row["name"] for row in summary["rows"]] == ["quantum", "mlp", "constant"]
+    assert [each["interval"]["n"] for each in summary["comparisons"]] == [2, 1]
+    assert summary["missing"] == ["constant-fold1-seed0"]
+
+
+def test_other_data_are_noticed(finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(finished[0], tmp_path / "out")
+    path = tmp_path / "out" / "cells" / "mlp-fold0-seed0.json"
+    cell = json.loads(path.read_text())
+    assert cell["data"]["images"] == cells(finished[0])["quantum-fold0-seed0"]["data"]["images"]
+    path.write_text(json.dumps({**cell, "data": {**cell["data"], "images": "others"}}))
+    assert main(["compare", "--out", str(tmp_path / "out"), "--report-only"]) == 2
+    assert "tested on other images" in capsys.readouterr().err
+
+
 def test_other_settings_do_not_mix(finished: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = finished
     table = (out / "table.yaml").read_bytes()
@@ -179,11 +201,11 @@ def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> Non
 
 
 def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
-    process = start("-c", str(settings), "--controls", "quantum", "nonsense", "--folds", "0", "--out", str(tmp_path),
-                    "--rows", "nonsense", "--workers", "2")  # fmt: skip
+    process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "--out", str(tmp_path),
+                    "--rows", "mlp", "--workers", "2", "--", "trainer.strategy=nonsense")  # fmt: skip
     printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, printed
-    assert "A worker ended with exit code 2" in printed
+    assert "A worker ended with exit code 1" in printed
     assert "nonsense" in printed.split("The end of ", 1)[1].split("\n", 1)[1]
 
 
@@ -201,6 +223,10 @@ def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--report-only", "--out", "x"], "nothing to report"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "mlp"], "different controls"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--workers", "0"], "at least one process"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "data.fold=2"], "Put -- in front of overrides"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "mpl"], "Did you mean 'mlp'"),
+        (["-c", "qu_net/ph2", "--controls", "mlp", "--folds", "0", "1"], "there is no such fold"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--seeds", "0", "0"], "names one twice"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -24,8 +24,8 @@ def test_report_says_what_the_summary_found(out: Path) -> None:
     for number in (hybrid["score"]["mean"], hybrid["score"]["sd"], hybrid["published"]["mean"], hybrid["seed_sd"],
                    against_unet["interval"]["low"], against_unet["smallest_detectable"]):  # fmt: skip
         assert f"{abs(number):.4f}" in text
-    for words in ("*Replicated.*", "`unet` U-Net", "**better**", "(n=5)", "85,889", "boundary IoU", "ECE", "2.5",
-                  "12.5", "own published scores", "25 cells of 20 steps", "Bootstrap over folds"):  # fmt: skip
+    for words in ("*Replicated: the paper", "`unet` U-Net", "**better**", "(n=5)", "85,889", "boundary IoU", "ECE",
+                  "2.5", "12.5", "own published scores", "25 cells of 20 steps", "Bootstrap over folds"):  # fmt: skip
         assert words in text
     for absent in ("small-object recall", "best epoch", "GPU peak", "still missing", "None", "nan"):
         assert absent not in text
@@ -71,7 +71,9 @@ def test_digest_has_every_row_once_with_its_difference(out: Path) -> None:
     grid = result_grid(summary)
     assert [row[0] for row in grid.rows] == ["`unet` U-Net", "`hybrid`", "`mlp`"]
     assert [row[3] for row in grid.rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`"]
-    assert [row[5].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
+    assert grid.head[4] == "published"
+    assert [row[4] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}", ""]
+    assert [row[6].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
     text = digest(summary, "a/report.png", "a/report.md")
     assert "](a/report.png)" in text
     assert "](a/report.md)" in text

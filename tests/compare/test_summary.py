@@ -109,6 +109,9 @@ def test_published_scores_pass_through_the_same_statistics(out: Path) -> None:
     found = summarize(table(), read_cells(table(), out))["published_comparisons"]
     assert [(each["row"], each["against"]) for each in found] == [("hybrid", "unet")]
     published = [list(row.published.values()) for row in table().rows[:2]]
+    ours = summarize(table(), read_cells(table(), out))["comparisons"]
+    assert ours[0]["published"] == found[0]["published"] == pytest.approx(fmean(published[1]) - fmean(published[0]))
+    assert ours[1]["published"] is None
     assert found[0]["p_corrected"] == pytest.approx(stats.ttest_rel(published[1], published[0]).pvalue)
 
 
@@ -128,6 +131,27 @@ def test_one_fold_proves_nothing(tmp_path: Path) -> None:
     for each in summarize(own, read_cells(own, tmp_path))["comparisons"]:
         assert each["verdict"] == "undecided: one pair"
         assert (each["interval"]["n"], each["interval"]["low"], each["bootstrap"]) == (1, None, None)
+
+
+def test_runs_without_any_spread_prove_nothing(tmp_path: Path) -> None:
+    """Networks that learned nothing all score the same."""
+    write_cells(tmp_path, {row: dict.fromkeys(range(5), (0.0,)) for row in SCORES})
+    found = summarize(table(seeds=(0,)), read_cells(table(seeds=(0,)), tmp_path))["comparisons"]
+    assert [each["verdict"] for each in found] == ["undecided: no spread"] * 2
+
+
+def test_a_difference_that_nobody_would_mind_is_told_so(tmp_path: Path) -> None:
+    gaps = {0: 0.0010, 1: 0.0012, 2: 0.0011, 3: 0.0013, 4: 0.0009}
+    write_cells(tmp_path, {"hybrid": {k: (0.5 + v,) for k, v in gaps.items()}, "mlp": dict.fromkeys(gaps, (0.5,))})
+    found = summarize(table(seeds=(0,)), read_cells(table(seeds=(0,)), tmp_path))["comparisons"][1]
+    assert found["verdict"] == "better, but within the margin"
+
+
+def test_cells_of_other_images_are_refused(out: Path) -> None:
+    for cell, images in ((Cell("unet", 0, 0), "a"), (Cell("unet", 1, 0), "b"), (Cell("mlp", 1, 1), "c")):
+        write_json(cell_path(out, cell), report(cell, 0.5, data={"images": images}))
+    with pytest.raises(ConfigError, match=r"mlp-fold1-seed1\.json was tested on other images than .* fold 1"):
+        read_cells(table(), out)
 
 
 def test_missing_cells_are_named_and_left_out(tmp_path: Path) -> None:

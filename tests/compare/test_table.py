@@ -1,5 +1,6 @@
 """Table files: what they mean, and mistakes told by name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,18 @@ def test_another_score_stands_beside_nothing_published(tmp_path: Path) -> None:
     assert not any(row.published for row in other.rows)
 
 
+def test_more_of_the_same_table() -> None:
+    first = Table.of_controls("hq_unet/ph2", ["quantum", "mlp"], [0, 1]).with_settings(["--trainer.max_epochs=1"])
+    more = Table.of_controls("recipes/hq_unet/ph2.yaml", ["mlp", "constant"], [2], [1])
+    wider = more.widened(first)
+    assert wider.row_names == ("quantum", "mlp", "constant")
+    assert (wider.folds, wider.seeds, wider.settings) == ((0, 1, 2), (0, 1), first.settings)
+    assert [each.row for each in wider.comparisons()] == ["quantum", "quantum"]
+    for other in (Table.of_controls("qu_net/ph2", ["quantum"], [0]), replace(first, grade="replicated")):
+        with pytest.raises(ConfigError, match="another table already"):
+            more.widened(other)
+
+
 def test_overrides() -> None:
     assert setting("trainer.max_steps=2") == "--trainer.max_steps=2"
     assert setting("--a.b={x: 1}\n") == "--a.b={x: 1}\n"
@@ -158,6 +171,9 @@ def row(**content: object) -> dict[str, object]:
         (changed(folds=[-1]), "whole numbers from 0, got -1"),
         (changed(folds=[True]), "whole numbers"),
         (changed(grade="replicate"), "Unknown grade 'replicate'. Did you mean 'replicated'"),
+        (changed(metric="mIoU"), "Unknown metric 'mIoU'. Did you mean 'miou'"),
+        (changed(metric="seconds"), "Unknown metric 'seconds'"),
+        (changed(metric="io/lesion"), "Did you mean 'iou/lesion'"),
         (changed(margin="x"), "margin: must be a number"),
         (changed(margin=0), "must be positive"),
         (changed(name="a/b"), "'a/b' names files"),

@@ -73,7 +73,7 @@ def test_other_patch_sizes():
     ("arguments", "message"),
     [
         ({"widht": 8}, "no argument 'widht'. Did you mean 'width'"),
-        ({"control": "quantom"}, "control='quantom' is not one of quantum"),
+        ({"control": "quantom"}, "Unknown control of 'hq_unet' 'quantom'. Did you mean 'quantum'"),
         ({"control": "identity"}, "48 and 32"),
         ({"control": "mlp_time"}, "control_hidden"),
         ({"control": "mlp", "control_hidden": 4}, "control_hidden"),

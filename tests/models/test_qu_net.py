@@ -180,7 +180,7 @@ def test_options_reach_the_filters():
         ({"patch": 2}, "patch=2: give its height and width"),
         ({"maps": 3}, "maps=3 does not divide 8 channels"),
         ({"placement": "decoder"}, "placement='decoder' is not one of bottleneck, skip, both"),
-        ({"control": "double_conv"}, "control='double_conv' is not one of quantum"),
+        ({"control": "double_conv"}, "Unknown control of 'qu_net' 'double_conv'. Did you mean 'conv'"),
         ({"n_filters": 0}, "n_filters=0"),
         ({"squash": "sigmoid"}, "squash='sigmoid'"),
         ({"control": "mlp_time"}, "control_hidden"),
