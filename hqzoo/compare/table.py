@@ -234,12 +234,17 @@ class Table:
         """Return the table of controls with the rows, folds and seeds of an earlier one of the same recipe as well.
 
         Raises:
-            ConfigError: If the earlier one is no table of controls of this recipe.
+            ConfigError: If the earlier one is no table of controls of this recipe, or has other settings.
         """
         plain = Table.of_controls(earlier.recipe, earlier.row_names, earlier.folds, earlier.seeds)
         if recipe_name(self.recipe) != recipe_name(earlier.recipe) or plain != replace(earlier, settings=()):
             raise ConfigError(
                 f"There is another table already, '{earlier.name}' of recipe {earlier.recipe}. Use another --out."
+            )
+        if set(self.settings) != set(earlier.settings):
+            raise ConfigError(
+                f"The table that is there has the overrides {' '.join(earlier.settings) or '(none)'}, this one "
+                f"{' '.join(self.settings) or '(none)'}. Give the same, or use another --out."
             )
         names, folds, seeds = (
             tuple(dict.fromkeys((*getattr(earlier, what), *getattr(self, what))))

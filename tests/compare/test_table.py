@@ -123,6 +123,9 @@ def test_another_score_stands_beside_nothing_published(tmp_path: Path) -> None:
 def test_more_of_the_same_table() -> None:
     first = Table.of_controls("hq_unet/ph2", ["quantum", "mlp"], [0, 1]).with_settings(["--trainer.max_epochs=1"])
     more = Table.of_controls("recipes/hq_unet/ph2.yaml", ["mlp", "constant"], [2], [1])
+    with pytest.raises(ConfigError, match=r"has the overrides --trainer\.max_epochs=1, this one \(none\)"):
+        more.widened(first)
+    more = replace(more, settings=first.settings)
     wider = more.widened(first)
     assert wider.row_names == ("quantum", "mlp", "constant")
     assert (wider.folds, wider.seeds, wider.settings) == ((0, 1, 2), (0, 1), first.settings)
