@@ -14,6 +14,7 @@ __all__ = [
     "LeakError",
     "SceneError",
     "SensorError",
+    "WriteError",
     "did_you_mean",
     "unknown_name",
 ]
@@ -45,6 +46,10 @@ class SensorError(HqzooError):
 
 class SceneError(HqzooError):
     """A raster cannot be mapped, or its map cannot be written."""
+
+
+class WriteError(HqzooError):
+    """A file cannot be written."""
 
 
 class CheckpointError(HqzooError):

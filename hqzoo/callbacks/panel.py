@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hqzoo._files import replacing
 from hqzoo._lightning import pl
-from hqzoo.callbacks.files import write_whole
 from hqzoo.data.labels import IGNORE_INDEX, default_palette
 from hqzoo.errors import ConfigError
 
@@ -84,7 +84,8 @@ def draw_panel(
         for image, truth, prediction in zip(images, truths, predictions, strict=True)
     ]
     figure = _figure(rows, classes, colours, bool((truths == ignore_index).any()))
-    write_whole(Path(path), lambda file: figure.savefig(file, format="png", dpi=120))
+    with replacing(Path(path)) as beside:
+        figure.savefig(beside, format="png", dpi=120)
     return Path(path)
 
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from PIL import Image
 from torch import Tensor
 
+from hqzoo._files import replacing
 from hqzoo._lightning import pl
-from hqzoo.callbacks.files import write_whole
 from hqzoo.data.labels import IGNORE_INDEX, default_palette
 from hqzoo.errors import ConfigError, DataError
 
@@ -132,5 +132,6 @@ def write_index_png(path: Path, labels: npt.NDArray[np.uint8], palette: Sequence
     """
     picture = Image.fromarray(labels, mode="L")
     picture.putpalette([part for colour in palette for part in colour] + [0, 0, 0] * (256 - len(palette)))
-    write_whole(path, lambda file: picture.save(file, format="PNG"))
+    with replacing(path) as beside:
+        picture.save(beside, format="PNG")
     return path

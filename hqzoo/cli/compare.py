@@ -153,10 +153,11 @@ def _check(runner: Runner, cells: Sequence[Cell]) -> None:
 
 def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> None:
     """Run the missing cells."""
+    from hqzoo._files import write_text
     from hqzoo.cli import main as hqzoo
     from hqzoo.cli.recipes import find_recipe
     from hqzoo.compare import Runner
-    from hqzoo.compare.cells import recipe_digest, write_text
+    from hqzoo.compare.cells import recipe_digest
     from hqzoo.compare.overrides import is_local
     from hqzoo.compare.table_file import dump_table, read_table
     from hqzoo.compare.workers import fill_with_workers

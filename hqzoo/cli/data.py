@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Check or compute, print, and write the file that was asked for."""
     import json
 
-    from hqzoo.data.files import write_text
+    from hqzoo._files import write_text
     from hqzoo.errors import ConfigError
 
     if args.root is None and args.config is None:

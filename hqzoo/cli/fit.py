@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hqzoo._files import write_text
 from hqzoo._lightning import pl
 from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.clock import StepClock
@@ -23,7 +24,7 @@ from hqzoo.cli import EXIT_INTERRUPTED
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
 from hqzoo.cli.report import print_scores, score_report
-from hqzoo.cli.run_folder import MetricsFile, RunFolder, write_beside
+from hqzoo.cli.run_folder import MetricsFile, RunFolder
 from hqzoo.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def fit(command: CommandLine) -> int:
             folder.start()
         else:
             metrics.forget_after(_steps_done(checkpoint))
-        write_beside(folder.config, lambda partial: partial.write_text(command.dump()))
+        write_text(folder.config, command.dump())
     try:
         with workers_survive_ctrl_c():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)

@@ -262,7 +262,7 @@ def _draw(rows: Sequence[Row], noise: NoiseModel, path: Path) -> None:
     """Draw mIoU against the strength of the noise, a line for each kind of measurement; against shots without noise."""
     from matplotlib.figure import Figure
 
-    from hqzoo.callbacks.files import write_whole
+    from hqzoo._files import replacing
 
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
@@ -284,4 +284,5 @@ def _draw(rows: Sequence[Row], noise: NoiseModel, path: Path) -> None:
     axes.set(ylabel="test mIoU")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=150))
+    with replacing(path) as beside:
+        figure.savefig(beside, format="png", dpi=150)

@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from hqzoo._files import replacing, write_text
 from hqzoo._lightning import pl
 from hqzoo.errors import CheckpointError, ConfigError
 
-__all__ = ["MetricsFile", "RunFolder", "write_beside"]
-
-
-def write_beside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path``, then rename it: no half-written file under its name.
-
-    Args:
-        path: The file that shall exist.
-        write: Writes the file whose path it is given.
-
-    Raises:
-        ConfigError: If the folder or the file cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(partial)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise ConfigError(f"Cannot write {path}: {error.strerror or error}.") from error
+__all__ = ["MetricsFile", "RunFolder"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +96,7 @@ class RunFolder:
         """Write a file of plain types into the folder and return its path."""
         path = self.root / name
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-        write_beside(path, lambda partial: partial.write_text(text))
+        write_text(path, text)
         return path
 
 
@@ -193,10 +173,7 @@ class MetricsFile(pl.loggers.Logger):
             return list(reader.fieldnames or []), rows
 
     def _rewrite(self, columns: list[str], rows: list[dict[str, str]]) -> None:
-        def write(partial: Path) -> None:
-            with partial.open("w", newline="") as file:
-                writer = csv.DictWriter(file, columns, restval="")
-                writer.writeheader()
-                writer.writerows(rows)
-
-        write_beside(self.path, write)
+        with replacing(self.path) as beside, beside.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(rows)

@@ -7,11 +7,11 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import yaml
 
-from hqzoo.callbacks.files import write_whole
+from hqzoo._files import write_text
 from hqzoo.compare.table import Cell, Table, recipe_name
 from hqzoo.errors import ConfigError, unknown_name
 
@@ -25,7 +25,6 @@ __all__ = [
     "recipe_digest",
     "score",
     "write_json",
-    "write_text",
 ]
 
 Report = Mapping[str, Any]
@@ -143,12 +142,3 @@ def score(report: Report, metric: str) -> float | None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write plain types, whole or not at all."""
     write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all."""
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    write_whole(path, write)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from hqzoo.compare.cells import read_cells, write_text
+from hqzoo._files import write_text
+from hqzoo.compare.cells import read_cells
 from hqzoo.compare.grids import Grid, interval_text
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
-from hqzoo.compare.table_file import read_table
+from hqzoo.compare.table_file import read_table, read_yaml
 from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = ["Claim", "read_claims", "write_claims"]
@@ -88,12 +87,7 @@ def read_claims(path: Path) -> tuple[dict[str, Any], list[Claim]]:
     Raises:
         ConfigError: If it does not exist, is no YAML, or a claim makes no sense.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"Cannot read the claims file {path}: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}.") from error
+    content = read_yaml(path, "claims file")
     if not isinstance(content, dict) or not content.get("title") or not isinstance(content.get("claims"), list):
         raise ConfigError(f"{path} holds no claims: it needs 'title' and a list 'claims', and may name a 'paper'.")
     try:

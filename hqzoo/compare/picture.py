@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hqzoo.callbacks.files import write_whole
+from hqzoo._files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,8 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
     _losses(axes[-1], rows)
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
-    write_whole(path, lambda file: figure.savefig(file, format="png", dpi=130, metadata={"Software": None}))
+    with replacing(path) as beside:
+        figure.savefig(beside, format="png", dpi=130, metadata={"Software": None})
 
 
 def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:

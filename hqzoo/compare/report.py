@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hqzoo.compare.cells import read_cells, write_json, write_text
+from hqzoo._files import write_text
+from hqzoo.compare.cells import read_cells, write_json
 from hqzoo.compare.grids import comparison_grid, interval_text, p_text, result_grid, row_grid
 from hqzoo.compare.picture import draw
 from hqzoo.compare.summary import summarize

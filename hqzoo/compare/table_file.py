@@ -12,7 +12,7 @@ from hqzoo.compare.overrides import setting
 from hqzoo.compare.table import Row, Table
 from hqzoo.errors import ConfigError, unknown_name
 
-__all__ = ["dump_table", "read_table"]
+__all__ = ["dump_table", "read_table", "read_yaml"]
 
 TABLE_KEYS = ("name", "title", "recipe", "metric", "folds", "seeds", "grade", "margin", "set", "rows")
 ROW_KEYS = ("set", "against", "repeats", "label", "published", "control_of", "family")
@@ -24,16 +24,25 @@ def read_table(path: Path) -> Table:
     Raises:
         ConfigError: If it does not exist, is no YAML, or something in it makes no sense.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"Cannot read the table file {path}: {error.strerror}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}.") from error
+    content = read_yaml(path, "table file")
     try:
         return _parse(content)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def read_yaml(path: Path, kind: str) -> Any:  # noqa: ANN401 - whatever YAML holds
+    """Return what a YAML file holds.
+
+    Raises:
+        ConfigError: If it does not exist, or is no YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"Cannot read the {kind} {path}: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}.") from error
 
 
 def dump_table(table: Table) -> str:

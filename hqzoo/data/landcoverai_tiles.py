@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
+from hqzoo._files import replacing, write_text
 from hqzoo.data._progress import progress
-from hqzoo.data.files import replacing, write_text
 from hqzoo.data.labels import Colour
 from hqzoo.data.readers import check_sizes, read_header, read_image, read_mask
 from hqzoo.data.records import Window

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hqzoo._files import replacing
 from hqzoo.data._progress import progress
-from hqzoo.data.files import replacing
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.landscape_painter import paint
 from hqzoo.data.records import ArrayRecord, Record

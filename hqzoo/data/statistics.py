@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hqzoo._files import write_text
 from hqzoo.data._progress import progress
-from hqzoo.data.files import write_text
 from hqzoo.data.records import Record, RecordCache, Window
 from hqzoo.data.sensor import Sensor, Statistics
 from hqzoo.errors import DataError, SensorError

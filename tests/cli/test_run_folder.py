@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hqzoo.cli.run_folder import MetricsFile, RunFolder, write_beside
+from hqzoo.cli.run_folder import MetricsFile, RunFolder
 from hqzoo.errors import CheckpointError, ConfigError
 
 
@@ -76,17 +76,3 @@ def test_unwritable_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="file/run"):
         RunFolder(tmp_path / "file" / "run").start()
-
-
-def test_write_beside_leaves_nothing_half_written(tmp_path: Path) -> None:
-    path = tmp_path / "out.json"
-    path.write_text("old")
-
-    def fail(partial: Path) -> None:
-        partial.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(ConfigError, match="No space left on device"):
-        write_beside(path, fail)
-    assert [each.name for each in tmp_path.iterdir()] == ["out.json"]
-    assert path.read_text() == "old"

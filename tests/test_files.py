@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hqzoo.data.files import replacing, write_text
-from hqzoo.errors import DataError
+from hqzoo._files import replacing, write_text
+from hqzoo.errors import WriteError
 
 
 def test_nothing_half_written_is_left(tmp_path: Path) -> None:
@@ -33,12 +33,12 @@ def test_full_disk_names_the_file(tmp_path: Path) -> None:
             beside.write_text("begin")
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(DataError, match=r"Cannot write .*file\.txt: No space left"):
+    with pytest.raises(WriteError, match=r"Cannot write .*file\.txt: No space left"):
         full()
     assert not list(tmp_path.iterdir())
 
 
 def test_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="Cannot write"):
+    with pytest.raises(WriteError, match="Cannot write"):
         write_text(tmp_path / "file" / "inner.json", "{}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hqzoo.errors import DataError
+from hqzoo.errors import WriteError
 
 __all__ = ["replacing", "write_text"]
 
@@ -17,7 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside ``path`` to write to, and rename it to ``path`` when the block ends well.
 
     Raises:
-        DataError: If the file cannot be written; nothing half-written is left behind.
+        WriteError: If the file cannot be written; nothing half-written is left behind.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -25,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield beside
         beside.replace(path)
     except OSError as error:
-        raise DataError(
+        raise WriteError(
             f"Cannot write {path}: {error.strerror or error}. Is the disk full, or the folder read-only?"
         ) from error
     finally:
@@ -37,7 +37,7 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically.
 
     Raises:
-        DataError: If it cannot be written.
+        WriteError: If it cannot be written.
     """
     with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
