@@ -75,7 +75,7 @@ class QuNet(nn.Module):
         rows, columns = self.size_multiple
         if height % rows or width % columns:
             raise ConfigError(
-                f"This Qu-Net takes images whose height is a multiple of {rows} and whose width is one of {columns}, "
+                f"This Qu-Net takes images of a height that {rows} divides and a width that {columns} divides, "
                 f"because {self.depth} poolings must leave whole patches; got {height}x{width}. Resize or pad to "
                 f"{-(-height // rows) * rows}x{-(-width // columns) * columns}, or choose another patch."
             )

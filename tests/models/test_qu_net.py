@@ -93,7 +93,10 @@ def test_multiples_are_the_smallest_sizes_that_work(arguments, multiple):
         assert model(torch.rand(1, 3, rows, columns)).shape == (1, 1, rows, columns)
         assert model(torch.rand(1, 3, 2 * rows, columns)).shape == (1, 1, 2 * rows, columns)
     for size in ((rows // 2, columns), (rows, columns // 2), (rows + 1, columns)):
-        with pytest.raises(ConfigError, match=rf"multiple of {rows} .* of {columns}.*got {size[0]}x{size[1]}\. Resize"):
+        with pytest.raises(
+            ConfigError,
+            match=rf"height that {rows} divides .* width that {columns} divides.*got {size[0]}x{size[1]}\. Resize",
+        ):
             model(torch.rand(1, 3, *size))
 
 
