@@ -12,7 +12,7 @@ from typing import Any
 from hqzoo.data._progress import progress
 from hqzoo.data.found_classes import find_classes
 from hqzoo.data.labels import ClassMap
-from hqzoo.data.pairs import list_images, pair_files
+from hqzoo.data.pairs import list_images, pair_files, some
 from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_sizes, read_header
 from hqzoo.data.records import Record
 from hqzoo.data.segmentation import SegmentationDataModule, Split
@@ -170,12 +170,10 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         splits = self._splits(pairs)
         if absent := sorted(set(splits) - set(pairs)):
             raise DataError(
-                f"{len(absent)} image(s) of the split file are not in {self.root / self.images}: "
-                f"{', '.join(absent[:5])}{' ...' if len(absent) > 5 else ''}."
+                f"{len(absent)} image(s) of the split file are not in {self.root / self.images}: {some(absent)}."
             )
         if unlisted := sorted(set(pairs) - set(splits)):
-            shown = ", ".join(unlisted[:5])
-            warnings.warn(f"{len(unlisted)} image(s) of {self.root} are in no split: {shown}, ...", stacklevel=2)
+            warnings.warn(f"{len(unlisted)} image(s) of {self.root} are in no split: {some(unlisted)}.", stacklevel=2)
         return {split: {n: pairs[n] for n in pairs if splits.get(n) == split} for split in SPLITS}
 
     def _split_folders(self) -> dict[str, tuple[Path, Path]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -114,14 +115,18 @@ def inspect(build: Callable[[int | None], SegmentationDataModule], fold: int | N
 
 @contextmanager
 def _noted(found: Inspection, where: str) -> Iterator[None]:
-    """Note what is wrong with a fold, and go on behind it."""
+    """Note what is wrong with a fold, or warned of, and go on behind it."""
+    missing: list[str] = []
     try:
-        yield
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
     except LeakError as error:
         found.leaks.append(f"{where}{error}")
     except DataError as error:
-        if str(error) not in found.missing:
-            found.missing.append(str(error))
+        missing.append(str(error))
+    missing += [str(each.message) for each in caught if each.category is UserWarning]
+    found.missing += [each for each in dict.fromkeys(missing) if each not in found.missing]
 
 
 def _inspect_fold(

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from hqzoo.cli import main
-from hqzoo.data import FolderSegmentationDataModule
+from hqzoo.data import FolderSegmentationDataModule, PH2DataModule
 from tests.cli.conftest import recipe, write_recipe
 from tests.fixtures.folder import write_folder, write_images
 from tests.fixtures.whole_images import write_isbi2012, write_ph2
@@ -94,6 +94,10 @@ def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:
     assert main(["data", "stats", "-c", str(path), "--json", str(tmp_path / "found.json")]) == 0
     report = json.loads((tmp_path / "found.json").read_text())
     assert (report["module"], report["fold"], report["images"]) == ("PH2DataModule", 5, 64)  # half of 160 less 32
+    records = PH2DataModule(**{**settings, "size": (12, 16), "crop_size": (4, 8)}, label_fraction=0.5).records("train")
+    pixels = np.concatenate([record.read()[0].reshape(3, -1) for record in records], 1)
+    np.testing.assert_allclose(report["statistics"]["mean"], pixels.mean(1))  # although it is normalised by 255
+    np.testing.assert_allclose(report["statistics"]["std"], pixels.std(1))
 
 
 @pytest.mark.parametrize(

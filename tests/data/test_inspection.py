@@ -164,6 +164,18 @@ def test_an_image_on_both_sides_of_a_fold_leaks_and_the_other_folds_are_looked_a
     assert twice == f"1 image(s) are tested in more than one fold: {names[0]} in 1, 5."
 
 
+def test_images_in_no_fold_and_absent_classes_are_missing(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    text = (root / "folds.csv").read_text().splitlines()
+    (root / "folds.csv").write_text("\n".join(line for line in text if not line.startswith("scene1_1")))
+    for path in (root / "masks").iterdir():
+        Image.fromarray(np.minimum(np.asarray(Image.open(path)), 2)).save(path)  # value 3, water, is gone
+    absent, unlisted = look(root).missing
+    assert "1 image(s)" in unlisted
+    assert "are in no split: scene1_1" in unlisted
+    assert absent.startswith("No pixel has class water; ")
+
+
 def test_one_fold(tmp_path: Path) -> None:
     root = write_folder(tmp_path)
     found = inspect(lambda fold: FolderSegmentationDataModule(str(root), fold=fold or 0), fold=1)
