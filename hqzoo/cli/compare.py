@@ -1,14 +1,15 @@
 """Train rows of a comparison fold by fold and seed by seed, and say what their scores support.
 
-    hqzoo compare -c hq_unet/landscapes --controls quantum mlp constant --seeds 0 1 2
-    hqzoo compare -c hq_unet/aerial_dubai --controls quantum mlp --folds 0 1 2 3 4 5 6 -- data.init_args.root=FOLDER
+    hqzoo compare -c hq_unet/folder --controls quantum mlp constant --folds 0 1 2 3 4 -- data.init_args.root=FOLDER
+    hqzoo compare -c qu_net/ph2 --controls quantum mlp --folds 1 2 3 4 5 --seeds 0 1 2 --workers 2
     hqzoo compare --table TABLE.yaml --out FOLDER      # any rows of a recipe; --rows, --folds, --seeds: a part of it
     hqzoo compare --out FOLDER                         # go on with the table in there
     hqzoo compare --out FOLDER --report-only           # write its report anew
 
-What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. Finished cells are skipped, interrupted
-ones go on from their last checkpoint, and several processes may fill one folder, so the command can be repeated until
-the table is full. Nothing is chosen on the fold that is tested: the last epoch's score counts.
+What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. All rows and folds are checked before
+anything is trained. Finished cells are skipped, interrupted ones go on from their last checkpoint, and several
+processes may fill one folder, so the command can be repeated until the table is full; with further controls, folds or
+seeds, the table of the folder grows. Nothing is chosen on the fold that is tested: the last epoch's score counts.
 
 Leaves in the folder: table.yaml, cells/ (one JSON file each), runs/ (curves and settings), summary.json, report.md and
 report.png: scores, paired differences with intervals, corrected p-values, a verdict, costs.
