@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.metrics import confusion_matrix
 
 from hqzoo.data.landscapes import CLASS_MAP, PIXEL_SIZE, SENSOR, LandscapesDataModule, render, write_scene
-from hqzoo.errors import ConfigError, DataError
+from hqzoo.errors import ConfigError, WriteError
 from hqzoo.models import create_model
 from hqzoo.nn import Normalizer
 from hqzoo.tasks.losses import LossSettings, SegmentationLoss
@@ -135,7 +135,7 @@ def test_scene_that_cannot_be_written(tmp_path: Path):
     (tmp_path / "folder.tif").mkdir()
     (tmp_path / "file").touch()
     for path in (tmp_path / "folder.tif", tmp_path / "file" / "scene.tif"):
-        with pytest.raises(DataError, match=path.name):
+        with pytest.raises(WriteError, match=path.name):
             write_scene(path, 0, (32, 32))
     assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder.tif"]
 
