@@ -90,7 +90,8 @@ def cut_tiles(orthophotos: Mapping[str, tuple[Path, Path]], folder: Path, palett
         palette: Colours of the masks, for the eye.
 
     Raises:
-        DataError: If an orthophoto is damaged or does not fit its mask, or a tile cannot be written.
+        DataError: If an orthophoto is damaged or does not fit its mask.
+        WriteError: If a tile cannot be written.
     """
     index = read_index(folder)
     missing = [name for name in orthophotos if name not in index]

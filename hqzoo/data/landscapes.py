@@ -143,7 +143,7 @@ def write_scene(path: str | Path, seed: int, size: tuple[int, int]) -> Path:
 
     Raises:
         ConfigError: If the seed or the size is out of range.
-        DataError: If a file cannot be written.
+        WriteError: If a file cannot be written.
     """
     path = Path(path)
     truth = path.with_name(f"{path.stem}_mask.tif")
