@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.quantum.report import duel
 from benchmarks.step import __main__ as step
 from hqzoo.compare import write_claims, write_report
-from hqzoo.compare.report import digest, put_between_marks
+from hqzoo.compare.report import brief, put_between_marks
 from hqzoo.compare.table_file import read_table
 from hqzoo.errors import HqzooError
 
@@ -60,7 +60,7 @@ def _tables() -> dict[str, str]:
             continue
         summary = write_report(read_table(path), folder)
         picture, report = (str((folder / name).relative_to(README.parent)) for name in ("report.png", "report.md"))
-        parts[folder.name] = digest(summary, picture, report)
+        parts[folder.name] = brief(summary, picture, report)
         print(f"{folder.name}: {summary['cells']} cells, {len(summary['missing'])} missing")
     return parts
 

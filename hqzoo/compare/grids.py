@@ -55,13 +55,12 @@ def result_grid(summary: Summary) -> Grid:
         if row["score"]:
             name = [_row_name(row), _mean_text(row["published"]), _mean_text(row["score"])]
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
-            found = [[_pair_name(each), _signed(each["published"]), *_judged(each)] for each in own]
+            found = [
+                [_pair_name(each), _signed(each["published"]), interval_text(each["interval"]), _verdict(each)]
+                for each in own
+            ]
             lines += [(left or [""] * 3) + (right or [""] * 4) for left, right in zip_longest([name], found)]
     return Grid(head, lines).without_empty_columns()
-
-
-def _judged(comparison: Mapping[str, Any]) -> list[str]:
-    return [interval_text(comparison["interval"]), f"**{comparison['verdict']}**"]
 
 
 def _told_at(comparison: Mapping[str, Any]) -> str:
@@ -107,7 +106,7 @@ def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
             p_text(each["p_equivalence"]),
             _number(each["smallest_detectable"]),
             p_text(each["brown_forsythe"]),
-            f"**{each['verdict']}**",
+            _verdict(each),
         ]
         for each in comparisons
         if each["interval"]
@@ -129,6 +128,10 @@ def _row_name(row: Mapping[str, Any]) -> str:
 
 def _pair_name(comparison: Mapping[str, Any]) -> str:
     return f"`{comparison['row']}` − `{comparison['against']}`"
+
+
+def _verdict(comparison: Mapping[str, Any]) -> str:
+    return f"**{comparison['verdict']}**"
 
 
 def _beside(name: str) -> Callable[[Mapping[str, Any]], str]:

@@ -16,7 +16,7 @@ from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Table
 from hqzoo.errors import ConfigError
 
-__all__ = ["body", "digest", "put_between_marks", "sentence", "write_report"]
+__all__ = ["body", "brief", "put_between_marks", "sentence", "write_report"]
 
 GRADE_TEXTS = {
     "replicated": "Replicated: the paper's data, folds and settings",
@@ -77,7 +77,7 @@ def body(summary: Summary, picture: str) -> str:
     return "\n\n".join([*parts, _picture(summary, picture), _footer(summary)])
 
 
-def digest(summary: Summary, picture: str, report: str) -> str:
+def brief(summary: Summary, picture: str, report: str) -> str:
     """Return the report in short, for a document that shows several.
 
     Args:

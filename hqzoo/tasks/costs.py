@@ -50,7 +50,8 @@ def _forward(model: nn.Module, image: Tensor) -> tuple[int, int]:
             module.eval()
     # Trainers test in inference mode, whose tensors cannot be kept for a backward pass: leave it, and copy the image.
     keeping = saved_tensors_hooks(keep, lambda tensor: tensor)
-    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad(), counter, keeping:
+    devices = [image.device] if image.is_cuda else []  # by itself it would copy the generators of all GPUs
+    with torch.random.fork_rng(devices), torch.inference_mode(False), torch.enable_grad(), counter, keeping:
         output = model(image.clone())  # kept alive, so that no two storages share an address
     del output
     with torch.no_grad():

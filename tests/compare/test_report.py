@@ -11,7 +11,7 @@ from PIL import Image
 
 from hqzoo.compare.claims import write_claims
 from hqzoo.compare.grids import Grid, result_grid
-from hqzoo.compare.report import digest, put_between_marks, sentence, write_report
+from hqzoo.compare.report import brief, put_between_marks, sentence, write_report
 from hqzoo.compare.table_file import dump_table
 from hqzoo.errors import ConfigError
 from tests.compare.conftest import SCORES, table, write_cells
@@ -65,7 +65,7 @@ def test_nothing_to_report(tmp_path: Path) -> None:
         write_report(table(), tmp_path)
 
 
-def test_digest_has_every_row_once_with_its_difference(out: Path) -> None:
+def test_the_short_form_has_every_row_once_with_its_difference(out: Path) -> None:
     summary = write_report(table(), out)
     against_unet, against_mlp = summary["comparisons"]
     grid = result_grid(summary)
@@ -74,7 +74,7 @@ def test_digest_has_every_row_once_with_its_difference(out: Path) -> None:
     assert grid.head[4] == "published"
     assert [row[4] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}", ""]
     assert [row[6].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
-    text = digest(summary, "a/report.png", "a/report.md")
+    text = brief(summary, "a/report.png", "a/report.md")
     assert "](a/report.png)" in text
     assert "](a/report.md)" in text
     assert "Differences, corrected for their number: 2 better." in text
