@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.quantum.report import duel
 from benchmarks.step import __main__ as step
 from hqzoo.compare import write_claims, write_report
-from hqzoo.compare.report import brief, put_between_marks
+from hqzoo.compare.report import brief, overview, put_between_marks
 from hqzoo.compare.table_file import read_table
 from hqzoo.errors import HqzooError
 
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _tables() -> dict[str, str]:
     """Write the report of every table with a finished cell; return what the README may show."""
-    parts = {}
+    parts, summaries = {}, {}
     for path in sorted(RESULTS.glob("*/table.yaml")):
         folder = path.parent
         if not any(folder.glob("cells/*.json")):
@@ -61,8 +61,9 @@ def _tables() -> dict[str, str]:
         summary = write_report(read_table(path), folder)
         picture, report = (str((folder / name).relative_to(README.parent)) for name in ("report.png", "report.md"))
         parts[folder.name] = brief(summary, picture, report)
+        summaries[report] = summary
         print(f"{folder.name}: {summary['cells']} cells, {len(summary['missing'])} missing")
-    return parts
+    return {**parts, "tables": overview(summaries)}
 
 
 def _claims() -> None:

@@ -24,17 +24,26 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
+ACTIONS = {
+    "check": "what a data set is, what is missing, which splits leak into each other",
+    "stats": "mean and standard deviation of each band over the training split",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the two actions and their common arguments."""
-    parser.add_argument("action", choices=("check", "stats"), help="what to do, see above")
-    parser.add_argument("root", nargs="?", type=Path, metavar="ROOT", help="folder of the data set")
-    parser.add_argument("-c", "--config", metavar="RECIPE", help="recipe (file or short name) to take its data from")
-    parser.add_argument(
+    """Add the two actions, each with the same arguments."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("root", nargs="?", type=Path, metavar="ROOT", help="folder of the data set")
+    common.add_argument("-c", "--config", metavar="RECIPE", help="recipe (file or short name) to take its data from")
+    common.add_argument(
         "--module", metavar="CLASS", help="data module: a name of hqzoo.data or a path.to.Class (default: recognised)"
     )
-    parser.add_argument("--fold", type=int, metavar="K", help="one fold (default: check all; stats: the module's own)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
+    common.add_argument("--fold", type=int, metavar="K", help="one fold (default: check all; stats: the module's own)")
+    common.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
+    # Parsers of their own: beside the action, an optional ROOT that follows an option would be refused.
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, what in ACTIONS.items():
+        actions.add_parser(name, parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells, write_json
-from hqzoo.compare.grids import comparison_grid, interval_text, p_text, result_grid, row_grid
+from hqzoo.compare.grids import comparison_grid, interval_text, markdown_table, p_text, result_grid, row_grid
 from hqzoo.compare.picture import draw
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Table
 from hqzoo.errors import ConfigError
 
-__all__ = ["body", "brief", "put_between_marks", "sentence", "write_report"]
+__all__ = ["body", "brief", "overview", "put_between_marks", "sentence", "write_report"]
 
 GRADE_TEXTS = {
     "replicated": "Replicated: the paper's data, folds and settings",
@@ -89,6 +89,27 @@ def brief(summary: Summary, picture: str, report: str) -> str:
     return "\n\n".join([*parts, _picture(summary, picture), f"{_footer(summary)} [The whole report]({report})."])
 
 
+def overview(summaries: Mapping[str, Summary]) -> str:
+    """Return one line per table: how its differences ended.
+
+    Args:
+        summaries: Tables' summaries by the paths of their reports.
+    """
+    head = ["table", "grade", "cells", "circuit − control in its place", "other differences"]
+    lines = []
+    for path, summary in summaries.items():
+        cells = summary["cells"], summary["cells"] + len(summary["missing"])
+        compared = _compared(summary)
+        lines.append([
+            f"[{summary['title']}]({path})",
+            summary["grade"],
+            f"{cells[0]}" if cells[0] == cells[1] else f"{cells[0]} of {cells[1]}",
+            _counted(each for each in compared if each["of_control"]),
+            _counted(each for each in compared if not each["of_control"]),
+        ])  # fmt: skip
+    return markdown_table(head, lines)
+
+
 def sentence(comparison: Mapping[str, Any], metric: str) -> str:
     """Return the sentence that a comparison supports."""
     interval = comparison["interval"]
@@ -124,12 +145,17 @@ def _compared(summary: Summary) -> list[Mapping[str, Any]]:
 
 def _verdicts(summary: Summary) -> list[str]:
     """Return how many differences ended how, and what they could have seen."""
-    words = Counter(each["verdict"] for each in _compared(summary))
-    if not words:
+    counted = _counted(_compared(summary))
+    if not counted:
         return []
-    counted = ", ".join(f"{count} {word}" for word, count in words.most_common())
     text = f"Differences, corrected for their number: {counted}."
     return [" ".join([text, *_power(summary)])]
+
+
+def _counted(comparisons: Iterable[Mapping[str, Any]]) -> str:
+    """Return how many comparisons ended how."""
+    words = Counter(each["verdict"] for each in comparisons)
+    return ", ".join(f"{count} {word}" for word, count in words.most_common())
 
 
 def _power(summary: Summary) -> list[str]:

@@ -83,6 +83,7 @@ def test_statistics_of_a_folder_and_of_a_recipe(tmp_path: Path, capsys: pytest.C
     assert main(["data", "stats", str(root), *arguments]) == 0  # the recipe's settings on another folder
     assert json.loads((tmp_path / "recipe.json").read_text()) == report
     assert main(["data", "check", str(root), "-c", str(path)]) == 0
+    assert main(["data", "check", "-c", str(path), str(root)]) == 0  # in any order
 
 
 def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hqzoo.compare.claims import write_claims
 from hqzoo.compare.grids import Grid, result_grid
-from hqzoo.compare.report import brief, put_between_marks, sentence, write_report
+from hqzoo.compare.report import brief, overview, put_between_marks, sentence, write_report
 from hqzoo.compare.table_file import dump_table
 from hqzoo.errors import ConfigError
 from tests.compare.conftest import SCORES, table, write_cells
@@ -88,6 +88,15 @@ def test_a_row_with_two_differences_has_two_lines(out: Path) -> None:
     rows = result_grid(write_report(two, out)).rows
     assert [row[0] for row in rows] == ["`unet` U-Net", "`hybrid`", "", "`mlp`"]
     assert [row[3] for row in rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`", ""]
+
+
+def test_overview_has_a_line_per_table(out: Path, tmp_path: Path) -> None:
+    whole = write_report(table(), out)
+    write_cells(tmp_path / "part", {"hybrid": {0: (0.5,)}, "unet": {0: (0.4,)}})
+    part = write_report(table(title="Half done", grade=""), tmp_path / "part")
+    lines = overview({"a/report.md": whole, "b/report.md": part}).splitlines()
+    assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 1 better | 1 better |"
+    assert lines[3] == "| [Half done](b/report.md) |  | 2 of 25 |  | 1 undecided: one pair |"
 
 
 def test_grid_leaves_out_empty_columns() -> None:
