@@ -2,6 +2,7 @@
 
     hqzoo compare -c hq_unet/folder --controls quantum mlp constant --folds 0 1 2 3 4 -- data.init_args.root=FOLDER
     hqzoo compare -c qu_net/ph2 --controls quantum mlp --folds 1 2 3 4 5 --seeds 0 1 2 --workers 2
+    hqzoo compare -c hq_unet/landcoverai --controls quantum mlp --seeds 0 1 2 3 4     # one split: paired by seed
     hqzoo compare --table TABLE.yaml --out FOLDER      # any rows of a recipe; --rows, --folds, --seeds: a part of it
     hqzoo compare --out FOLDER                         # go on with the table in there
     hqzoo compare --out FOLDER --report-only           # write its report anew
@@ -217,7 +218,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     console.print(rich)
     for comparison in summary["comparisons"]:
         if comparison["interval"]:
-            console.print(sentence(comparison, summary["metric"]), markup=False, highlight=False)
+            console.print(sentence(comparison, summary["metric"], summary["unit"]), markup=False, highlight=False)
     if summary["missing"]:
         console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)
     console.print(f"Written: {out / 'report.md'}, report.png, summary.json", highlight=False)

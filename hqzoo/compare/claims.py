@@ -161,6 +161,6 @@ def _spread(comparison: Mapping[str, Any]) -> tuple[str, str]:
     """Return both spreads, and whether the row's is smaller by the test of Brown and Forsythe."""
     own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "brown_forsythe"))
     if p is None:
-        return "", "undecided: too few folds" if comparison["interval"] else "not run"
+        return "", "undecided: too few pairs" if comparison["interval"] else "not run"
     word = "undecided" if p >= ALPHA else "steadier" if comparison["steadier"] else "less steady"
     return f"sd {own:.4f} against {other:.4f}, Brown-Forsythe p {p:.3f}", word

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from hqzoo.compare.summary import BESIDE
+from hqzoo.compare.summary import beside
 
-__all__ = ["Grid", "comparison_grid", "interval_text", "markdown_table", "p_text", "result_grid", "row_grid"]
+__all__ = [
+    "Grid",
+    "comparison_grid",
+    "fold_grid",
+    "interval_text",
+    "markdown_table",
+    "p_text",
+    "result_grid",
+    "row_grid",
+]
 
 HEADINGS = {
     "miou": "mIoU", "oa": "OA", "boundary_iou": "boundary IoU", "small_object_recall": "small-object recall",
@@ -75,9 +84,10 @@ def row_grid(summary: Summary) -> Grid:
         "published": lambda row: _mean_text(row["published"]),
         f"{summary['metric']}, last epoch": lambda row: _mean_text(row["score"]),
         "best epoch": lambda row: _mean_text(row["best"]),
+        "published median / IQR": lambda row: _median_text(row["published"]),
         "median / IQR": lambda row: _median_text(row["score"]),
         "sd over seeds": lambda row: _number(row["seed_sd"]),
-        **{HEADINGS[name]: _beside(name) for name in BESIDE},
+        **{HEADINGS.get(name, name): _beside(name) for name in beside(summary["metric"])},
         "parameters": _cost("parameters"),
         "quantum": _cost("quantum_parameters"),
         "trained in place of the circuit": _cost("core"),
@@ -92,9 +102,24 @@ def row_grid(summary: Summary) -> Grid:
     return Grid(list(columns), rows).without_empty_columns()
 
 
+def fold_grid(summary: Summary) -> Grid:
+    """Return the score of every row in every fold, what was published for that fold in brackets."""
+    lines = []
+    for row in summary["rows"]:
+        if row["score"]:
+            ours, published = row["score"]["units"], (row["published"] or {}).get("units", {})
+            lines.append([_row_name(row), *(_ours_published(ours, published, fold) for fold in summary["folds"])])
+    return Grid(["row", *(f"fold {fold}" for fold in summary["folds"])], lines)
+
+
+def _ours_published(ours: Mapping[int, float], published: Mapping[int, float], fold: int) -> str:
+    brackets = f"({_number(published[fold])})" if fold in published else ""
+    return f"{_number(ours.get(fold))} {brackets}".strip()
+
+
 def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
     """Return one line per comparison that was run: the difference and what it supports."""
-    head = ["difference", "mean, 95 % t-interval", "folds", "p", "p, overlapping folds", "p, equivalence",
+    head = ["difference", "mean, 95 % t-interval", "pairs", "p", "p, overlapping folds", "p, equivalence",
             "smallest detectable", "p, spread", "verdict"]  # fmt: skip
     rows = [
         [
@@ -158,7 +183,7 @@ def _count(score: Mapping[str, Any]) -> str:
 
 
 def _median_text(score: Mapping[str, Any] | None) -> str:
-    return "" if score is None or score["n"] < 2 else f"{score['median']:.4f} / {score['iqr']:.4f}"
+    return "" if score is None or (score["n"] or 0) < 2 else f"{score['median']:.4f} / {score['iqr']:.4f}"
 
 
 def _signed(value: float | None) -> str:

@@ -75,14 +75,14 @@ def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
 
 
 def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float, metric: str) -> None:
-    """Draw the mean differences with their intervals; every fold's own difference as a dot below."""
+    """Draw the mean differences with their intervals; every unit's own difference as a dot below."""
     from matplotlib.ticker import MaxNLocator
 
     axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
     for y, each in enumerate(comparisons):
         interval, colour = each["interval"], COLOURS.get(each["verdict"].partition(",")[0], UNDECIDED)
-        values = list(each["folds"].values())
+        values = list(each["units"].values())
         axes.plot(values, [y + 0.2] * len(values), ".", color="0.6", markersize=4)
         if interval["low"] is not None:
             axes.plot([interval["low"], interval["high"]], [y, y], "-", color=colour, linewidth=2)

@@ -10,7 +10,15 @@ from typing import Any
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells, write_json
-from hqzoo.compare.grids import comparison_grid, interval_text, markdown_table, p_text, result_grid, row_grid
+from hqzoo.compare.grids import (
+    comparison_grid,
+    fold_grid,
+    interval_text,
+    markdown_table,
+    p_text,
+    result_grid,
+    row_grid,
+)
 from hqzoo.compare.picture import draw
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Table
@@ -22,6 +30,13 @@ GRADE_TEXTS = {
     "replicated": "Replicated: the paper's data, folds and settings",
     "tested in kind": "Tested in kind: the paper's comparison on other data, folds or settings",
     "implemented": "Implemented: not run here",
+}
+
+UNIT_NOTES = {
+    "fold": "* The t-test takes folds for independent, but their training images overlap, and it calls too many "
+    "differences real: `p, overlapping folds` has the variance of Nadeau and Bengio (2003).",
+    "seed": "* There is one split, so that the pairs are seeds: intervals and verdicts hold for its test images alone, "
+    "and say nothing about other scenes.",
 }
 
 Summary = Mapping[str, Any]
@@ -69,6 +84,8 @@ def body(summary: Summary, picture: str) -> str:
         picture: Path of the picture as the document shall name it.
     """
     parts = [_what(summary), row_grid(summary).markdown(), *_not_run(summary)]
+    if summary["unit"] == "fold":
+        parts += [_by_fold(summary), fold_grid(summary).markdown()]
     if _compared(summary):
         parts += [comparison_grid(summary["comparisons"]).markdown(), "\n".join(_notes(summary))]
     if summary["published_comparisons"]:
@@ -110,28 +127,39 @@ def overview(summaries: Mapping[str, Summary]) -> str:
     return markdown_table(head, lines)
 
 
-def sentence(comparison: Mapping[str, Any], metric: str) -> str:
-    """Return the sentence that a comparison supports."""
+def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
+    """Return the sentence that a comparison supports.
+
+    Args:
+        comparison: One of a summary's ``comparisons``.
+        metric: The summary's ``metric``.
+        unit: Its ``unit``: what the pairs are.
+    """
     interval = comparison["interval"]
     what = f"{comparison['row']} − {comparison['against']}"
     if interval is None:
         return f"{what}: not run."
     if interval["n"] == 1:
-        return f"{what}: {interval['mean']:+.4f} {metric} in one fold; one pair proves nothing."
+        return f"{what}: {interval['mean']:+.4f} {metric} in one {unit}; one pair proves nothing."
     return (
-        f"{what}, paired over {interval['n']} folds: {interval_text(interval)} {metric}, "
+        f"{what}, paired over {interval['n']} {unit}s: {interval_text(interval)} {metric}, "
         f"Holm-corrected p {p_text(comparison['p_corrected'])}: {comparison['verdict']}."
     )
 
 
 def _what(summary: Summary) -> str:
     grade = f"*{GRADE_TEXTS[summary['grade']]}.* " if summary["grade"] else ""
-    folds = f"{len(summary['folds'])} folds" if len(summary["folds"]) > 1 else "one fold"
     missing = f"; {len(summary['missing'])} cells are still missing" if summary["missing"] else ""
-    return (
-        f"{grade}Score: {summary['metric']} of the fold left out, {folds}, seeds averaged within each fold; mean ± "
-        f"standard deviation over folds (n){missing}."
-    )
+    if summary["unit"] == "fold":
+        what = f"of the fold left out, {len(summary['folds'])} folds, seeds averaged within each fold"
+    else:
+        what = "of the one split's test images"
+    return f"{grade}Score: {summary['metric']} {what}; mean ± standard deviation over {summary['unit']}s (n){missing}."
+
+
+def _by_fold(summary: Summary) -> str:
+    published = any(row["published"] and row["published"]["units"] for row in summary["rows"])
+    return f"Fold by fold, seeds averaged{', the published score of the fold in brackets' * published}:"
 
 
 def _not_run(summary: Summary) -> list[str]:
@@ -177,8 +205,7 @@ def _notes(summary: Summary) -> list[str]:
         "and for all with controls, run or not; those of spread (Brown-Forsythe) are not.",
         "* Intervals are those of one comparison alone; verdicts rest on the corrected `p`. A difference is over the "
         "runs that both rows have: with unequal numbers of seeds it is not that of the rows' means.",
-        "* The t-test takes folds for independent, but their training images overlap, and it calls too many "
-        "differences real: `p, overlapping folds` has the variance of Nadeau and Bengio (2003).",
+        UNIT_NOTES[summary["unit"]],
         f"* better, worse: told from 0 at 5 %. equivalent: told from ±{summary['margin']:g} (two one-sided t-tests). "
         "undecided: neither, which does not mean equal.",
     ]

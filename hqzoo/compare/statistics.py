@@ -2,7 +2,8 @@
 
 The units are folds: images that were left out of training. Runs that differ in their seed alone are no new images, so
 they are averaged within their fold first (:func:`fold_means`); what they add is a steadier value for the fold, never a
-larger n. Differences are paired: both runs saw the same images in training, and the same ones were scored.
+larger n. Only where one split is all there is, the units are its seeds, and what is found holds for its test images
+alone. Differences are paired: both runs saw the same images in training, and the same ones were scored.
 
 The folds' training images overlap, so that their differences are not independent as the t-test takes them to be: it
 calls too many of them real. :func:`overlapping_folds_p` says what is left with a variance that accounts for it.

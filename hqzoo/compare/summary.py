@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean, median, stdev
-from typing import Any
+from typing import Any, Literal
 
 from hqzoo.compare.cells import Report, Reports, score
 from hqzoo.compare.statistics import (
@@ -24,13 +24,14 @@ from hqzoo.compare.statistics import (
 )
 from hqzoo.compare.table import Comparison, Row, Table
 
-__all__ = ["BESIDE", "summarize"]
+__all__ = ["beside", "summarize"]
 
 ALPHA = 0.05
 BESIDE = ("miou", "oa", "boundary_iou", "small_object_recall", "ece")  # stand beside the metric, where they are
 ERRORS = ("loss", "ece")  # lower is better
 
 Scores = dict[tuple[int, int], float]  # by (fold, seed)
+Unit = Literal["fold", "seed"]
 
 
 def summarize(table: Table, reports: Reports) -> dict[str, Any]:
@@ -41,9 +42,10 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
         reports: Its finished cells, see :func:`hqzoo.compare.cells.read_cells`.
 
     Returns:
-        The table's own words; ``rows``; ``comparisons`` of our scores and ``published_comparisons`` of the paper's,
-        where it published them fold by fold, each with the ``smallest_detectable`` difference (80 % power); ``missing``
-        cells; and what all cells ran on.
+        The table's own words; the ``unit`` of all statistics, which is the fold with its seeds averaged, or, where one
+        split is all there is, the seed; ``rows``; ``comparisons`` of our scores and ``published_comparisons`` of the
+        paper's, where it published them fold by fold, each with the ``smallest_detectable`` difference (80 % power);
+        ``missing`` cells; and what all cells ran on.
 
     Raises:
         ConfigError: If a cell lacks the metric.
@@ -53,14 +55,15 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
     comparisons = table.comparisons()
     of_paper = [each for each in comparisons if _differences(published[each.row], published[each.against])]
     every = [report for cells in reports.values() for report in cells.values()]
+    unit: Unit = "fold" if len(table.folds) > 1 else "seed"
     return {
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": table.metric,
         "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
-        "cells": len(every),
+        "unit": unit, "cells": len(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in reports[cell.row]],
-        "rows": [_row(row, reports[row.name], ours[row.name], table.metric) for row in table.rows],
-        "comparisons": _compare(table, comparisons, ours),
-        "published_comparisons": _compare(table, of_paper, published),
+        "rows": [_row(row, reports[row.name], ours[row.name], table.metric, unit) for row in table.rows],
+        "comparisons": _compare(table, comparisons, ours, unit),
+        "published_comparisons": _compare(table, of_paper, published, "fold"),
         "steps": sorted({report["step"] for report in every}),
         "machines": sorted({_machine(report) for report in every}),
     }  # fmt: skip
@@ -72,6 +75,11 @@ def _scores(cells: Mapping[tuple[int, int], Report], metric: str) -> Scores:
     return {key: value for key, value in found.items() if value is not None}
 
 
+def _units(scores: Scores, unit: Unit) -> dict[int, float]:
+    """Return one number per fold, or per seed of the only split."""
+    return fold_means(scores) if unit == "fold" else {seed: value for (_, seed), value in scores.items()}
+
+
 def _published_folds(row: Row) -> Scores:
     published = row.published if isinstance(row.published, Mapping) else {}
     return {(fold, 0): value for fold, value in published.items()}
@@ -80,31 +88,35 @@ def _published_folds(row: Row) -> Scores:
 # Comparisons ----------------------------------------------------------------------------------------------------------
 
 
-def _compare(table: Table, comparisons: Sequence[Comparison], scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
+def _compare(
+    table: Table, comparisons: Sequence[Comparison], scores: Mapping[str, Scores], unit: Unit
+) -> list[dict[str, Any]]:
     """Return the statistics of comparisons; p-values are corrected within each family, run or not (Holm)."""
     published = {row.name: _published_folds(row) for row in table.rows}
     pairs = [_differences(scores[each.row], scores[each.against]) for each in comparisons]
-    folds = [fold_means(differences) for differences in pairs]
+    units = [_units(differences, unit) for differences in pairs]
     families = [each.family for each in comparisons]
-    intervals = [paired_interval(list(each.values())) if each else None for each in folds]
-    equivalence = [tost(list(each.values()), table.margin) if len(each) > 1 else None for each in folds]
+    intervals = [paired_interval(list(each.values())) if each else None for each in units]
+    equivalence = [tost(list(each.values()), table.margin) if len(each) > 1 else None for each in units]
     k = max(2, len(table.folds))
-    overlapping = [overlapping_folds_p(list(each.values()), k) if len(each) > 1 else None for each in folds]
+    overlap = [
+        overlapping_folds_p(list(each.values()), k) if unit == "fold" and len(each) > 1 else None for each in units
+    ]
     p_difference = _corrected([None if each is None else each.p for each in intervals], families)
     p_equivalence = _corrected(equivalence, families)
-    p_overlapping = _corrected(overlapping, families)
+    p_overlapping = _corrected(overlap, families)
     found = []
     for i, (comparison, interval) in enumerate(zip(comparisons, intervals, strict=True)):
         row, against = scores[comparison.row], scores[comparison.against]
         found.append({
-            **asdict(comparison), "folds": folds[i], "runs": len(pairs[i]),
+            **asdict(comparison), "units": units[i], "runs": len(pairs[i]),
             "interval": None if interval is None else asdict(interval),
             "p_corrected": p_difference[i], "p_overlapping": p_overlapping[i], "p_equivalence": p_equivalence[i],
             "verdict": _word(interval, p_difference[i], p_equivalence[i], table.metric),
-            "smallest_detectable": _smallest(folds[i], families.count(families[i])),
+            "smallest_detectable": _smallest(units[i], families.count(families[i])),
             "bootstrap": _bootstrap(row, against, pairs[i]),
             "published": _published_difference(published[comparison.row], published[comparison.against]),
-            **_spread(row, against, pairs[i]),
+            **_spread(*(_units({key: each[key] for key in pairs[i]}, unit) for each in (row, against))),
         })  # fmt: skip
     return found
 
@@ -147,12 +159,12 @@ def _word(interval: Interval | None, p: float | None, p_equivalence: float | Non
     return f"{word}, but within the margin" if small else word
 
 
-def _spread(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any]:
-    """Return the spread over the shared folds of both rows, and whether it differs (Brown and Forsythe).
+def _spread(row: Mapping[int, float], against: Mapping[int, float]) -> dict[str, Any]:
+    """Return the spread over the shared units of both rows, and whether it differs (Brown and Forsythe).
 
-    ``steadier`` says which row's folds lie nearer to their median, the distance that the test looks at.
+    ``steadier`` says whether the row's scores lie nearer to their median, the distance that the test looks at.
     """
-    groups = [list(fold_means({key: each[key] for key in pairs}).values()) for each in (row, against)]
+    groups = [list(each.values()) for each in (row, against)]
     several = len(groups[0]) > 1
     distances = [fmean(abs(value - median(group)) for value in group) if group else 0.0 for group in groups]
     return {
@@ -163,9 +175,9 @@ def _spread(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any]:
     }
 
 
-def _smallest(folds: Mapping[int, float], tests: int) -> float | None:
+def _smallest(units: Mapping[int, float], tests: int) -> float | None:
     """Return the smallest detectable difference, at the level that the first step of Holm's correction leaves."""
-    return smallest_detectable(list(folds.values()), alpha=ALPHA / tests) if len(folds) > 1 else None
+    return smallest_detectable(list(units.values()), alpha=ALPHA / tests) if len(units) > 1 else None
 
 
 def _bootstrap(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any] | None:
@@ -180,16 +192,16 @@ def _bootstrap(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any] | 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
 
-def _row(row: Row, cells: Mapping[tuple[int, int], Report], scores: Scores, metric: str) -> dict[str, Any]:
+def _row(row: Row, cells: Mapping[tuple[int, int], Report], scores: Scores, metric: str, unit: Unit) -> dict[str, Any]:
     best = {key: report["best"] for key, report in cells.items() if report.get("best")}
     return {
         "name": row.name, "label": row.label or row.name, "control_of": row.control_of,
         "published": _published(row),
         "scores": [{"fold": fold, "seed": seed, "score": value} for (fold, seed), value in scores.items()],
-        "score": _mean_sd(scores),
+        "score": _mean_sd(scores, unit),
         "seed_sd": _seed_sd(scores),
-        "best": _mean_sd(_scores(best, metric)) if best else None,
-        "beside": {name: _fold_mean(cells, name) for name in BESIDE if name != metric},
+        "best": _mean_sd(_scores(best, metric), unit) if best else None,
+        "beside": {name: _fold_mean(cells, name) for name in beside(metric)},
         "costs": _costs(list(cells.values())),
         "loss_curve": _mean_curve([report["loss_curve"] for report in cells.values()]),
     }  # fmt: skip
@@ -200,20 +212,20 @@ def _published(row: Row) -> dict[str, Any] | None:
     if row.published is None:
         return None
     if not isinstance(row.published, Mapping):
-        return {"mean": row.published, "sd": None, "n": None, "folds": None}
-    values = list(row.published.values())
-    spread = stdev(values) if len(values) > 1 else None
-    return {"mean": fmean(values), "sd": spread, "n": len(values), "folds": dict(row.published)}
+        return {"mean": row.published, "sd": None, "n": None, "median": None, "iqr": None, "units": {}}
+    return _statistics(dict(row.published))
 
 
-def _mean_sd(scores: Scores) -> dict[str, Any] | None:
-    """Return mean, standard deviation, median and interquartile range over folds; None without scores."""
-    values = list(fold_means(scores).values())
-    if not values:
-        return None
+def _mean_sd(scores: Scores, unit: Unit) -> dict[str, Any] | None:
+    """Return mean, standard deviation, median and interquartile range over units; None without scores."""
+    return {**_statistics(_units(scores, unit)), "runs": len(scores)} if scores else None
+
+
+def _statistics(units: Mapping[int, float]) -> dict[str, Any]:
+    values = list(units.values())
     middle, iqr = median_iqr(values)
     spread = stdev(values) if len(values) > 1 else None
-    return {"mean": fmean(values), "sd": spread, "n": len(values), "runs": len(scores), "median": middle, "iqr": iqr}
+    return {"mean": fmean(values), "sd": spread, "n": len(values), "median": middle, "iqr": iqr, "units": dict(units)}
 
 
 def _seed_sd(scores: Scores) -> float | None:
@@ -251,9 +263,22 @@ def _of(statistic: Any, values: Iterable[float | None]) -> float | None:  # noqa
     return float(statistic(known)) if known else None
 
 
-def _fold_mean(cells: Mapping[tuple[int, int], Report], name: str) -> float | None:
-    """Return the mean over folds of what cells hold beside their score."""
-    known = {key: float(value) for key, report in cells.items() if (value := report.get(name)) is not None}
+def beside(metric: str) -> list[str]:
+    """Return the scores that stand beside a metric, with the thresholded IoU beside a class's soft IoU."""
+    name, _, of_class = metric.partition("/")
+    thresholded = [f"iou/{of_class}"] if name == "soft_iou" else []
+    return [*thresholded, *(each for each in BESIDE if each != metric)]
+
+
+def _fold_mean(cells: Mapping[tuple[int, int], Report], metric: str) -> float | None:
+    """Return the mean over folds of a score that not every cell need have."""
+    name, _, of_class = metric.partition("/")
+    known: Scores = {}
+    for key, report in cells.items():
+        classes = {each["name"]: each for each in report["classes"]}
+        value = (classes.get(of_class, {}) if of_class else report).get(name)
+        if value is not None:
+            known[key] = float(value)
     return fmean(fold_means(known).values()) if known else None
 
 

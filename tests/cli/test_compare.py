@@ -79,7 +79,7 @@ def test_two_controls_on_two_folds(finished: tuple[Path, str]) -> None:
     assert "quantum − mlp, paired over 2 folds" in printed
     summary = json.loads((out / "summary.json").read_text())
     gaps = [found[f"quantum-fold{fold}-seed0"]["miou"] - found[f"mlp-fold{fold}-seed0"]["miou"] for fold in (0, 1)]
-    assert list(summary["comparisons"][0]["folds"].values()) == pytest.approx(gaps)
+    assert list(summary["comparisons"][0]["units"].values()) == pytest.approx(gaps)
     table = yaml.safe_load((out / "table.yaml").read_text())
     assert table["set"] == ["--model.init_args.optimizer.lr=0.02"]  # num_workers says how, not what
     assert not list((out / "runs").rglob("*.ckpt"))

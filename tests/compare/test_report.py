@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import yaml
@@ -29,6 +30,10 @@ def test_report_says_what_the_summary_found(out: Path) -> None:
         assert words in text
     for absent in ("small-object recall", "best epoch", "GPU peak", "still missing", "None", "nan"):
         assert absent not in text
+    ours = [f"{fmean(values):.4f}" for values in SCORES["hybrid"].values()]
+    published = [f"{value:.4f}" for value in table().row("hybrid").published.values()]
+    cells = " | ".join(f"{own} ({theirs})" for own, theirs in zip(ours, published, strict=True))
+    assert f"| `hybrid` | {cells} |" in text
     with Image.open(out / "report.png") as picture:
         assert min(picture.size) > 200
 
@@ -54,10 +59,21 @@ def test_a_table_with_gaps_can_be_reported(tmp_path: Path) -> None:
     assert "Not run yet: `unet`." in text
     assert "2 cells of 20 steps, recipe `hq_unet/landscapes`, seed 0;" in text
     assert "**undecided: one pair**" in text
-    assert sentence(summary["comparisons"][0], "miou") == "hybrid − unet: not run."
-    assert sentence(summary["comparisons"][1], "miou") == (
+    assert sentence(summary["comparisons"][0], "miou", "fold") == "hybrid − unet: not run."
+    assert sentence(summary["comparisons"][1], "miou", "fold") == (
         "hybrid − mlp: +0.1000 miou in one fold; one pair proves nothing."
     )
+
+
+def test_one_split_is_said_to_be_one(tmp_path: Path) -> None:
+    write_cells(tmp_path, {"hybrid": {0: (0.5, 0.52)}, "mlp": {0: (0.4, 0.46)}})
+    summary = write_report(table(folds=()), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "of the one split's test images; mean ± standard deviation over seeds (n)" in text
+    assert "say nothing about other scenes" in text
+    assert "Fold by fold" not in text
+    assert "overlapping" not in text.partition("own published scores")[0]
+    assert sentence(summary["comparisons"][1], "miou", "seed").startswith("hybrid − mlp, paired over 2 seeds: +0.0800 ")
 
 
 def test_nothing_to_report(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_comparisons_pair_the_same_fold_and_seed(out: Path) -> None:
     gaps = np.array(FIRST["hybrid"]) - FIRST["unet"]
     judge = stats.ttest_rel(FIRST["hybrid"], FIRST["unet"])
     assert (against_unet["row"], against_unet["against"], against_unet["runs"]) == ("hybrid", "unet", 5)
-    assert list(against_unet["folds"].values()) == pytest.approx(list(gaps))
+    assert list(against_unet["units"].values()) == pytest.approx(list(gaps))
     assert against_unet["p_corrected"] == pytest.approx(judge.pvalue)
     assert against_unet["interval"]["low"] == pytest.approx(judge.confidence_interval().low)
     assert against_unet["verdict"] == "better"
@@ -125,8 +125,36 @@ def test_lower_losses_are_better(metric: str, verdict: str, out: Path) -> None:
     assert (comparison["interval"]["mean"] < 0) == (metric == "loss")
 
 
+def test_seeds_are_the_pairs_where_there_is_one_split(tmp_path: Path) -> None:
+    seeds = {"hybrid": (0.50, 0.54, 0.47), "mlp": (0.49, 0.51, 0.48), "unet": (0.40,)}
+    write_cells(tmp_path, {row: {0: values} for row, values in seeds.items()})
+    for folds in ((), (0,)):
+        own = table(folds=folds, seeds=(0, 1, 2))
+        found = summarize(own, read_cells(own, tmp_path))
+        assert found["unit"] == "seed"
+        score = found["rows"][1]["score"]
+        assert (score["n"], score["sd"]) == (3, pytest.approx(stdev(seeds["hybrid"])))
+        against_unet, against_mlp = found["comparisons"]
+        judge = stats.ttest_rel(seeds["hybrid"], seeds["mlp"])
+        assert against_mlp["p_corrected"] == pytest.approx(judge.pvalue)
+        assert against_mlp["interval"]["high"] == pytest.approx(judge.confidence_interval().high)
+        assert against_mlp["units"] == pytest.approx({0: 0.01, 1: 0.03, 2: -0.01})
+        assert against_mlp["brown_forsythe"] == pytest.approx(
+            stats.levene(seeds["hybrid"], seeds["mlp"], center="median").pvalue
+        )
+        assert against_mlp["p_overlapping"] is None  # no training images of another fold
+        assert against_unet["verdict"] == "undecided: one pair"
+
+
+def test_the_thresholded_iou_stands_beside_the_soft_one(out: Path) -> None:
+    own = table(metric="soft_iou/lesion")
+    rows = {row["name"]: row for row in summarize(own, read_cells(own, out))["rows"]}
+    assert rows["mlp"]["beside"]["iou/lesion"] == pytest.approx(fmean(MEANS["mlp"]) - 0.1)
+    assert rows["mlp"]["score"]["mean"] == pytest.approx(fmean(MEANS["mlp"]) - 0.2)
+
+
 def test_one_fold_proves_nothing(tmp_path: Path) -> None:
-    write_cells(tmp_path, {row: {0: folds[0]} for row, folds in SCORES.items()})
+    write_cells(tmp_path, {row: {0: folds[0][:1]} for row, folds in SCORES.items()})
     own = table(folds=(0,))
     for each in summarize(own, read_cells(own, tmp_path))["comparisons"]:
         assert each["verdict"] == "undecided: one pair"
