@@ -10,6 +10,7 @@ __all__ = [
     "CircuitError",
     "ConfigError",
     "DataError",
+    "DivergedError",
     "HqzooError",
     "LeakError",
     "SceneError",
@@ -38,6 +39,10 @@ class DataError(HqzooError):
 
 class LeakError(DataError):
     """Training and test images are not apart: a list or a fold has an image, or a scene, on both sides."""
+
+
+class DivergedError(HqzooError):
+    """Training left losses or outputs that are no numbers."""
 
 
 class SensorError(HqzooError):

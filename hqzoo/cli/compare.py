@@ -169,8 +169,8 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, digest)
     missing = runner.missing(cells)  # refuses a folder of other settings before its table is replaced
     _check(runner, missing)
-    if len({cell.fold for cell in table.cells()}) == 1:
-        sys.stdout.write("One fold: differences can be seen, but no verdict rests on one pair.\n")
+    if len({(cell.fold, cell.seed) for cell in table.cells()}) == 1:
+        sys.stdout.write("One fold, one seed: differences can be seen, but no verdict rests on one pair.\n")
     file = out / TABLE_FILE
     if not file.is_file() or read_table(file) != table:  # a file that says the same keeps its comments
         write_text(file, dump_table(table))

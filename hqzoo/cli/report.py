@@ -36,7 +36,8 @@ def score_report(
 
     Args:
         task: The task after its trainer ran.
-        datamodule: The data; where it tells them apart, the fingerprint of its images goes into the report.
+        datamodule: The data; where it knows them, the fingerprint of its images and the number of its folds go into
+            the report.
         verb: ``test`` or ``validate``.
         checkpoint: Where its weights came from.
         step: Optimizer steps done in the checkpoint.
@@ -48,14 +49,19 @@ def score_report(
         class that is absent from the split has the score None.
     """
     scores = task.test_report() if verb == "test" else _validation_scores(task)
-    data = config["data"]
     split: Split = "test" if verb == "test" else "val"
-    images = datamodule.fingerprint(split) if isinstance(datamodule, SegmentationDataModule) else None
+    module = datamodule if isinstance(datamodule, SegmentationDataModule) else None
+    data = {
+        "class_path": config["data"]["class_path"],
+        "init_args": _plain(config["data"].get("init_args") or {}),
+        "images": None if module is None else module.fingerprint(split),
+        "folds": None if module is None else len(module.fold_numbers()),
+    }
     return {
         "split": "test" if verb == "test" else "validation",
         "checkpoint": str(checkpoint),
         "step": step,
-        "data": {"class_path": data["class_path"], "init_args": _plain(data.get("init_args") or {}), "images": images},
+        "data": data,
         "seconds": round(seconds, 3),
         "hqzoo": __version__,
         **scores,

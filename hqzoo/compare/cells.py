@@ -111,7 +111,7 @@ def _check_images(report: Report, known: dict[int, str], where: Path) -> None:
     if images and known.setdefault(report["fold"], images) != images:
         raise ConfigError(
             f"{where} was tested on other images than the other cells of fold {report['fold']}. Use another "
-            "--out for other data, or remove the file to run the cell again."
+            "--out for other data, or remove the file, and what its run left in runs, to run the cell again."
         )
 
 

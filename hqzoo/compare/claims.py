@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
-from hqzoo.compare.grids import Grid, interval_text
+from hqzoo.compare.grids import Grid, interval_text, p_text
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
@@ -72,11 +72,11 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
         ConfigError: If the file makes no sense, or names a table, row or comparison that does not exist.
     """
     content, claims = read_claims(path)
-    head = ["claimed", "published", "what we ran", "control", "difference, 95 % t-interval", "grade", "verdict"]
+    head = ["claimed", "published", "what we ran", "control", "difference, 95 % t-interval", "p", "grade", "verdict"]
     summaries: Summaries = {}
     grid = Grid(head, [_line(claim, results, summaries) for claim in claims])
     paper = f"{content['paper']}\n\n" if content.get("paper") else ""
-    text = f"# {content['title']}\n\n{paper}{grid.markdown()}\n"
+    text = f"# {content['title']}\n\n{paper}{grid.markdown()}\n\n{_notes(summaries)}\n"
     write_text(out, text)
     return text
 
@@ -112,7 +112,7 @@ def _line(claim: Claim, results: Path, summaries: Summaries) -> list[str]:
     """Return the cells of one claim's line; a table's summary is made once for all its claims."""
     note = f" ({claim.note})" if claim.note else ""
     if not claim.table:
-        return [claim.claim + note, claim.published, "", "", "", "not tested", ""]
+        return [claim.claim + note, claim.published, "", "", "", "", "not tested", ""]
     key = claim.table, claim.metric
     if key not in summaries:
         summaries[key] = _summary(claim, results / claim.table)
@@ -127,9 +127,19 @@ def _line(claim: Claim, results: Path, summaries: Summaries) -> list[str]:
     comparison = pairs[claim.row, claim.against]
     rows = {row["name"]: row for row in summary["rows"]}
     ran, control = (_score(rows[name], summary["metric"]) for name in (claim.row, claim.against))
-    difference, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
+    difference, p, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
     grade = (claim.grade or summary["grade"] or "not graded") if comparison["interval"] else "implemented"
-    return [claim.claim + note, claim.published, ran, control, difference, grade, f"**{word}**"]
+    return [claim.claim + note, claim.published, ran, control, difference, p, grade, f"**{word}**"]
+
+
+def _notes(summaries: Summaries) -> str:
+    """Return what a reader of verdicts must know."""
+    margins = ", ".join(sorted({f"±{each['margin']:g}" for each in summaries.values()}))
+    return (
+        "Verdicts rest on `p`, which is corrected for the number of comparisons in its table (Holm) and for training "
+        "images that folds share; intervals are those of one comparison alone. "
+        f"equivalent: told from {margins} of the score. undecided does not mean equal. The tables say more."
+    )
 
 
 def _summary(claim: Claim, folder: Path) -> dict[str, Any]:
@@ -142,7 +152,7 @@ def _summary(claim: Claim, folder: Path) -> dict[str, Any]:
 def _score(row: Mapping[str, Any], metric: str) -> str:
     score = row["score"]
     if not score:
-        return f"{row['label']}: not run"
+        return f"{row['label']}: {'no score' if row['cells'] else 'not run'}"
     spread = "" if score["sd"] is None else f" ± {score['sd']:.4f}"
     return f"{row['label']}: {metric} {score['mean']:.4f}{spread} ({_counted(row)})"
 
@@ -153,14 +163,14 @@ def _counted(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{number} {what}{'s' * (number > 1)}" for what, number in numbers.items())
 
 
-def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str]:
-    return interval_text(comparison["interval"]), comparison["verdict"]
+def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
+    return interval_text(comparison["interval"]), p_text(comparison["p"]), comparison["verdict"]
 
 
-def _spread(comparison: Mapping[str, Any]) -> tuple[str, str]:
-    """Return both spreads, and whether the row's is smaller by the test of Brown and Forsythe."""
+def _spread(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return both spreads, and whether the row's is smaller (Brown and Forsythe; p is not corrected)."""
     own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "brown_forsythe"))
     if p is None:
-        return "", "undecided: too few pairs" if comparison["interval"] else "not run"
+        return "", "", "undecided: too few pairs" if comparison["interval"] else comparison["verdict"]
     word = "undecided" if p >= ALPHA else "steadier" if comparison["steadier"] else "less steady"
-    return f"sd {own:.4f} against {other:.4f}, Brown-Forsythe p {p:.3f}", word
+    return f"sd {own:.4f} against {other:.4f}", f"{p_text(p)} (Brown-Forsythe)", word

@@ -25,6 +25,8 @@ HEADINGS = {
     "ece": "ECE",
 }  # fmt: skip
 
+STEP = ("step_ms", "step_ms_least", "step_ms_most")
+
 Summary = Mapping[str, Any]
 
 
@@ -58,17 +60,18 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def result_grid(summary: Summary) -> Grid:
     """Return the result in short: one line per row that was run, its score and the difference that is told at it."""
-    head = ["row", "published", summary["metric"], "difference", "published", "mean, 95 % t-interval", "verdict"]
+    head = ["row", "published", summary["metric"], "difference", "published difference", "mean, 95 % t-interval", "p",
+            "verdict"]  # fmt: skip
     lines = []
     for row in summary["rows"]:
         if row["score"]:
             name = [_row_name(row), _mean_text(row["published"]), _mean_text(row["score"])]
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
             found = [
-                [_pair_name(each), _signed(each["published"]), interval_text(each["interval"]), _verdict(each)]
+                [pair_name(each), _signed(each["published"]), _difference(each), p_text(each["p"]), _verdict(each)]
                 for each in own
             ]
-            lines += [(left or [""] * 3) + (right or [""] * 4) for left, right in zip_longest([name], found)]
+            lines += [(left or [""] * 3) + (right or [""] * 5) for left, right in zip_longest([name], found)]
     return Grid(head, lines).without_empty_columns()
 
 
@@ -95,7 +98,7 @@ def row_grid(summary: Summary) -> Grid:
         "circuit runs / image": _cost("circuit_evaluations"),
         "MFLOPs / image": lambda row: _scaled(row["costs"].get("flops"), 1e-6),
         "training as run, s": _cost("training_seconds"),
-        "step as run, ms": lambda row: _scaled(row["costs"].get("step_ms"), 1.0),
+        "step as run, ms": lambda row: _step(row["costs"]),
         "peak memory, MB": _cost("peak_mb"),
     }
     rows = [[column(row) for column in columns.values()] for row in summary["rows"] if row["score"]]
@@ -119,15 +122,15 @@ def _ours_published(ours: Mapping[int, float], published: Mapping[int, float], f
 
 def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
     """Return one line per comparison that was run: the difference and what it supports."""
-    head = ["difference", "mean, 95 % t-interval", "pairs", "p", "p, overlapping folds", "p, equivalence",
+    head = ["difference", "mean, 95 % t-interval", "pairs", "p", "p, plain t-test", "p, equivalence",
             "smallest detectable", "p, spread", "verdict"]  # fmt: skip
     rows = [
         [
-            _pair_name(each),
-            interval_text(each["interval"]),
+            pair_name(each),
+            _difference(each),
             str(each["interval"]["n"]),
-            p_text(each["p_corrected"]),
-            p_text(each["p_overlapping"]),
+            p_text(each["p"]),
+            p_text(each["p_plain"]),
             p_text(each["p_equivalence"]),
             _number(each["smallest_detectable"]),
             p_text(each["brown_forsythe"]),
@@ -147,11 +150,23 @@ def interval_text(interval: Mapping[str, Any] | None) -> str:
     return f"{interval['mean']:+.4f}{ends}"
 
 
+def _difference(comparison: Mapping[str, Any]) -> str:
+    """Return a difference with its interval, marked where it is not the difference of the rows' means."""
+    return interval_text(comparison["interval"]) + ("" if comparison["all_runs"] else " †")
+
+
+def _step(costs: Mapping[str, Any]) -> str:
+    """Return the median time of a step, and the range over runs, which says how busy the machine was."""
+    middle, least, most = (_scaled(costs.get(name), 1.0) for name in STEP)
+    return middle if least == most else f"{middle} ({least} to {most})"
+
+
 def _row_name(row: Mapping[str, Any]) -> str:
     return f"`{row['name']}`" + (f" {row['label']}" if row["label"] != row["name"] else "")
 
 
-def _pair_name(comparison: Mapping[str, Any]) -> str:
+def pair_name(comparison: Mapping[str, Any]) -> str:
+    """Return a comparison's name in Markdown."""
     return f"`{comparison['row']}` − `{comparison['against']}`"
 
 

@@ -38,7 +38,7 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
     widths = [6.0, 6.0, 3.0] if comparisons else [6.0, 3.0]
     figure = Figure(figsize=(sum(widths), max(LEAST, 1.3 + LINE * lines)), layout="constrained")
     axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
-    _points(axes[0], rows, summary["metric"])
+    _points(axes[0], rows, summary["metric"], "fold left out" if summary["unit"] == "fold" else "one split")
     if comparisons:
         _forest(axes[1], comparisons, summary["margin"], summary["metric"])
     _losses(axes[-1], rows)
@@ -48,7 +48,7 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
         figure.savefig(beside, format="png", dpi=130, metadata={"Software": None})
 
 
-def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
+def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str, where: str) -> None:
     """Draw the scores of every row; a fold has the same colour in all rows."""
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
@@ -65,10 +65,10 @@ def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str) -> None:
         if row["published"]:
             axes.plot([row["published"]["mean"]], [y], "D", color="black", markerfacecolor="none", markersize=6)
     axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(rows)) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     diamond = ", diamond: published" if any(row["published"] for row in rows) else ""
-    axes.set_xlabel(f"{metric} of the fold left out\n(bar: mean{diamond})")
+    axes.set_xlabel(f"{metric} of the {where}\n(bar: mean{diamond})")
     if 1 < len(folds) <= 10:
         axes.legend(fontsize=7, frameon=False, ncols=len(folds), loc="lower center", bbox_to_anchor=(0.5, 1.0),
                     handletextpad=0.0, columnspacing=0.8)  # fmt: skip
@@ -81,7 +81,7 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
     axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
     for y, each in enumerate(comparisons):
-        interval, colour = each["interval"], COLOURS.get(each["verdict"].partition(",")[0], UNDECIDED)
+        interval, colour = each["interval"], COLOURS.get(_word(each), UNDECIDED)
         values = list(each["units"].values())
         axes.plot(values, [y + 0.2] * len(values), ".", color="0.6", markersize=4)
         if interval["low"] is not None:
@@ -92,6 +92,16 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(f"difference in {metric}\n95 % t-interval (shaded: ±{margin:g})")
+    for word in [each for each in COLOURS if each in map(_word, comparisons)]:
+        axes.plot([], [], "s-", color=COLOURS[word], markersize=5, label=word)
+    if axes.get_legend_handles_labels()[0]:
+        axes.plot([], [], "s-", color=UNDECIDED, markersize=5, label="undecided")
+        axes.legend(fontsize=7, frameon=False, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+
+
+def _word(comparison: Mapping[str, Any]) -> str:
+    """Return the first word of a verdict."""
+    return str(comparison["verdict"]).partition(" ")[0].rstrip(",:")
 
 
 def _losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,32 +11,35 @@ from typing import Any
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells, write_json
 from hqzoo.compare.grids import (
+    Grid,
     comparison_grid,
     fold_grid,
     interval_text,
     markdown_table,
     p_text,
+    pair_name,
     result_grid,
     row_grid,
 )
 from hqzoo.compare.picture import draw
-from hqzoo.compare.summary import summarize
+from hqzoo.compare.summary import NOT_RUN, summarize
 from hqzoo.compare.table import Table
 from hqzoo.errors import ConfigError
 
 __all__ = ["body", "brief", "overview", "put_between_marks", "sentence", "write_report"]
 
 GRADE_TEXTS = {
-    "replicated": "Replicated: the paper's data, folds and settings",
+    "replicated": "Replicated: the paper's data, folds and protocol, whatever came out",
     "tested in kind": "Tested in kind: the paper's comparison on other data, folds or settings",
     "implemented": "Implemented: not run here",
 }
 
 UNIT_NOTES = {
-    "fold": "* The t-test takes folds for independent, but their training images overlap, and it calls too many "
-    "differences real: `p, overlapping folds` has the variance of Nadeau and Bengio (2003).",
-    "seed": "* There is one split, so that the pairs are seeds: intervals and verdicts hold for its test images alone, "
-    "and say nothing about other scenes.",
+    "fold": "* Folds share training images, so that a plain t-test calls too many differences real: `p` and the "
+    "smallest detectable difference have the variance of Nadeau and Bengio (2003), intervals and `p, plain t-test` "
+    "have not.",
+    "seed": "* One split was run, so that the pairs are seeds: intervals and verdicts hold for its training and test "
+    "images alone, and say nothing about other scenes. They also ask for a number of seeds that was chosen beforehand.",
 }
 
 Summary = Mapping[str, Any]
@@ -83,8 +86,8 @@ def body(summary: Summary, picture: str) -> str:
         summary: See :func:`hqzoo.compare.summary.summarize`.
         picture: Path of the picture as the document shall name it.
     """
-    parts = [_what(summary), row_grid(summary).markdown(), *_not_run(summary)]
-    if summary["unit"] == "fold":
+    parts = [_what(summary), *_grid(row_grid(summary)), *_without_score(summary)]
+    if summary["unit"] == "fold" and any(row["score"] for row in summary["rows"]):
         parts += [_by_fold(summary), fold_grid(summary).markdown()]
     if _compared(summary):
         parts += [comparison_grid(summary["comparisons"]).markdown(), "\n".join(_notes(summary))]
@@ -102,7 +105,7 @@ def brief(summary: Summary, picture: str, report: str) -> str:
         picture: Path of the picture as the document shall name it.
         report: Path of the whole report as the document shall name it.
     """
-    parts = [_what(summary), result_grid(summary).markdown(), *_not_run(summary), *_verdicts(summary)]
+    parts = [_what(summary), *_grid(result_grid(summary)), *_without_score(summary), *_verdicts(summary)]
     return "\n\n".join([*parts, _picture(summary, picture), f"{_footer(summary)} [The whole report]({report})."])
 
 
@@ -112,7 +115,7 @@ def overview(summaries: Mapping[str, Summary]) -> str:
     Args:
         summaries: Tables' summaries by the paths of their reports.
     """
-    head = ["table", "grade", "cells", "circuit − control in its place", "other differences"]
+    head = ["table", "grade", "cells", "pairs", "circuit − control in its place", "other differences"]
     lines = []
     for path, summary in summaries.items():
         cells = summary["cells"], summary["cells"] + len(summary["missing"])
@@ -121,6 +124,7 @@ def overview(summaries: Mapping[str, Summary]) -> str:
             f"[{summary['title']}]({path})",
             summary["grade"],
             f"{cells[0]}" if cells[0] == cells[1] else f"{cells[0]} of {cells[1]}",
+            f"{len(summary[summary['unit'] + 's'])} {summary['unit']}s",
             _counted(each for each in compared if each["of_control"]),
             _counted(each for each in compared if not each["of_control"]),
         ])  # fmt: skip
@@ -143,7 +147,7 @@ def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
         return f"{what}: {interval['mean']:+.4f} {metric} in one {unit}; one pair proves nothing."
     return (
         f"{what}, paired over {interval['n']} {unit}s: {interval_text(interval)} {metric}, "
-        f"Holm-corrected p {p_text(comparison['p_corrected'])}: {comparison['verdict']}."
+        f"Holm-corrected p {p_text(comparison['p'])}: {comparison['verdict']}."
     )
 
 
@@ -162,9 +166,25 @@ def _by_fold(summary: Summary) -> str:
     return f"Fold by fold, seeds averaged{', the published score of the fold in brackets' * published}:"
 
 
-def _not_run(summary: Summary) -> list[str]:
-    names = [f"`{row['name']}`" for row in summary["rows"] if not row["score"]]
-    return [f"Not run yet: {', '.join(names)}."] if names else []
+def _grid(grid: Grid) -> list[str]:
+    return [grid.markdown()] if grid.rows else []
+
+
+def _without_score(summary: Summary) -> list[str]:
+    """Return which rows, and which differences of rows that were run, have no score."""
+    rows = [row for row in summary["rows"] if not row["score"]]
+    pairs = [each for each in summary["comparisons"] if not each["interval"] and each["verdict"] != NOT_RUN]
+    found = {
+        "Not run yet": [f"`{row['name']}`" for row in rows if not row["cells"]],
+        f"Run, but without a score ({summary['metric']} does not exist there)": [
+            f"`{row['name']}`" for row in rows if row["cells"]
+        ],
+        "Without a fold and seed in common": [
+            pair_name(each) for each in pairs if not {each["row"], each["against"]} & {row["name"] for row in rows}
+        ],
+    }
+    sentences = [f"{what}: {', '.join(names)}." for what, names in found.items() if names]
+    return [" ".join(sentences)] if sentences else []
 
 
 def _compared(summary: Summary) -> list[Mapping[str, Any]]:
@@ -176,8 +196,15 @@ def _verdicts(summary: Summary) -> list[str]:
     counted = _counted(_compared(summary))
     if not counted:
         return []
-    text = f"Differences, corrected for their number: {counted}."
-    return [" ".join([text, *_power(summary)])]
+    text = f"Differences: {counted}; `p` is corrected for their number."
+    return [" ".join([text, *_power(summary), *_marked(summary)])]
+
+
+def _marked(summary: Summary) -> list[str]:
+    """Explain the mark of differences that are not those of the means."""
+    if all(each["all_runs"] for each in _compared(summary)):
+        return []
+    return ["† over the runs that both rows have, while their means are over all of their own."]
 
 
 def _counted(comparisons: Iterable[Mapping[str, Any]]) -> str:
@@ -196,20 +223,19 @@ def _power(summary: Summary) -> list[str]:
 
 
 def _picture(summary: Summary, path: str) -> str:
-    return f"![{summary['title']}: scores by fold, and differences]({path})"
+    return f"![{summary['title']}: scores by {summary['unit']}, and differences]({path})"
 
 
 def _notes(summary: Summary) -> list[str]:
     notes = [
         "* Differences are paired by fold and seed. p-values are corrected (Holm) for all comparisons between rows, "
         "and for all with controls, run or not; those of spread (Brown-Forsythe) are not.",
-        "* Intervals are those of one comparison alone; verdicts rest on the corrected `p`. A difference is over the "
-        "runs that both rows have: with unequal numbers of seeds it is not that of the rows' means.",
+        "* Intervals are those of one comparison alone; verdicts rest on the corrected `p`.",
         UNIT_NOTES[summary["unit"]],
         f"* better, worse: told from 0 at 5 %. equivalent: told from ±{summary['margin']:g} (two one-sided t-tests). "
         "undecided: neither, which does not mean equal.",
     ]
-    notes += [f"* {line}" for line in _power(summary)]
+    notes += [f"* {line}" for line in (*_power(summary), *_marked(summary))]
     resampled = [
         f"{each['row']} − {each['against']} [{each['bootstrap']['low']:+.4f}, {each['bootstrap']['high']:+.4f}]"
         for each in summary["comparisons"] if each["bootstrap"]
@@ -223,7 +249,7 @@ def _footer(summary: Summary) -> str:
     steps = ", ".join(f"{step:,}" for step in summary["steps"])
     seeds = sorted({each["seed"] for row in summary["rows"] for each in row["scores"]})
     return (
-        f"{summary['cells']} cells of {steps} steps, recipe `{summary['recipe']}`, seed{'s' * (len(seeds) > 1)} "
-        f"{', '.join(map(str, seeds))}; nothing was chosen on the fold that is scored. Measured on "
+        f"{summary['cells']} cells of {steps} steps, recipe `{summary['recipe']}`, seed{'s' * (len(seeds) != 1)} "
+        f"{', '.join(map(str, seeds)) or 'none'}; nothing was chosen on the fold that is scored. Measured on "
         f"{'; '.join(summary['machines'])}."
     )

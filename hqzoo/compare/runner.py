@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import json
+import math
 import shutil
 import sys
 import time
@@ -20,13 +21,14 @@ from typing import Any
 from hqzoo.compare.cells import Report, cell_path, check_settings, read_cell, score, write_json
 from hqzoo.compare.machine import describe_machine
 from hqzoo.compare.table import Cell, Table
-from hqzoo.errors import ConfigError
+from hqzoo.errors import ConfigError, DivergedError, HqzooError
 
 __all__ = ["Main", "Progress", "Runner", "locked"]
 
 Main = Callable[[list[str]], int]  # the command line as a function: arguments to exit code
 
 INTERRUPTED = 130
+GIVE_UP = 3  # runs that fail one after the other, before any was finished
 NOTE = "compare.json"  # in a run's folder: what the runner knows of an unfinished cell
 NO_SCORES = (
     "data", "architecture", "architecture_args", "parameters", "trainable_parameters", "quantum_parameters", "replaced",
@@ -60,23 +62,36 @@ class Runner:
     def fill(self, cells: Sequence[Cell]) -> None:
         """Run the cells that are missing; one that another process is at is left to it.
 
+        A run that fails, such as one that diverges, stays missing, and the others are run; unless the first few all
+        fail, as what they share is wrong then.
+
         Raises:
-            ConfigError: If a finished cell was made with other settings, or a run fails.
+            ConfigError: If a finished cell was made with other settings, or runs failed.
             KeyboardInterrupt: If a run was interrupted; it has saved what it had.
         """
         missing = self.missing(cells)
         progress = Progress(len(cells), len(cells) - len(missing), self.table.metric)
+        failed: list[str] = []
         for cell in missing:
             path = cell_path(self.out, cell)
             with locked(path) as mine:
                 if not mine or path.exists():
                     continue
-                report = self.run(cell)
+                try:
+                    report = self.run(cell)
+                except HqzooError as error:
+                    failed.append(f"{cell.name}: {error}")
+                    _say(f"Failed: {failed[-1]}")
+                    if len(failed) == GIVE_UP and not progress.own:
+                        break
+                    continue
                 write_json(path, report)
                 if not self.keep:
                     shutil.rmtree(self._folder(cell) / "checkpoints")
             progress.finish(cell, report)
             gc.collect()  # models and trainers refer to each other in circles
+        if failed:
+            raise ConfigError(f"{len(failed)} of {len(missing)} cells failed and stay missing:\n" + "\n".join(failed))
 
     def missing(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells without a result.
@@ -98,18 +113,20 @@ class Runner:
 
         Raises:
             ConfigError: If a verb fails.
+            DivergedError: If the training loss is not finite.
             KeyboardInterrupt: If it was interrupted.
         """
         folder, what = self._folder(cell), self.settings(cell)
         arguments = ["-c", self.table.recipe, f"--trainer.default_root_dir={folder}", *what, *self.local]
         seconds = self._train(cell, arguments)
+        losses = _loss_curve(folder / "metrics.csv")
         report = self._test(folder, arguments, "last")
         best = self._test(folder, arguments, "best") if (folder / "checkpoints" / "best.ckpt").is_file() else None
         report["data"]["init_args"].pop("root", None)  # a path of this machine
         return {
             **report, **self._identity(cell), "fold": cell.fold, "seed": cell.seed,
             "command": " ".join(["hqzoo", "fit", "-c", self.table.recipe, *what]),
-            "loss_curve": _loss_curve(folder / "metrics.csv"),
+            "loss_curve": losses,
             "costs": {**report.get("costs", {}), **_timing(folder / "timing.json"), "training_seconds": seconds},
             "best": None if best is None else {key: best[key] for key in best if key not in NO_SCORES},
             "machine": describe_machine(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -192,11 +209,16 @@ class Progress:
         self._at_start, self._began = done, time.monotonic()
         _say(f"{total} cells, {done} of them finished already.")
 
+    @property
+    def own(self) -> int:
+        """How many cells were finished since."""
+        return self.done - self._at_start
+
     def finish(self, cell: Cell, report: Report) -> None:
         """Count one more finished cell and say so."""
         self.done += 1
         spent = time.monotonic() - self._began
-        left = spent / (self.done - self._at_start) * (self.total - self.done)
+        left = spent / self.own * (self.total - self.done)
         found = score(report, self.metric)
         shown = "absent" if found is None else f"{found:.4f}"
         where = f"row {cell.row}, fold {cell.fold}, seed {cell.seed}"
@@ -227,14 +249,25 @@ def locked(path: Path) -> Iterator[bool]:
 
 
 def _loss_curve(metrics: Path) -> list[float]:
-    """Return the mean training loss of every epoch."""
+    """Return the mean training loss of every epoch.
+
+    Raises:
+        DivergedError: If one is not finite.
+    """
     losses = defaultdict(list)
     if metrics.is_file():
         with metrics.open(newline="") as file:
             for row in csv.DictReader(file):
                 if row.get("train/loss"):
                     losses[int(row["epoch"])].append(float(row["train/loss"]))
-    return [round(fmean(losses[epoch]), 4) for epoch in sorted(losses)]
+    curve = [round(fmean(losses[epoch]), 4) for epoch in sorted(losses)]
+    for number, loss in enumerate(curve, 1):
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"its training diverged, with a loss of {loss} in epoch {number}. Compare with a lower learning rate "
+                "in all rows, or leave the row out."
+            )
+    return curve
 
 
 def _timing(path: Path) -> dict[str, Any]:

@@ -1,12 +1,15 @@
-"""What a table of scores supports: intervals, tests, and the words for them.
+r"""What a table of scores supports: intervals, tests, and the words for them.
 
 The units are folds: images that were left out of training. Runs that differ in their seed alone are no new images, so
 they are averaged within their fold first (:func:`fold_means`); what they add is a steadier value for the fold, never a
-larger n. Only where one split is all there is, the units are its seeds, and what is found holds for its test images
+larger n. Only where one split is all there is, the units are its seeds, and what is found holds for that split
 alone. Differences are paired: both runs saw the same images in training, and the same ones were scored.
 
 The folds' training images overlap, so that their differences are not independent as the t-test takes them to be: it
-calls too many of them real. :func:`overlapping_folds_p` says what is left with a variance that accounts for it.
+calls too many of them real. Tests take the ``overlap`` of folds, with which the variance of a mean difference is
+:math:`(1/n + n_\text{test} / n_\text{train})\, s^2` in place of :math:`s^2 / n` (Nadeau and Bengio 2003); of k folds,
+:math:`n_\text{test} / n_\text{train} = 1 / (k - 1)`. Verdicts rest on that variance, while
+:func:`paired_interval` has the plain one.
 """
 
 from __future__ import annotations
@@ -32,8 +35,8 @@ __all__ = [
     "hierarchical_bootstrap",
     "holm",
     "median_iqr",
-    "overlapping_folds_p",
     "paired_interval",
+    "paired_p",
     "smallest_detectable",
     "tost",
     "verdict",
@@ -98,9 +101,9 @@ def paired_interval(differences: npt.ArrayLike, confidence: float = 0.95) -> Int
     n, mean = len(values), float(values.mean())
     if n == 1:
         return Interval(mean, None, None, None, 1, None)
-    sd = float(values.std(ddof=1))
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * sd / math.sqrt(n)
-    return Interval(mean, mean - half, mean + half, sd, n, _two_sided(mean, sd, n))
+    error = _standard_error(values)
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
+    return Interval(mean, mean - half, mean + half, float(values.std(ddof=1)), n, _two_sided(mean, error, n))
 
 
 def hierarchical_bootstrap(
@@ -148,25 +151,18 @@ def hierarchical_bootstrap(
     return Interval(float(of_scenes.mean()), low, high, float(of_scenes.std(ddof=1)), n, p)
 
 
-def overlapping_folds_p(differences: npt.ArrayLike, folds: int) -> float:
-    r"""Return the two-sided p of no difference between learners over folds of one data set (Nadeau and Bengio 2003).
-
-    The t-test with the variance :math:`(1/n + n_\text{test} / n_\text{train})\, s^2` of the mean in place of
-    :math:`s^2 / n`, as training sets share most of their images; of k folds, :math:`n_\text{test} / n_\text{train}`
-    is :math:`1 / (k - 1)`.
+def paired_p(differences: npt.ArrayLike, overlap: float = 0.0) -> float:
+    """Return the two-sided p of no difference: of the paired t-test, or with the variance for overlapping folds.
 
     Args:
         differences: One per fold that was run, ``(n,)``, n at least 2.
-        folds: Number k of folds that the images were divided into, at least 2.
+        overlap: Test images over training images of the folds; 0: independent differences.
 
     Raises:
-        ConfigError: If there are fewer.
+        ConfigError: If there are fewer differences, or the overlap is negative.
     """
-    values = _numbers(differences, 2, "overlapping_folds_p")
-    if folds < 2:
-        raise ConfigError(f"folds={folds}: images are divided into at least 2 folds.")
-    n, mean, sd = len(values), float(values.mean()), float(values.std(ddof=1))
-    return _two_sided(mean / math.sqrt(1 + n / (folds - 1)), sd, n)
+    values = _numbers(differences, 2, "paired_p")
+    return _two_sided(float(values.mean()), _standard_error(values, overlap), len(values))
 
 
 def holm(p_values: Sequence[float], number: int | None = None) -> list[float]:
@@ -195,7 +191,7 @@ def holm(p_values: Sequence[float], number: int | None = None) -> list[float]:
     return corrected
 
 
-def tost(differences: npt.ArrayLike, margin: float = 0.01) -> float:
+def tost(differences: npt.ArrayLike, margin: float = 0.01, overlap: float = 0.0) -> float:
     """Return the p-value of two one-sided t-tests (Schuirmann 1987): is the mean within ``margin`` of 0?
 
     Below alpha, the interval of confidence 1 - 2 alpha lies within the margin, and the two count as equivalent.
@@ -203,15 +199,16 @@ def tost(differences: npt.ArrayLike, margin: float = 0.01) -> float:
     Args:
         differences: One per fold, ``(n,)``, n at least 2.
         margin: The difference that nobody would mind, in units of the score. CHOICE .01: one point of IoU.
+        overlap: See :func:`paired_p`.
 
     Raises:
-        ConfigError: If there are fewer than two differences, or the margin is not positive.
+        ConfigError: If there are fewer than two differences, the margin is not positive, or the overlap is negative.
     """
     values = _numbers(differences, 2, "tost")
     if margin <= 0:
         raise ConfigError(f"margin={margin} must be positive: the difference that nobody would mind, such as 0.01.")
-    n, mean, sd = len(values), float(values.mean()), float(values.std(ddof=1))
-    return max(_upper_tail(mean + margin, sd, n), _upper_tail(margin - mean, sd, n))
+    n, mean, error = len(values), float(values.mean()), _standard_error(values, overlap)
+    return max(_upper_tail(mean + margin, error, n), _upper_tail(margin - mean, error, n))
 
 
 def verdict(
@@ -240,25 +237,28 @@ def verdict(
     return "undecided"
 
 
-def smallest_detectable(differences: npt.ArrayLike, power: float = 0.8, alpha: float = 0.05) -> float:
-    r"""Return the difference that a paired t-test of this spread and size finds, with its sign, with ``power``.
+def smallest_detectable(
+    differences: npt.ArrayLike, power: float = 0.8, alpha: float = 0.05, overlap: float = 0.0
+) -> float:
+    r"""Return the difference that :func:`paired_p` of this spread and size finds, with its sign, with ``power``.
 
-    Solves :math:`P(T'_{n-1}(\delta \sqrt n / s) > t_{1-\alpha/2,\,n-1}) = \text{power}` for :math:`\delta`, with the
-    non-central t distribution (Cohen 1988, chapter 2); the test is two-sided. Smaller differences may exist; such a
-    table would mostly miss them.
+    Solves :math:`P(T'_{n-1}(\delta / e) > t_{1-\alpha/2,\,n-1}) = \text{power}` for :math:`\delta`, where e is the
+    standard error of the mean, with the non-central t distribution (Cohen 1988, chapter 2); the test is two-sided.
+    Smaller differences may exist; such a table would mostly miss them.
 
     Args:
         differences: One per fold, ``(n,)``, n at least 2; only their spread counts.
         power: Chance of finding the difference, above ``alpha`` and below 1.
         alpha: Level of the test.
+        overlap: See :func:`paired_p`.
 
     Raises:
-        ConfigError: If there are fewer than two differences, or power and alpha make no sense.
+        ConfigError: If there are fewer than two differences, or power, alpha and overlap make no sense.
     """
     values = _numbers(differences, 2, "smallest_detectable")
     if not 0 < alpha < power < 1:
         raise ConfigError(f"It takes 0 < alpha < power < 1, got alpha={alpha}, power={power}.")
-    n, sd = len(values), float(values.std(ddof=1))
+    n, error = len(values), _standard_error(values, overlap)
     critical = float(stats.t.ppf(1 - alpha / 2, n - 1))
 
     def missing_power(shift: float) -> float:
@@ -267,7 +267,7 @@ def smallest_detectable(differences: npt.ArrayLike, power: float = 0.8, alpha: f
     highest = 2 * critical
     while missing_power(highest) < 0:
         highest *= 2
-    return float(brentq(missing_power, 0.0, highest)) * sd / math.sqrt(n)
+    return float(brentq(missing_power, 0.0, highest)) * error
 
 
 def brown_forsythe(groups: Sequence[npt.ArrayLike]) -> float:
@@ -313,15 +313,22 @@ def _numbers(values: npt.ArrayLike, least: int, what: str) -> Array:
     return array
 
 
-def _upper_tail(mean: float, sd: float, n: int) -> float:
+def _standard_error(values: Array, overlap: float = 0.0) -> float:
+    """Return that of the mean, see the module's docstring."""
+    if overlap < 0:
+        raise ConfigError(f"overlap={overlap}: test images over training images is not negative.")
+    return float(values.std(ddof=1)) * math.sqrt(1 / len(values) + overlap)
+
+
+def _upper_tail(mean: float, error: float, n: int) -> float:
     """Return P(T > mean / standard error); without any spread the answer is certain."""
-    if sd == 0:
+    if error == 0:
         return 0.0 if mean > 0 else 1.0 if mean < 0 else 0.5
-    return float(stats.t.sf(mean / (sd / math.sqrt(n)), n - 1))
+    return float(stats.t.sf(mean / error, n - 1))
 
 
-def _two_sided(mean: float, sd: float, n: int) -> float:
-    return min(1.0, 2 * _upper_tail(abs(mean), sd, n))
+def _two_sided(mean: float, error: float, n: int) -> float:
+    return min(1.0, 2 * _upper_tail(abs(mean), error, n))
 
 
 def _scene_differences(

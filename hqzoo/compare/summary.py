@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean, median, stdev
 from typing import Any, Literal
@@ -16,17 +16,18 @@ from hqzoo.compare.statistics import (
     hierarchical_bootstrap,
     holm,
     median_iqr,
-    overlapping_folds_p,
     paired_interval,
+    paired_p,
     smallest_detectable,
     tost,
     verdict,
 )
 from hqzoo.compare.table import Comparison, Row, Table
 
-__all__ = ["beside", "summarize"]
+__all__ = ["NOT_RUN", "beside", "summarize"]
 
-ALPHA = 0.05
+ALPHA, POWER = 0.05, 0.8
+NOT_RUN = "not run"
 BESIDE = ("miou", "oa", "boundary_iou", "small_object_recall", "ece")  # stand beside the metric, where they are
 ERRORS = ("loss", "ece")  # lower is better
 
@@ -55,15 +56,18 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
     comparisons = table.comparisons()
     of_paper = [each for each in comparisons if _differences(published[each.row], published[each.against])]
     every = [report for cells in reports.values() for report in cells.values()]
+    run = [name for name, cells in reports.items() if cells]
     unit: Unit = "fold" if len(table.folds) > 1 else "seed"
+    overlap = _overlap(_folds_of_data(table, every)) if unit == "fold" else 0.0
+    overlap_of_paper = _overlap(max(map(len, published.values())))
     return {
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": table.metric,
         "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
         "unit": unit, "cells": len(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in reports[cell.row]],
         "rows": [_row(row, reports[row.name], ours[row.name], table.metric, unit) for row in table.rows],
-        "comparisons": _compare(table, comparisons, ours, unit),
-        "published_comparisons": _compare(table, of_paper, published, "fold"),
+        "comparisons": _compare(table, comparisons, ours, run, unit, overlap),
+        "published_comparisons": _compare(table, of_paper, published, published, "fold", overlap_of_paper),
         "steps": sorted({report["step"] for report in every}),
         "machines": sorted({_machine(report) for report in every}),
     }  # fmt: skip
@@ -73,6 +77,16 @@ def _scores(cells: Mapping[tuple[int, int], Report], metric: str) -> Scores:
     """Return the scores of a row; folds without the class are left out."""
     found = {key: score(cells[key], metric) for key in sorted(cells)}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _folds_of_data(table: Table, reports: Iterable[Report]) -> int:
+    """Return the number of folds that the images were divided into, of which a table may run a part."""
+    return max([len(table.folds), *((report.get("data") or {}).get("folds") or 0 for report in reports)])
+
+
+def _overlap(folds: int) -> float:
+    """Return test images over training images of k folds."""
+    return 1 / (folds - 1) if folds > 1 else 0.0
 
 
 def _units(scores: Scores, unit: Unit) -> dict[int, float]:
@@ -89,31 +103,42 @@ def _published_folds(row: Row) -> Scores:
 
 
 def _compare(
-    table: Table, comparisons: Sequence[Comparison], scores: Mapping[str, Scores], unit: Unit
+    table: Table,
+    comparisons: Sequence[Comparison],
+    scores: Mapping[str, Scores],
+    run: Collection[str],
+    unit: Unit,
+    overlap: float,
 ) -> list[dict[str, Any]]:
-    """Return the statistics of comparisons; p-values are corrected within each family, run or not (Holm)."""
+    """Return the statistics of comparisons; p-values are corrected within each family, run or not (Holm).
+
+    ``p`` and ``p_equivalence``, on which verdicts rest, have the variance for overlapping folds; ``p_plain`` is that of
+    the t-test, if there is overlap, and so is the interval.
+    """
     published = {row.name: _published_folds(row) for row in table.rows}
     pairs = [_differences(scores[each.row], scores[each.against]) for each in comparisons]
     units = [_units(differences, unit) for differences in pairs]
+    values = [list(each.values()) for each in units]
     families = [each.family for each in comparisons]
-    intervals = [paired_interval(list(each.values())) if each else None for each in units]
-    equivalence = [tost(list(each.values()), table.margin) if len(each) > 1 else None for each in units]
-    k = max(2, len(table.folds))
-    overlap = [
-        overlapping_folds_p(list(each.values()), k) if unit == "fold" and len(each) > 1 else None for each in units
-    ]
-    p_difference = _corrected([None if each is None else each.p for each in intervals], families)
-    p_equivalence = _corrected(equivalence, families)
-    p_overlapping = _corrected(overlap, families)
+    p = _corrected([paired_p(each, overlap) if len(each) > 1 else None for each in values], families)
+    p_plain = _corrected([paired_p(each) if len(each) > 1 and overlap else None for each in values], families)
+    p_equivalence = _corrected(
+        [tost(each, table.margin, overlap) if len(each) > 1 else None for each in values], families
+    )
     found = []
-    for i, (comparison, interval) in enumerate(zip(comparisons, intervals, strict=True)):
+    for i, comparison in enumerate(comparisons):
         row, against = scores[comparison.row], scores[comparison.against]
+        interval = paired_interval(values[i]) if values[i] else None
+        level = ALPHA / families.count(families[i])  # what the first step of Holm's correction leaves
+        several = len(values[i]) > 1
         found.append({
             **asdict(comparison), "units": units[i], "runs": len(pairs[i]),
+            "all_runs": len(pairs[i]) == len(row) == len(against),
             "interval": None if interval is None else asdict(interval),
-            "p_corrected": p_difference[i], "p_overlapping": p_overlapping[i], "p_equivalence": p_equivalence[i],
-            "verdict": _word(interval, p_difference[i], p_equivalence[i], table.metric),
-            "smallest_detectable": _smallest(units[i], families.count(families[i])),
+            "p": p[i], "p_plain": p_plain[i], "p_equivalence": p_equivalence[i],
+            "verdict": _word(interval, p[i], p_equivalence[i], table.metric, unit)
+            if {comparison.row, comparison.against} <= set(run) else NOT_RUN,
+            "smallest_detectable": smallest_detectable(values[i], POWER, level, overlap) if several else None,
             "bootstrap": _bootstrap(row, against, pairs[i]),
             "published": _published_difference(published[comparison.row], published[comparison.against]),
             **_spread(*(_units({key: each[key] for key in pairs[i]}, unit) for each in (row, against))),
@@ -143,20 +168,20 @@ def _corrected(p_values: Sequence[float | None], families: Sequence[str]) -> lis
     return corrected
 
 
-def _word(interval: Interval | None, p: float | None, p_equivalence: float | None, metric: str) -> str:
+def _word(interval: Interval | None, p: float | None, p_equivalence: float | None, metric: str, unit: Unit) -> str:
     """Return the verdict and, where there is none, why.
 
     Without any spread no test is possible: such runs are copies of each other, or learned nothing.
     """
     if interval is None:
-        return "not run"
+        return "no common score"
     if interval.n == 1:
         return "undecided: one pair"
     if interval.sd == 0:
         return "undecided: no spread"
     word = verdict(interval, p, p_equivalence, ALPHA, metric.partition("/")[0] not in ERRORS)
     small = word in ("better", "worse") and p_equivalence is not None and p_equivalence < ALPHA
-    return f"{word}, but within the margin" if small else word
+    return f"{word}{' on this split' * (unit == 'seed')}{', but within the margin' * small}"
 
 
 def _spread(row: Mapping[int, float], against: Mapping[int, float]) -> dict[str, Any]:
@@ -175,11 +200,6 @@ def _spread(row: Mapping[int, float], against: Mapping[int, float]) -> dict[str,
     }
 
 
-def _smallest(units: Mapping[int, float], tests: int) -> float | None:
-    """Return the smallest detectable difference, at the level that the first step of Holm's correction leaves."""
-    return smallest_detectable(list(units.values()), alpha=ALPHA / tests) if len(units) > 1 else None
-
-
 def _bootstrap(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any] | None:
     """Return the bootstrap over folds, then seeds, where there are enough folds."""
     folds = sorted({fold for fold, _ in pairs})
@@ -195,11 +215,11 @@ def _bootstrap(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any] | 
 def _row(row: Row, cells: Mapping[tuple[int, int], Report], scores: Scores, metric: str, unit: Unit) -> dict[str, Any]:
     best = {key: report["best"] for key, report in cells.items() if report.get("best")}
     return {
-        "name": row.name, "label": row.label or row.name, "control_of": row.control_of,
+        "name": row.name, "label": row.label or row.name, "control_of": row.control_of, "cells": len(cells),
         "published": _published(row),
         "scores": [{"fold": fold, "seed": seed, "score": value} for (fold, seed), value in scores.items()],
         "score": _mean_sd(scores, unit),
-        "seed_sd": _seed_sd(scores),
+        "seed_sd": _seed_sd(scores) if unit == "fold" else None,
         "best": _mean_sd(_scores(best, metric), unit) if best else None,
         "beside": {name: _fold_mean(cells, name) for name in beside(metric)},
         "costs": _costs(list(cells.values())),
@@ -253,12 +273,14 @@ def _costs(reports: Sequence[Report]) -> dict[str, Any]:
         "flops": costs[0].get("flops"),
         "training_seconds": _of(median, (each.get("training_seconds") for each in costs)),
         "step_ms": _of(median, (each.get("step_ms") for each in costs)),
+        "step_ms_least": _of(min, (each.get("step_ms") for each in costs)),
+        "step_ms_most": _of(max, (each.get("step_ms") for each in costs)),
         "peak_mb": _of(median, (each.get("peak_mb") for each in costs)),
         "kept_mb": _of(max, (each.get("kept_mb") for each in costs)),
     }
 
 
-def _of(statistic: Any, values: Iterable[float | None]) -> float | None:  # noqa: ANN401 - median or max
+def _of(statistic: Any, values: Iterable[float | None]) -> float | None:  # noqa: ANN401 - median, min or max
     known = [value for value in values if value is not None]
     return float(statistic(known)) if known else None
 

@@ -22,6 +22,7 @@ __all__ = ["fill_with_workers"]
 
 POLL = 0.5  # seconds
 TAIL = 15  # lines of a failed worker's log
+FAILED_RUNS = 2  # exit code of a worker that did what it could, see hqzoo.cli
 
 
 def fill_with_workers(runner: Runner, cells: Sequence[Cell], command: Sequence[str], workers: int) -> None:
@@ -37,7 +38,7 @@ def fill_with_workers(runner: Runner, cells: Sequence[Cell], command: Sequence[s
         workers: Number of processes, at least 1.
 
     Raises:
-        ConfigError: If a worker fails; the others save and end.
+        ConfigError: If runs fail. If a worker itself breaks down, the others save and end.
         KeyboardInterrupt: If the user wants to stop.
     """
     if workers < 1:
@@ -70,12 +71,12 @@ def _start(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen[
 def _watch(
     runner: Runner, missing: Sequence[Cell], processes: Sequence[subprocess.Popen[bytes]], progress: Progress
 ) -> None:
-    """Report cells as they appear, until all workers have ended or one has failed."""
+    """Report cells as they appear, until all workers have ended or one has broken down."""
     waiting = list(missing)
     running = True
     while running:
         codes = [process.poll() for process in processes]
-        running = None in codes and not any(codes)
+        running = None in codes and not set(codes) - {None, 0, FAILED_RUNS}
         for cell in list(waiting):
             report = read_cell(runner.out, cell)
             if report is not None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from hqzoo.data.labels import IGNORE_INDEX
+from hqzoo.errors import DivergedError
 from hqzoo.tasks.metrics import to_numbers
 
 __all__ = ["CALIBRATION_BINS", "ProbabilityMetrics"]
@@ -47,7 +48,16 @@ class ProbabilityMetrics(Metric):
         self.add_state("bins", torch.zeros(3, CALIBRATION_BINS, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, truth: Tensor) -> None:
-        """Count one batch of logits ``(B, K, H, W)`` against class indices or ``ignore_index`` ``(B, H, W)``."""
+        """Count one batch of logits ``(B, K, H, W)`` against class indices or ``ignore_index`` ``(B, H, W)``.
+
+        Raises:
+            DivergedError: If a logit is not finite.
+        """
+        if not torch.isfinite(logits).all():
+            raise DivergedError(
+                "The model's outputs are not finite: its training diverged. Train again with a lower learning rate, or "
+                "with trainer.gradient_clip_val=1."
+            )
         valid = (truth != self.ignore_index).flatten()
         labels = truth.flatten()[valid]
         p = logits.detach().float().softmax(1).movedim(1, -1).reshape(-1, self.num_classes)[valid]

@@ -10,12 +10,14 @@ import pytest
 import yaml
 from PIL import Image
 
+from hqzoo.compare.cells import cell_path, write_json
 from hqzoo.compare.claims import write_claims
 from hqzoo.compare.grids import Grid, result_grid
 from hqzoo.compare.report import brief, overview, put_between_marks, sentence, write_report
+from hqzoo.compare.table import Cell, Row
 from hqzoo.compare.table_file import dump_table
 from hqzoo.errors import ConfigError
-from tests.compare.conftest import SCORES, table, write_cells
+from tests.compare.conftest import SCORES, report, table, write_cells
 
 
 def test_report_says_what_the_summary_found(out: Path) -> None:
@@ -72,8 +74,29 @@ def test_one_split_is_said_to_be_one(tmp_path: Path) -> None:
     assert "of the one split's test images; mean ± standard deviation over seeds (n)" in text
     assert "say nothing about other scenes" in text
     assert "Fold by fold" not in text
-    assert "overlapping" not in text.partition("own published scores")[0]
+    assert "plain t-test" not in text.partition("own published scores")[0]
     assert sentence(summary["comparisons"][1], "miou", "seed").startswith("hybrid − mlp, paired over 2 seeds: +0.0800 ")
+    assert "| replicated | 4 of 5 | 2 seeds | 1 undecided on this split |" in overview({"report.md": summary})
+
+
+@pytest.mark.filterwarnings("error")
+def test_scores_that_do_not_exist(tmp_path: Path) -> None:
+    write_cells(tmp_path, {row: SCORES[row] for row in ("hybrid", "mlp")})
+    summary = write_report(table(metric="iou/hair"), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "Not run yet: `unet`. Run, but without a score (iou/hair does not exist there): `hybrid`, `mlp`." in text
+    assert "|  |" not in text.partition("own published")[0]
+    assert "seeds none" in brief(summary, "p.png", "r.md")
+
+
+def test_rows_without_a_common_run(tmp_path: Path) -> None:
+    write_cells(tmp_path, {"mlp": {0: (0.5,), 1: (0.4,)}})
+    hybrid, mlp = Row("hybrid", repeats=(1,)), Row("mlp", control_of="hybrid", repeats=(0,))
+    for fold in (0, 1):
+        cell = Cell("hybrid", fold, 1)
+        write_json(cell_path(tmp_path, cell), report(cell, 0.6))
+    write_report(table(rows=(hybrid, mlp), folds=(0, 1)), tmp_path)
+    assert "Without a fold and seed in common: `hybrid` − `mlp`." in (tmp_path / "report.md").read_text()
 
 
 def test_nothing_to_report(tmp_path: Path) -> None:
@@ -87,13 +110,15 @@ def test_the_short_form_has_every_row_once_with_its_difference(out: Path) -> Non
     grid = result_grid(summary)
     assert [row[0] for row in grid.rows] == ["`unet` U-Net", "`hybrid`", "`mlp`"]
     assert [row[3] for row in grid.rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`"]
-    assert grid.head[4] == "published"
+    assert grid.head[4] == "published difference"
     assert [row[4] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}", ""]
-    assert [row[6].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
+    assert [row[5].endswith(" †") for row in grid.rows] == [False, True, False]  # U-Net has one seed, the hybrid two
+    assert [row[7].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
     text = brief(summary, "a/report.png", "a/report.md")
     assert "](a/report.png)" in text
     assert "](a/report.md)" in text
-    assert "Differences, corrected for their number: 2 better." in text
+    assert "Differences: 2 better; `p` is corrected for their number." in text
+    assert "† over the runs that both rows have" in text
     least, most = sorted(each["smallest_detectable"] for each in summary["comparisons"])
     assert f"four tables of five: {least:.4f} to {most:.4f}, by line." in text
 
@@ -111,8 +136,8 @@ def test_overview_has_a_line_per_table(out: Path, tmp_path: Path) -> None:
     write_cells(tmp_path / "part", {"hybrid": {0: (0.5,)}, "unet": {0: (0.4,)}})
     part = write_report(table(title="Half done", grade=""), tmp_path / "part")
     lines = overview({"a/report.md": whole, "b/report.md": part}).splitlines()
-    assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 1 better | 1 better |"
-    assert lines[3] == "| [Half done](b/report.md) |  | 2 of 25 |  | 1 undecided: one pair |"
+    assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 5 folds | 1 better | 1 better |"
+    assert lines[3] == "| [Half done](b/report.md) |  | 2 of 25 | 5 folds |  | 1 undecided: one pair |"
 
 
 def test_grid_leaves_out_empty_columns() -> None:
@@ -170,9 +195,10 @@ def test_claims_beside_what_was_run(results: Path, tmp_path: Path) -> None:
     assert lines[0][3].startswith("U-Net: miou 0.4100 ± ")
     assert lines[0][3].endswith("(5 folds, 1 seed)")
     assert lines[0][4] == f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
-    assert lines[0][5:] == ["replicated", "**better**"]
+    assert lines[0][5:] == ["< .001", "replicated", "**better**"]
     assert lines[1][4].startswith(f"sd {summary['comparisons'][1]['sd_row']:.4f} against ")
-    assert lines[1][5:] == ["tested in kind", "**undecided**"]
+    assert lines[1][5].endswith(" (Brown-Forsythe)")
+    assert lines[1][6:] == ["tested in kind", "**undecided**"]
     assert lines[2][3].startswith("U-Net: iou/lesion 0.3100 ± ")
     assert "Runs on hardware (no access)" in lines[3][0]
     assert "not tested" in lines[3]
@@ -183,6 +209,7 @@ def test_a_claim_that_nobody_ran_is_implemented(results: Path, tmp_path: Path) -
         path.unlink()
     text = write_claims(write(tmp_path / "claims.yaml", CLAIMS), results, tmp_path / "page.md")
     assert "| implemented | **not run** |" in text
+    assert "told from ±0.01 of the score" in text
 
 
 @pytest.mark.parametrize(("factor", "word"), [(50.0, "less steady"), (0.01, "steadier")])

@@ -150,11 +150,37 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     assert len(main.calls) == 3
 
 
-def test_a_failing_run_ends_the_table(tmp_path: Path) -> None:
+def test_a_failing_run_leaves_the_others_alone(tmp_path: Path) -> None:
     main = CommandLine((2,))
-    with pytest.raises(ConfigError, match=r"`hqzoo fit -c recipe\.yaml .*ended with exit code 2"):
+    with pytest.raises(ConfigError, match=r"1 of 2 cells failed.*\na-fold3-seed7: `hqzoo fit .*with exit code 2"):
         Runner(TABLE, tmp_path, main).fill(TABLE.cells())
-    assert main.verbs == ["fit"]
+    assert main.verbs == ["fit", "fit", "test"]
+    assert [(tmp_path / "cells" / f"{row}-fold3-seed7.json").exists() for row in "ab"] == [False, True]
+
+
+def test_if_the_first_runs_all_fail_the_others_would_too(tmp_path: Path) -> None:
+    main = CommandLine((2,) * 9)
+    table = Table("t", "recipe.yaml", (Row("a"), Row("b")), folds=(0, 1, 2))
+    with pytest.raises(ConfigError, match=r"3 of 6 cells failed"):
+        Runner(table, tmp_path, main).fill(table.cells())
+    assert main.verbs == ["fit"] * 3
+
+
+def test_a_diverged_run_stays_missing(tmp_path: Path) -> None:
+    def diverging(arguments: list[str]) -> int:
+        code = main(arguments)
+        folder = Path(arguments[3].partition("=")[2])
+        if folder.name.startswith("a-"):
+            (folder / "metrics.csv").write_text("step,epoch,train/loss\n0,0,1.0\n1,1,nan\n")
+        return code
+
+    main = CommandLine()
+    for _ in range(2):  # the second time, it is not trained again
+        with pytest.raises(ConfigError, match=r"a-fold3-seed7: its training diverged, with a loss of nan in epoch 2"):
+            Runner(TABLE, tmp_path, diverging).fill(TABLE.cells())
+    assert main.verbs == ["fit", "fit", "test"]
+    assert read_cell(tmp_path, Cell("a", 3, 7)) is None
+    assert read_cell(tmp_path, Cell("b", 3, 7))["miou"] == 0.5
 
 
 def test_a_cell_that_another_process_is_at_is_left_to_it(tmp_path: Path) -> None:

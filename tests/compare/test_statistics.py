@@ -18,6 +18,7 @@ from hqzoo.compare.statistics import (
     holm,
     median_iqr,
     paired_interval,
+    paired_p,
     smallest_detectable,
     tost,
     verdict,
@@ -66,6 +67,23 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
     draws = np.random.default_rng(0).normal(0.3, 1.0, (4000, 5))
     intervals = [paired_interval(draw) for draw in draws]
     assert np.mean([each.low < 0.3 < each.high for each in intervals]) == pytest.approx(0.95, abs=0.012)
+
+
+@given(samples, st.sampled_from([0.0, 0.25, 1.0]))
+def test_overlap_widens_the_standard_error(values: list[float], overlap: float) -> None:
+    """Nadeau and Bengio 2003: (1/n + n_test/n_train) s^2 for s^2 / n."""
+    n, judge = len(values), stats.ttest_1samp(values, 0)
+    factor = math.sqrt(1 + n * overlap)
+    assert paired_p(values) == pytest.approx(judge.pvalue, abs=1e-9)
+    assert paired_p(values, overlap) == pytest.approx(2 * stats.t.sf(abs(judge.statistic) / factor, n - 1), abs=1e-9)
+    assert smallest_detectable(values, overlap=overlap) == pytest.approx(factor * smallest_detectable(values))
+    widened = np.mean(values) + factor * (np.array(values) - np.mean(values))  # as much wider, and independent
+    assert tost(values, 0.1, overlap) == pytest.approx(tost(widened, 0.1), abs=1e-9)
+
+
+def test_overlap_is_not_negative() -> None:
+    with pytest.raises(ConfigError, match="overlap=-1"):
+        paired_p([0.1, 0.2], -1)
 
 
 def test_one_difference_has_no_interval() -> None:

@@ -48,12 +48,14 @@ def test_comparisons_pair_the_same_fold_and_seed(out: Path) -> None:
     judge = stats.ttest_rel(FIRST["hybrid"], FIRST["unet"])
     assert (against_unet["row"], against_unet["against"], against_unet["runs"]) == ("hybrid", "unet", 5)
     assert list(against_unet["units"].values()) == pytest.approx(list(gaps))
-    assert against_unet["p_corrected"] == pytest.approx(judge.pvalue)
+    assert against_unet["p_plain"] == pytest.approx(judge.pvalue)
+    shrunk = judge.statistic / np.sqrt(1 + 5 / 4)  # Nadeau and Bengio's variance, five folds: (1/5 + 1/4) for 1/5
+    assert against_unet["p"] == pytest.approx(2 * stats.t.sf(abs(shrunk), 4))
     assert against_unet["interval"]["low"] == pytest.approx(judge.confidence_interval().low)
     assert against_unet["verdict"] == "better"
     assert (against_mlp["row"], against_mlp["against"], against_mlp["runs"]) == ("hybrid", "mlp", 10)
     judge = stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"])
-    assert against_mlp["p_corrected"] == pytest.approx(judge.pvalue)  # the only control
+    assert against_mlp["p_plain"] == pytest.approx(judge.pvalue)  # the only control
     assert against_mlp["brown_forsythe"] == pytest.approx(
         stats.levene(MEANS["hybrid"], MEANS["mlp"], center="median").pvalue
     )
@@ -69,7 +71,7 @@ def test_p_values_are_corrected_within_their_family(out: Path) -> None:
         stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"]).pvalue,
         stats.ttest_rel(FIRST["hybrid"], FIRST["unet"]).pvalue,
     ]
-    assert [each["p_corrected"] for each in found["comparisons"]] == pytest.approx([raw[0], 2 * raw[1]])
+    assert [each["p_plain"] for each in found["comparisons"]] == pytest.approx([raw[0], 2 * raw[1]])
     alone = summarize(table(), read_cells(table(), out))
     smallest = {(each["row"], each["against"]): each["smallest_detectable"] for each in alone["comparisons"]}
     for each in found["comparisons"]:  # two tests leave half the level to each
@@ -81,7 +83,7 @@ def test_comparisons_count_before_they_are_run(tmp_path: Path) -> None:
     rows = (Row("hybrid"), Row("mlp", control_of="hybrid"), Row("unet", control_of="hybrid", repeats=1))
     write_cells(tmp_path, {row: SCORES[row] for row in ("hybrid", "mlp")})
     found = summarize(table(rows=rows), read_cells(table(rows=rows), tmp_path))["comparisons"][0]
-    assert found["p_corrected"] == pytest.approx(2 * stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"]).pvalue)
+    assert found["p_plain"] == pytest.approx(2 * stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"]).pvalue)
 
 
 def test_baselines_are_one_family_however_many(tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_baselines_are_one_family_however_many(tmp_path: Path) -> None:
         stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"]).pvalue,
     ]
     assert raw[0] < raw[1]
-    assert [each["p_corrected"] for each in found] == pytest.approx([2 * raw[0], raw[1]])
+    assert [each["p_plain"] for each in found] == pytest.approx([2 * raw[0], raw[1]])
 
 
 def test_what_stands_beside_the_score_averages_folds(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_published_scores_pass_through_the_same_statistics(out: Path) -> None:
     ours = summarize(table(), read_cells(table(), out))["comparisons"]
     assert ours[0]["published"] == found[0]["published"] == pytest.approx(fmean(published[1]) - fmean(published[0]))
     assert ours[1]["published"] is None
-    assert found[0]["p_corrected"] == pytest.approx(stats.ttest_rel(published[1], published[0]).pvalue)
+    assert found[0]["p_plain"] == pytest.approx(stats.ttest_rel(published[1], published[0]).pvalue)
 
 
 @pytest.mark.parametrize(
@@ -136,13 +138,14 @@ def test_seeds_are_the_pairs_where_there_is_one_split(tmp_path: Path) -> None:
         assert (score["n"], score["sd"]) == (3, pytest.approx(stdev(seeds["hybrid"])))
         against_unet, against_mlp = found["comparisons"]
         judge = stats.ttest_rel(seeds["hybrid"], seeds["mlp"])
-        assert against_mlp["p_corrected"] == pytest.approx(judge.pvalue)
+        assert against_mlp["p"] == pytest.approx(judge.pvalue)
         assert against_mlp["interval"]["high"] == pytest.approx(judge.confidence_interval().high)
         assert against_mlp["units"] == pytest.approx({0: 0.01, 1: 0.03, 2: -0.01})
         assert against_mlp["brown_forsythe"] == pytest.approx(
             stats.levene(seeds["hybrid"], seeds["mlp"], center="median").pvalue
         )
-        assert against_mlp["p_overlapping"] is None  # no training images of another fold
+        assert against_mlp["p_plain"] is None  # p is plain: there are no other folds to share images with
+        assert against_mlp["verdict"] == "undecided on this split"
         assert against_unet["verdict"] == "undecided: one pair"
 
 
@@ -151,6 +154,35 @@ def test_the_thresholded_iou_stands_beside_the_soft_one(out: Path) -> None:
     rows = {row["name"]: row for row in summarize(own, read_cells(own, out))["rows"]}
     assert rows["mlp"]["beside"]["iou/lesion"] == pytest.approx(fmean(MEANS["mlp"]) - 0.1)
     assert rows["mlp"]["score"]["mean"] == pytest.approx(fmean(MEANS["mlp"]) - 0.2)
+
+
+def test_folds_that_were_not_run_are_training_images_too(tmp_path: Path) -> None:
+    """Three of five folds: each was trained on four fifths of the images, not on two thirds."""
+    for row in ("hybrid", "mlp"):
+        for fold in range(3):
+            cell = Cell(row, fold, 0)
+            write_json(cell_path(tmp_path, cell), report(cell, SCORES[row][fold][0], data={"folds": 5}))
+    own = table(folds=(0, 1, 2))
+    found = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
+    shrunk = stats.ttest_rel(FIRST["hybrid"][:3], FIRST["mlp"][:3]).statistic / np.sqrt(1 + 3 / 4)
+    assert found["p"] == pytest.approx(2 * stats.t.sf(abs(shrunk), 2))
+
+
+def test_verdicts_need_more_than_the_plain_test(tmp_path: Path) -> None:
+    gaps = (0.010, 0.022, 0.013, 0.031, 0.004)
+    write_cells(tmp_path, {"hybrid": {i: (0.5 + gap,) for i, gap in enumerate(gaps)},
+                           "mlp": dict.fromkeys(range(5), (0.5,))})  # fmt: skip
+    found = summarize(table(), read_cells(table(), tmp_path))["comparisons"][1]
+    assert found["p_plain"] < 0.05 < found["p"]
+    assert found["verdict"] == "undecided"
+
+
+def test_rows_without_a_score_are_not_rows_that_were_not_run(tmp_path: Path) -> None:
+    write_cells(tmp_path, {row: SCORES[row] for row in ("hybrid", "mlp")})
+    own = table(metric="iou/hair")  # in no fold
+    found = summarize(own, read_cells(own, tmp_path))
+    assert [(row["cells"], row["score"]) for row in found["rows"]] == [(0, None), (10, None), (10, None)]
+    assert [each["verdict"] for each in found["comparisons"]] == ["not run", "no common score"]
 
 
 def test_one_fold_proves_nothing(tmp_path: Path) -> None:
@@ -282,7 +314,7 @@ def test_earlier_results_of_the_repository_still_count(tmp_path: Path) -> None:
     judge = stats.ttest_rel(*scores)
     comparison = found["comparisons"][0]
     assert comparison["interval"]["n"] == 7
-    assert comparison["p_corrected"] == pytest.approx(judge.pvalue)
+    assert comparison["p_plain"] == pytest.approx(judge.pvalue)
     assert (comparison["interval"]["low"], comparison["interval"]["high"]) == pytest.approx(
         tuple(judge.confidence_interval())
     )

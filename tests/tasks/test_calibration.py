@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from hqzoo.errors import DivergedError
 from hqzoo.tasks.calibration import ProbabilityMetrics
 
 K, IGNORE = 3, 255
@@ -79,3 +80,11 @@ def test_batching_does_not_matter():
 
 def test_states_fit_devices_without_float64():
     assert {state.dtype for state in (ProbabilityMetrics(K).sums, ProbabilityMetrics(K).bins)} == {torch.int64}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverged_model_has_no_score(value):
+    logits, truth = batch(0)
+    logits[0, 1, 2, 3] = value
+    with pytest.raises(DivergedError, match="outputs are not finite"):
+        ProbabilityMetrics(K).update(logits, truth)
