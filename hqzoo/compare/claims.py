@@ -10,7 +10,7 @@ from typing import Any, Literal
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
 from hqzoo.compare.grids import Grid, interval_text, p_text
-from hqzoo.compare.summary import summarize
+from hqzoo.compare.summary import NOT_RUN, UNFINISHED, summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
 from hqzoo.errors import ConfigError, unknown_name
@@ -170,7 +170,9 @@ def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
 def _spread(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return both spreads, and whether the row's is smaller (Brown and Forsythe; p is not corrected)."""
     own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "brown_forsythe"))
+    if comparison["verdict"].startswith((NOT_RUN, UNFINISHED)):
+        return "", "", comparison["verdict"]
     if p is None:
-        return "", "", "undecided: too few pairs" if comparison["interval"] else comparison["verdict"]
+        return "", "", "undecided: too few pairs"
     word = "undecided" if p >= ALPHA else "steadier" if comparison["steadier"] else "less steady"
     return f"sd {own:.4f} against {other:.4f}", f"{p_text(p)} (Brown-Forsythe)", word

@@ -209,7 +209,7 @@ def _marked(summary: Summary) -> list[str]:
 
 def _counted(comparisons: Iterable[Mapping[str, Any]]) -> str:
     """Return how many comparisons ended how."""
-    words = Counter(each["verdict"] for each in comparisons)
+    words = Counter(each["verdict"].partition(":")[0] for each in comparisons)
     return ", ".join(f"{count} {word}" for word, count in words.most_common())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import fmean, median, stdev
 from typing import Any, Literal
@@ -24,14 +24,15 @@ from hqzoo.compare.statistics import (
 )
 from hqzoo.compare.table import Comparison, Row, Table
 
-__all__ = ["NOT_RUN", "beside", "summarize"]
+__all__ = ["NOT_RUN", "UNFINISHED", "beside", "summarize"]
 
 ALPHA, POWER = 0.05, 0.8
-NOT_RUN = "not run"
+NOT_RUN, UNFINISHED = "not run", "unfinished"
 BESIDE = ("miou", "oa", "boundary_iou", "small_object_recall", "ece")  # stand beside the metric, where they are
 ERRORS = ("loss", "ece")  # lower is better
 
 Scores = dict[tuple[int, int], float]  # by (fold, seed)
+Keys = Mapping[str, set[tuple[int, int]]]  # by row: folds and seeds
 Unit = Literal["fold", "seed"]
 
 
@@ -56,7 +57,11 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
     comparisons = table.comparisons()
     of_paper = [each for each in comparisons if _differences(published[each.row], published[each.against])]
     every = [report for cells in reports.values() for report in cells.values()]
-    run = [name for name, cells in reports.items() if cells]
+    run = {name: set(cells) for name, cells in reports.items()}
+    planned: Keys = {name: set() for name in run}
+    for cell in table.cells():
+        planned[cell.row].add((cell.fold, cell.seed))
+    of_folds = {name: set(folds) for name, folds in published.items()}
     unit: Unit = "fold" if len(table.folds) > 1 else "seed"
     overlap = _overlap(_folds_of_data(table, every)) if unit == "fold" else 0.0
     overlap_of_paper = _overlap(max(map(len, published.values())))
@@ -66,8 +71,8 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
         "unit": unit, "cells": len(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in reports[cell.row]],
         "rows": [_row(row, reports[row.name], ours[row.name], table.metric, unit) for row in table.rows],
-        "comparisons": _compare(table, comparisons, ours, run, unit, overlap),
-        "published_comparisons": _compare(table, of_paper, published, published, "fold", overlap_of_paper),
+        "comparisons": _compare(table, comparisons, ours, run, planned, unit, overlap),
+        "published_comparisons": _compare(table, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper),
         "steps": sorted({report["step"] for report in every}),
         "machines": sorted({_machine(report) for report in every}),
     }  # fmt: skip
@@ -106,7 +111,8 @@ def _compare(
     table: Table,
     comparisons: Sequence[Comparison],
     scores: Mapping[str, Scores],
-    run: Collection[str],
+    run: Keys,
+    planned: Keys,
     unit: Unit,
     overlap: float,
 ) -> list[dict[str, Any]]:
@@ -136,8 +142,8 @@ def _compare(
             "all_runs": len(pairs[i]) == len(row) == len(against),
             "interval": None if interval is None else asdict(interval),
             "p": p[i], "p_plain": p_plain[i], "p_equivalence": p_equivalence[i],
-            "verdict": _word(interval, p[i], p_equivalence[i], table.metric, unit)
-            if {comparison.row, comparison.against} <= set(run) else NOT_RUN,
+            "verdict": _state(comparison, run, planned)
+            or _word(interval, p[i], p_equivalence[i], table.metric, unit),
             "smallest_detectable": smallest_detectable(values[i], POWER, level, overlap) if several else None,
             "bootstrap": _bootstrap(row, against, pairs[i]),
             "published": _published_difference(published[comparison.row], published[comparison.against]),
@@ -166,6 +172,17 @@ def _corrected(p_values: Sequence[float | None], families: Sequence[str]) -> lis
         for i, value in zip(of_family, values, strict=True):
             corrected[i] = value
     return corrected
+
+
+def _state(comparison: Comparison, run: Keys, planned: Keys) -> str:
+    """Return what a comparison waits for; empty: nothing, all its runs are there.
+
+    There is no verdict before: whoever looks again after every fold finds differences by chance.
+    """
+    if not (run[comparison.row] and run[comparison.against]):
+        return NOT_RUN
+    pairs, all_pairs = (len(each[comparison.row] & each[comparison.against]) for each in (run, planned))
+    return f"{UNFINISHED}: {pairs} of {all_pairs} runs" if pairs < all_pairs else ""
 
 
 def _word(interval: Interval | None, p: float | None, p_equivalence: float | None, metric: str, unit: Unit) -> str:

@@ -60,7 +60,7 @@ def test_a_table_with_gaps_can_be_reported(tmp_path: Path) -> None:
     assert "23 cells are still missing" in text
     assert "Not run yet: `unet`." in text
     assert "2 cells of 20 steps, recipe `hq_unet/landscapes`, seed 0;" in text
-    assert "**undecided: one pair**" in text
+    assert "**unfinished: 1 of 10 runs**" in text
     assert sentence(summary["comparisons"][0], "miou", "fold") == "hybrid − unet: not run."
     assert sentence(summary["comparisons"][1], "miou", "fold") == (
         "hybrid − mlp: +0.1000 miou in one fold; one pair proves nothing."
@@ -137,7 +137,7 @@ def test_overview_has_a_line_per_table(out: Path, tmp_path: Path) -> None:
     part = write_report(table(title="Half done", grade=""), tmp_path / "part")
     lines = overview({"a/report.md": whole, "b/report.md": part}).splitlines()
     assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 5 folds | 1 better | 1 better |"
-    assert lines[3] == "| [Half done](b/report.md) |  | 2 of 25 | 5 folds |  | 1 undecided: one pair |"
+    assert lines[3] == "| [Half done](b/report.md) |  | 2 of 25 | 5 folds |  | 1 unfinished |"
 
 
 def test_grid_leaves_out_empty_columns() -> None:

@@ -168,11 +168,22 @@ def test_folds_that_were_not_run_are_training_images_too(tmp_path: Path) -> None
     assert found["p"] == pytest.approx(2 * stats.t.sf(abs(shrunk), 2))
 
 
+def test_there_is_no_verdict_before_all_runs_are_there(tmp_path: Path) -> None:
+    """Who looks again after every fold, and stops when a word appears, finds differences by chance."""
+    gaps = {0: 0.10, 1: 0.11, 2: 0.09, 3: 0.10, 4: 0.10}
+    for number, fold in enumerate(gaps, 1):
+        write_cells(tmp_path, {"hybrid": {fold: (0.5 + gaps[fold],)}, "mlp": {fold: (0.5,)}})
+        own = table(seeds=(0,))
+        found = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
+        assert found["verdict"] == ("better" if number == 5 else f"unfinished: {number} of 5 runs")
+
+
 def test_verdicts_need_more_than_the_plain_test(tmp_path: Path) -> None:
     gaps = (0.010, 0.022, 0.013, 0.031, 0.004)
     write_cells(tmp_path, {"hybrid": {i: (0.5 + gap,) for i, gap in enumerate(gaps)},
                            "mlp": dict.fromkeys(range(5), (0.5,))})  # fmt: skip
-    found = summarize(table(), read_cells(table(), tmp_path))["comparisons"][1]
+    own = table(seeds=(0,))
+    found = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
     assert found["p_plain"] < 0.05 < found["p"]
     assert found["verdict"] == "undecided"
 
@@ -187,7 +198,7 @@ def test_rows_without_a_score_are_not_rows_that_were_not_run(tmp_path: Path) -> 
 
 def test_one_fold_proves_nothing(tmp_path: Path) -> None:
     write_cells(tmp_path, {row: {0: folds[0][:1]} for row, folds in SCORES.items()})
-    own = table(folds=(0,))
+    own = table(folds=(0,), seeds=(0,))
     for each in summarize(own, read_cells(own, tmp_path))["comparisons"]:
         assert each["verdict"] == "undecided: one pair"
         assert (each["interval"]["n"], each["interval"]["low"], each["bootstrap"]) == (1, None, None)
