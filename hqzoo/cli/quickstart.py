@@ -2,7 +2,7 @@
 
 Both rows have the same budget, crops and seed. Without --data the images are generated landscapes with
 LandCover.ai's five classes; with --data FOLDER they are the images and masks of a folder (FOLDER/images,
-FOLDER/masks; a folder that a recipe is named after is read as that recipe says).
+FOLDER/masks; a folder that a recipe for folders is named after is read as that recipe says).
 
 Leaves in the output folder: report.json, panel.png (image, truth, prediction, difference), map.tif, and the runs.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hqzoo.cli.recipes import list_recipes
-from hqzoo.errors import HqzooError
+from hqzoo.errors import ConfigError, HqzooError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 ROWS = {"quantum": "HQ-UNet", "mlp": "classical control"}
+FOLDER_DATA = "hqzoo.data.FolderSegmentationDataModule"
 SCENE_SEED, SCENE_SIZE = 3_000_000, (640, 960)  # a landscape of neither the training nor the test seeds
+WRITTEN = {
+    *ROWS, "recipe.yaml", "report.json", "panel.png", "map.tif", "map.tif.aux.xml", "scene.tif", "scene_mask.tif",
+}  # fmt: skip
 PANEL_ROWS = 4
 TIMED_STEPS = 12
 
@@ -44,9 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``hqzoo quickstart``."""
-    shutil.rmtree(args.output, ignore_errors=True)  # of an earlier quickstart; nothing else lives there
-    args.output.mkdir(parents=True)
     recipe = _recipe(args.data, args.steps)
+    _make_room(args.output)
     path = args.output / "recipe.yaml"
     _write_yaml(path, recipe)
     reports = {control: _fit_and_test(path, control, args.output / control) for control in ROWS}
@@ -68,6 +71,28 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _make_room(output: Path) -> None:
+    """Make the output folder, and remove from it what an earlier quickstart left.
+
+    Raises:
+        ConfigError: If it is a file, or a folder that holds anything else.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigError(f"--output {output} is a file; quickstart writes a folder.") from error
+    found = {path.name for path in output.iterdir()}
+    if found and ("recipe.yaml" not in found or not found <= WRITTEN):
+        other = sorted(found - WRITTEN) or sorted(found)
+        raise ConfigError(
+            f"--output {output} holds what no quickstart has written ({', '.join(other[:3])}). Name a new folder: "
+            "quickstart empties the one that it writes to."
+        )
+    for name in found:
+        path = output / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def _recipe(folder: Path | None, steps: int | None) -> dict[str, Any]:
     """Return the recipe for landscapes, with the data section of a folder where one is given."""
     recipes = list_recipes()
@@ -77,11 +102,13 @@ def _recipe(folder: Path | None, steps: int | None) -> dict[str, Any]:
         recipe["trainer"]["max_steps"] = steps
     if folder is None:
         return recipe
-    named = recipes.get(f"hq_unet/{folder.resolve().name}")
+    name = f"hq_unet/{folder.resolve().name}"
+    named = _read_yaml(recipes[name])["data"] if name in recipes else {}
     batches = {key: recipe["data"]["init_args"][key] for key in ("batch_size", "crop_size", "crops_per_epoch", "seed")}
-    known = _read_yaml(named)["data"]["init_args"] if named else {}
+    # Recipes of other data modules speak of other layouts and settings.
+    known = named["init_args"] if named.get("class_path") == FOLDER_DATA else {}
     recipe["data"] = {
-        "class_path": "hqzoo.data.FolderSegmentationDataModule",
+        "class_path": FOLDER_DATA,
         "init_args": {**known, "root": str(folder.resolve()), **batches},
     }
     return recipe

@@ -59,6 +59,27 @@ def test_a_folder_of_ones_own_twice(tmp_path):
 
 
 @pytest.mark.real_data
+def test_a_folder_named_like_another_kind_of_data(tmp_path):
+    folder = write_folder(tmp_path / "ph2", size=(160, 144))
+    assert main(["quickstart", "--data", str(folder), "--output", str(tmp_path / "out"), "--steps", "1"]) == 0
+    check(tmp_path / "out", ["building", "vegetation", "water"])
+
+
+@pytest.mark.parametrize("files", [["thesis.txt"], ["map.tif"], ["recipe.yaml", "quantum", "thesis.txt"]])
+def test_what_is_not_its_own_is_not_removed(files, tmp_path, capsys):
+    for name in files:
+        (tmp_path / name).touch()
+    assert main(["quickstart", "--output", str(tmp_path), "--steps", "1"]) == 2
+    assert "holds what no quickstart has written" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_an_output_that_is_a_file(tmp_path, capsys):
+    (tmp_path / "out").touch()
+    assert main(["quickstart", "--output", str(tmp_path / "out")]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
 def test_a_real_folder_is_read_as_its_recipe_says(tmp_path, real_data):
     output = tmp_path / "out"
     arguments = ["quickstart", "--data", str(real_data / "aerial_dubai"), "--output", str(output), "--steps", "2"]
