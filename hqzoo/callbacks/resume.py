@@ -49,10 +49,10 @@ class TrainingInterrupted(Exception):  # noqa: N818 - no error: the user asked f
 class Resumable(pl.callbacks.Checkpoint):
     """Keep ``last.ckpt``: at the end of every epoch, and when a signal asks to stop.
 
-    The first Ctrl-C (SIGINT) or SIGTERM lets the current training batch finish, saves, and raises
-    :class:`TrainingInterrupted`. One that comes during validation lets the validation finish, since its
-    scores live in no checkpoint; a checkpoint is written at once all the same, so that a second signal, which
-    ends the process where it is, costs no more than that validation.
+    The first Ctrl-C (SIGINT) or SIGTERM lets the current training batch finish (with accumulated gradients: the
+    current optimizer step), saves, and raises :class:`TrainingInterrupted`. One that comes during validation lets the
+    validation finish, since its scores live in no checkpoint; a checkpoint is written at once all the same, so that a
+    second signal, which ends the process where it is, costs no more than that validation.
 
     The random states of Python, NumPy and torch travel in the checkpoint. Data loaders draw seeds from
     torch's state whenever they are set up, which a resumed run does once more than an uninterrupted one:
@@ -70,6 +70,7 @@ class Resumable(pl.callbacks.Checkpoint):
         self.path = None if path is None else Path(path)
         self.notify = notify
         self._stop = False
+        self._accumulating = False  # whether gradients of a step that is not done wait, which no checkpoint holds
         self._saved_step = -1  # global step of the checkpoint that the interruption wrote
         self._next_state: dict[str, Any] | None = None  # of the generators, for the next training batch
         self._resumed = False  # whether that state came from a checkpoint
@@ -81,7 +82,7 @@ class Resumable(pl.callbacks.Checkpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen for signals. Lightning puts the former handlers back, whichever way training ends."""
-        self._stop, self._saved_step = False, -1
+        self._stop, self._accumulating, self._saved_step = False, False, -1
         if threading.current_thread() is not threading.main_thread():
             return  # Python delivers signals to the main thread only
         process = os.getpid()
@@ -102,7 +103,11 @@ class Resumable(pl.callbacks.Checkpoint):
         for number in SIGNALS:
             signal.signal(number, handle)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
+        self._accumulating = not whole
         if self._agreed_to_stop(trainer):
             self._save(trainer)
 
@@ -131,7 +136,7 @@ class Resumable(pl.callbacks.Checkpoint):
             return False
         if trainer.world_size > 1:  # all processes must save after the same batch
             self._stop = trainer.strategy.reduce_boolean_decision(self._stop, all=False)
-        return self._stop
+        return self._stop and not self._accumulating
 
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.fast_dev_run or self.path is None:  # type: ignore[attr-defined]

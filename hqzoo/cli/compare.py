@@ -148,7 +148,14 @@ def _check(runner: Runner, cells: Sequence[Cell]) -> None:
         seen |= {cell.row, cell.fold}
         arguments = ["-c", find_recipe(runner.table.recipe), *runner.settings(cell), *runner.local]
         data = CommandLine("fit", arguments).datamodule
-        folds = data.fold_numbers() if isinstance(data, SegmentationDataModule) else ()
+        if not isinstance(data, SegmentationDataModule):
+            continue
+        folds = data.fold_numbers()
+        if not folds and len(runner.table.folds) > 1:
+            raise ConfigError(
+                "These data have one split and no folds: all of --folds would be the same runs. Use --seeds 0 1 2 ... "
+                f"instead, and leave --folds out. Here {data.where()}."
+            )
         if runner.table.folds and folds and cell.fold not in folds:
             raise ConfigError(f"The data have no fold {cell.fold}; folds: {list(folds)}.")
 

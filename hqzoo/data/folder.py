@@ -101,7 +101,6 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         self.bands, self.band_indexes, self.unit, self.scale = bands, band_indexes, unit, scale
         self.split_file, self.folds, self.scene_pattern = split_file, folds, scene_pattern
         self.fold, self.val_fold, self.num_folds, self.fold_seed = fold, val_fold, num_folds, fold_seed
-        self._folds: dict[str, int] = {}  # image name to fold, once the files are listed and if folds decide
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -150,7 +149,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
 
     def fold_numbers(self) -> Sequence[int]:
         """Return the folds of the folds file or of the draw; none where images are assigned to splits."""
-        return sorted(set(self._folds.values())) if self._files and self._folds else ()
+        return sorted(set(self._folds.values()))
 
     def where(self) -> str:
         """Say which files and folds the splits come from."""
@@ -164,10 +163,9 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         """Split to image name to image and mask file."""
         if not self.root.is_dir():
             raise self._nothing_found([self.root])
-        if self.split_file is None and self.folds is None and (folders := self._split_folders()):
+        if folders := self._split_folders():
             return {split: self._pairs(*pair) for split, pair in folders.items()}
-        pairs = self._pairs(self.root / self.images, self.root / self.masks)
-        splits = self._splits(pairs)
+        pairs, splits = self._all_pairs, self._splits()
         if absent := sorted(set(splits) - set(pairs)):
             raise DataError(
                 f"{len(absent)} image(s) of the split file are not in {self.root / self.images}: {some(absent)}."
@@ -177,7 +175,9 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         return {split: {n: pairs[n] for n in pairs if splits.get(n) == split} for split in SPLITS}
 
     def _split_folders(self) -> dict[str, tuple[Path, Path]]:
-        """Split to its folders of images and masks, in either of the two usual layouts."""
+        """Split to its folders of images and masks, in either of the two usual layouts; no file stands above them."""
+        if self.split_file is not None or self.folds is not None:
+            return {}
         inner = {s: (self.root / s / self.images, self.root / s / self.masks) for s in SPLITS}
         outer = {s: (self.root / self.images / s, self.root / self.masks / s) for s in SPLITS}
         for layout in (inner, outer):
@@ -199,22 +199,40 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             f"{self.root} or in its folders train, val, test. Set `root`, `images` and `masks`."
         )
 
-    def _splits(self, pairs: Mapping[str, Any]) -> dict[str, str]:
+    @cached_property
+    def _all_pairs(self) -> dict[str, tuple[Path, Path]]:
+        """Image name to image and mask file, where they lie in one folder each."""
+        return self._pairs(self.root / self.images, self.root / self.masks)
+
+    def _splits(self) -> dict[str, str]:
+        """Image name to split."""
         if isinstance(self.split_file, dict):
             return read_lists({split: self.root / path for split, path in self.split_file.items()})
-        default = None if self.folds else "split.csv" if (self.root / "split.csv").exists() else None
-        if split_file := self.split_file or default:
-            return read_split(self.root / split_file)
-        scenes, folds = self._listed
-        scenes = scenes or {name: self._scene(name) for name in pairs}
-        self._folds = folds or make_folds(scenes, self.num_folds, self.fold_seed)
+        if split_file := self._split_file():
+            return read_split(split_file)
         return choose_fold(self._folds, self.fold, self.val_fold)
+
+    def _split_file(self) -> Path | None:
+        """The CSV file that assigns images to splits, given or found."""
+        if isinstance(self.split_file, str):
+            return self.root / self.split_file
+        found = self.root / "split.csv"
+        return found if self.folds is None and found.exists() else None
+
+    @cached_property
+    def _folds(self) -> dict[str, int]:
+        """Image name to fold, of the folds file or drawn; empty where images are assigned to splits."""
+        if self._split_folders() or isinstance(self.split_file, dict) or self._split_file():
+            return {}
+        scenes, folds = self._listed
+        scenes = scenes or {name: self._scene(name) for name in self._all_pairs}
+        return folds or make_folds(scenes, self.num_folds, self.fold_seed)
 
     @cached_property
     def _listed(self) -> tuple[dict[str, str], dict[str, int] | None]:
         """Scenes and folds of the folds file; empty where there is none."""
         path = self.root / (self.folds or "folds.csv")
-        return read_folds(path) if self.folds or path.exists() else ({}, None)
+        return read_folds(path, self._scene) if self.folds or path.exists() else ({}, None)
 
     def _scene(self, name: str) -> str:
         if self.scene_pattern is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -68,14 +68,19 @@ def read_lists(paths: Mapping[str, Path]) -> dict[str, str]:
     return splits
 
 
-def read_folds(path: Path) -> tuple[dict[str, str], dict[str, int] | None]:
+def read_folds(
+    path: Path, scene_of: Callable[[str], str] = lambda name: name
+) -> tuple[dict[str, str], dict[str, int] | None]:
     """Read a CSV file with the columns ``name`` and ``scene``, ``fold`` or both.
 
     Images with an empty scene count as one scene: nobody knows which of them are neighbours.
 
+    Args:
+        path: The file.
+        scene_of: The scene of an image's name, where there is no column ``scene``; default: the name itself.
+
     Returns:
-        Image name to scene (its own name where there is no column ``scene``), and image name to fold, or None
-        where there is no column ``fold``.
+        Image name to scene, and image name to fold, or None where there is no column ``fold``.
 
     Raises:
         DataError: If the file or a column is missing, a name repeats, or a fold is no number.
@@ -85,7 +90,7 @@ def read_folds(path: Path) -> tuple[dict[str, str], dict[str, int] | None]:
     columns = set(next(iter(table.values()), {}))
     if not columns & {"scene", "fold"}:
         raise DataError(f"{path} needs a column 'scene' or 'fold' beside 'name'; it has {sorted(columns)}.")
-    scenes = {name: row.get("scene", name) for name, row in table.items()}
+    scenes = {name: row["scene"] if "scene" in columns else scene_of(name) for name, row in table.items()}
     if "fold" not in columns:
         return scenes, None
     folds: dict[str, int] = {}

@@ -155,8 +155,9 @@ class SegmentationTask(pl.LightningModule):
     def _adopt(self, data: Any) -> None:  # noqa: ANN401 - any data module with the four attributes
         if self.sensor is not None:
             check_sensor(self.sensor, data.sensor)
-        if self.classes is not None:
-            check_classes(self.classes, tuple(data.classes))
+        declared = getattr(data, "classes", None)  # images to predict may come without any
+        if self.classes is not None and declared is not None:
+            check_classes(self.classes, tuple(declared))
         for name in ("sensor", "statistics", "classes", "palette"):
             if getattr(self, name) is None:
                 setattr(self, name, getattr(data, name, None))

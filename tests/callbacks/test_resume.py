@@ -141,6 +141,21 @@ def test_validation_within_an_epoch(tmp_path: Path) -> None:
         assert first.validations + second.validations == whole.validations
 
 
+@pytest.mark.parametrize("batch", range(STEPS))
+def test_accumulated_gradients_are_not_lost(batch: int, tmp_path: Path) -> None:
+    """Steps of two, two and one batches: only behind these may training stop."""
+    options = {"accumulate_grad_batches": 2, "val_check_interval": 3}
+    whole, first, second = Dice(), Dice(kill_at=("train", 1, batch)), Dice()
+    train(whole, tmp_path / "whole", **options)
+    with pytest.raises(TrainingInterrupted):
+        train(first, tmp_path, **options)
+    assert first.steps[-1][:2] == (1, min(batch + 1 - batch % 2, STEPS - 1))
+    train(second, tmp_path, tmp_path / "last.ckpt", **options)
+    assert first.steps + second.steps == whole.steps
+    assert first.validations + second.validations == whole.validations
+    assert torch.equal(second.layer.weight, whole.layer.weight)
+
+
 def test_second_signal_in_validation_stops_at_once_and_loses_only_the_validation(whole: Dice, tmp_path: Path) -> None:
 
     class Impatient(Dice):

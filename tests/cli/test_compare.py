@@ -17,6 +17,7 @@ import yaml
 from hqzoo.cli import main
 from hqzoo.compare.machine import cores
 from tests.cli.conftest import recipe, write_recipe
+from tests.fixtures.folder import write_csv, write_folder
 
 PATIENCE = 120.0  # seconds; a loaded machine imports torch slowly
 OVERRIDES = ("model.init_args.optimizer.lr=0.02", "data.init_args.num_workers=0")
@@ -240,6 +241,27 @@ def test_mistakes_are_named(
     monkeypatch.chdir(tmp_path)
     assert main(["compare", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_folds_of_data_that_have_one_split(settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_folder(tmp_path / "set", size=(64, 64))
+    splits = ["train", "train", "val", "val", "test", "test"]
+    rows = [{"name": f"scene{i // 2}_{i % 2}", "split": split} for i, split in enumerate(splits)]
+    write_csv(root / "split.csv", rows)
+    arguments = [
+        "-c",
+        str(settings),
+        "--controls",
+        "quantum",
+        "mlp",
+        "--folds",
+        "0",
+        "1",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(["compare", *arguments, "--", f"data.root={root}"]) == 2
+    assert "one split and no folds" in capsys.readouterr().err
 
 
 def test_help_is_instant_and_unknown_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from hqzoo.cli import main
 from hqzoo.data import FolderSegmentationDataModule, PH2DataModule
 from tests.cli.conftest import recipe, write_recipe
-from tests.fixtures.folder import write_folder, write_images
+from tests.fixtures.folder import write_csv, write_folder, write_images
 from tests.fixtures.whole_images import write_isbi2012, write_ph2
 
 pytestmark = pytest.mark.usefixtures("wide")
@@ -54,6 +54,14 @@ def test_many_sizes_are_cut_short(tmp_path: Path, capsys: pytest.CaptureFixture[
         write_images(tmp_path, [f"{number}a", f"{number}b"], size=(8 + number, 8), seed=2 * number)
     assert main(["data", "check", str(tmp_path)]) == 0
     assert "and 9 more size(s)" in capsys.readouterr().out
+
+
+def test_folds_that_start_at_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_folder(tmp_path)
+    rows = [{"name": f"scene{n}_{i}", "scene": f"scene{n}", "fold": n + 1} for n in range(3) for i in range(2)]
+    write_csv(root / "folds.csv", rows)
+    assert main(["data", "check", str(root)]) == 0
+    assert "Nothing is missing" in capsys.readouterr().out
 
 
 def test_leaks_end_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -197,6 +197,14 @@ def test_predict_writes_one_map_per_test_image(own_run: Path, folder: Path) -> N
             assert written.size == image.size
 
 
+def test_predict_takes_images_without_masks_or_classes(own_run: Path, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "images", tmp_path / "new" / "images")
+    options = [f"--trainer.default_root_dir={tmp_path}", f"--data.init_args.root={tmp_path / 'new'}"]
+    assert main(["predict", "-c", str(own_run / "config.yaml"), *options,
+                 f"--ckpt_path={own_run / 'checkpoints' / 'last.ckpt'}"]) == 0  # fmt: skip
+    assert len(list((tmp_path / "predictions").glob("*.png"))) == len(list((folder / "images").iterdir()))
+
+
 def test_fast_dev_run_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     path = write_recipe(recipe(folder, tmp_path / "run"), tmp_path / "r.yaml")
     assert main(["fit", "-c", str(path), "--trainer.fast_dev_run", "true"]) == 0

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from hqzoo.data import IGNORE_INDEX, FolderSegmentationDataModule
-from hqzoo.errors import ConfigError, DataError
+from hqzoo.errors import ConfigError, DataError, LeakError
 from tests.fixtures.folder import NAMES, PALETTE, draw, write_classes, write_csv, write_folder, write_images
 
 
@@ -318,6 +318,35 @@ def test_prediction_needs_no_masks(tmp_path: Path) -> None:
     assert data.sensor.bands == ("red", "green", "blue")
     with pytest.raises(DataError, match="No images with masks"):
         data.setup("fit")
+
+
+def test_folds_may_start_anywhere_and_are_listed_without_choosing_one(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    write_csv(tmp_path / "folds.csv", [{"name": f"scene{n}_{i}", "fold": n + 1} for n in range(3) for i in range(2)])
+    assert list(module(tmp_path).fold_numbers()) == [1, 2, 3]
+    assert names(module(tmp_path, fold=3))["test"] == ["scene2_0", "scene2_1"]
+    with pytest.raises(ConfigError, match=r"`fold=0`: there is no such fold; folds: \[1, 2, 3\]"):
+        module(tmp_path).records("train")
+
+
+def test_one_split_has_no_folds(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    splits = ["train", "train", "val", "val", "test", "test"]
+    rows = [{"name": f"scene{i // 2}_{i % 2}", "split": split} for i, split in enumerate(splits)]
+    write_csv(tmp_path / "split.csv", rows)
+    assert list(module(tmp_path).fold_numbers()) == []
+
+
+def test_the_pattern_names_scenes_where_the_folds_file_does_not(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a_0", "a_1", "b_0", "b_1", "c_0", "c_1"])
+    rows = [{"name": f"{scene}_{i}", "fold": fold} for fold, scene in enumerate("abc") for i in range(2)]
+    write_csv(tmp_path / "folds.csv", rows)
+    data = module(tmp_path, scene_pattern="([abc])_", val_fold=None)
+    assert [data.scene_of(record) for record in data.records("train")] == ["b", "b", "c", "c"]
+    rows[1]["fold"] = 1
+    write_csv(tmp_path / "folds.csv", rows)
+    with pytest.raises(LeakError, match=r"The scene 'a' lies in folds \[0, 1\]"):
+        module(tmp_path, scene_pattern="([abc])_").records("train")
 
 
 def test_prediction_goes_over_the_test_split(tmp_path: Path) -> None:
