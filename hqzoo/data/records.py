@@ -15,6 +15,7 @@ __all__ = ["ArrayRecord", "Record", "RecordCache", "Window"]
 
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.uint8]
+Missing = npt.NDArray[np.bool_]
 
 
 class Window(NamedTuple):
@@ -56,6 +57,21 @@ class Record(ABC):
         Raises:
             DataError: If a file is missing, damaged, or does not fit the others; the message names the file.
         """
+
+    def missing(self, window: Window | None = None) -> Missing | None:
+        """Tell where the image has no measurement, as its files declare it: nodata, masks, transparency.
+
+        :meth:`read` returns such pixels filled with a plausible value, and ignored in the mask. Not every ignored pixel
+        is missing: a pixel without a label still counts in statistics.
+
+        Args:
+            window: Part to look at; None for all of it.
+
+        Returns:
+            True where missing, ``(H, W)``; None where nothing is, which data sets without such declarations leave
+            it at.
+        """
+        return None
 
 
 class ArrayRecord(Record):
