@@ -136,7 +136,7 @@ class RecordCache:
         return self.used + density * record.height * record.width <= self.limit
 
     def _learn(self, record: Record, image: Image, mask: Mask) -> None:
-        """Remember how large a record is, so that none is read whole in vain, except where others tell nothing."""
+        """Remember how large a record is, so that it is read whole in vain once at most."""
         density = (image.nbytes + mask.nbytes) // mask.size
         self._density[record] = density
         self._densest = density if math.isinf(self._densest) else max(density, self._densest)
