@@ -42,6 +42,9 @@ def can_be_out_of_range(dtype: DTypeLike, scale: float) -> bool:
 def out_of_range(values: NDArray[Any], scale: float) -> Literal["unscaled", "too bright"] | None:
     """Judge a sample of a whole file: a part of it alone may well be dark, or nothing but clouds.
 
+    A file of real numbers that truly has nothing above 1 in a unit of large full scale, such as elevations of a tidal
+    flat in metres, is taken for unscaled all the same: leave it out, or merge it with its neighbours.
+
     Args:
         values: Valid values of any shape.
         scale: Full scale of their unit.
