@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,12 +19,15 @@ class BinaryClassMap(ClassMap):
     The first class is 0 or black, the second 1, 255 or white.
     """
 
-    def encode(self, mask: npt.NDArray[np.generic], source: object) -> npt.NDArray[np.uint8]:
+    def encode(
+        self, mask: npt.NDArray[np.generic], source: object, nodata: Sequence[int] = ()
+    ) -> npt.NDArray[np.uint8]:
         """Turn a raw mask into class indices.
 
         Args:
             mask: Raw mask ``(H, W)`` of booleans or integers, or ``(H, W, 3)`` of equal channels.
             source: File that the mask was read from, for the error message.
+            nodata: Without effect: 0, 1 and 255 are classes.
 
         Returns:
             Class indices ``(H, W)`` uint8, 0 or 1.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hqzoo.data._progress import progress
+from hqzoo.data.band_names import BandNames, arrange
 from hqzoo.data.found_classes import find_classes
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.pairs import list_images, pair_files, some
@@ -48,13 +49,15 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         masks: Sub-folder of the masks.
         classes: Mask value to class name, in the order of the class indices. None: from ``classes.json`` in
             the root (``{"classes": {"1": "building"}, "palette": {"1": [97, 74, 74]}, "ignore": [0]}``), else
-            every value that the masks hold becomes a class.
-        ignore: Mask values of pixels that are not counted.
+            every value that the masks hold becomes a class, except what they declare as nodata or transparent.
+        ignore: Mask values of pixels that are not counted. What a mask or its image declares as missing (nodata,
+            an internal mask, transparency) is not counted in any case, unless ``classes`` names that mask value.
         palette: Mask value to colour ``[red, green, blue]``, for figures, and to read RGB masks.
-        bands: Names of the bands. None: from the first image.
+        bands: Names of the bands, in the order of the files. None: those of the first image by name; images that name
+            the same bands in another order are brought into its order, and images of other bands refused.
         band_indexes: Numbers of the bands to read, from 1. None: all but an alpha band.
         unit: Unit of the images.
-        scale: Value that is full scale in this unit.
+        scale: Value that is full scale in this unit: 255 for 8-bit imagery, 1 for real numbers from 0 to 1.
         split_file: CSV file ``name,split``, or one list of names per split (``{"train": "train.txt", ...}``).
         folds: CSV file ``name,scene,fold``. Without its column ``fold``, folds are drawn by scene.
         fold: Fold to test on.
@@ -101,6 +104,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         self.bands, self.band_indexes, self.unit, self.scale = bands, band_indexes, unit, scale
         self.split_file, self.folds, self.scene_pattern = split_file, folds, scene_pattern
         self.fold, self.val_fold, self.num_folds, self.fold_seed = fold, val_fold, num_folds, fold_seed
+        self._named_by: Path | None = None  # image whose own names of its bands are the sensor's
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -112,17 +116,12 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         files = self._files.get(split, {})
         headers = self._headers(files)
         if headers:
-            self._declare(next(iter(headers.values())))
+            self._declare([image for part in self._files.values() for image, _ in part.values()])
         if not hasattr(self, "class_map"):
             self.class_map = self._read_classes([mask for part in self._files.values() for _, mask in part.values()])
         records = []
         for name, (image, mask) in files.items():
-            indexes = self.band_indexes or headers[name].indexes
-            if len(indexes) != len(self.sensor):
-                raise DataError(
-                    f"The image {image} has {len(indexes)} band(s), but {len(self.sensor)} are expected: "
-                    f"{', '.join(self.sensor.bands)}. Choose bands of the file with `band_indexes`."
-                )
+            indexes = self._band_numbers(image, headers[name])
             records.append(FileRecord(name, image, mask, headers[name], indexes, self.sensor, self.class_map))
         return records
 
@@ -133,14 +132,14 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         images = list_images(self.root / self.images)
         if not images:
             raise self._nothing_found([self.root / self.images])
-        headers = {name: read_header(path) for name, path in images.items()}
-        self._declare(next(iter(headers.values())))
+        self._declare(list(images.values()))
         if self.given_classes is not None or (self.root / "classes.json").exists():
             self.class_map = self._read_classes([])
-        return [
-            FileRecord(name, path, None, headers[name], self.band_indexes or headers[name].indexes, self.sensor, None)
-            for name, path in images.items()
-        ]
+        records = []
+        for name, path in images.items():
+            header = read_header(path)
+            records.append(FileRecord(name, path, None, header, self._band_numbers(path, header), self.sensor, None))
+        return records
 
     def scene_of(self, record: Record) -> str:
         """Return the scene that the folds file or ``scene_pattern`` gives; else each image is its own."""
@@ -251,10 +250,12 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             headers[name] = header
         return headers
 
-    def _declare(self, header: Header) -> None:
-        """Take the sensor from the arguments, and what they leave open from the first image."""
+    def _declare(self, images: Sequence[Path]) -> None:
+        """Take the sensor from the arguments, and what they leave open from the first image of all splits and folds."""
         if hasattr(self, "sensor"):
             return
+        first = min(images, key=lambda path: (path.name, path))
+        header = read_header(first)
         if self.bands is not None:
             bands = tuple(self.bands)
         elif self.band_indexes is not None:
@@ -263,6 +264,27 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         else:
             bands = header.bands
         self.sensor = Sensor(bands, self.unit, self.scale)
+        self._named_by = first if header.named else None
+
+    def _band_numbers(self, image: Path, header: Header) -> tuple[int, ...]:
+        """Return the numbers of the bands to read from an image, in the order of the sensor's bands."""
+        indexes = tuple(self.band_indexes or header.indexes)
+        if len(indexes) != len(self.sensor):
+            raise DataError(
+                f"The image {image} has {len(indexes)} band(s), but {len(self.sensor)} are expected: "
+                f"{', '.join(self.sensor.bands)}. Choose bands of the file with `band_indexes`."
+            )
+        if self.bands or self.band_indexes:
+            return indexes  # the user knows better than the files
+        wanted = BandNames(self.sensor.bands, own=self._named_by is not None)
+        arranged = arrange(BandNames(header.bands, header.named), indexes, wanted)
+        if arranged is None:
+            raise DataError(
+                f"The image {image} has the bands {', '.join(header.bands)}, but {self._named_by} "
+                f"{', '.join(self.sensor.bands)}. Take images of other bands out of the folder; if all have the same "
+                "bands in the same order, name them with `bands`, or choose them by number with `band_indexes`."
+            )
+        return arranged
 
     def _read_classes(self, masks: Sequence[Path]) -> ClassMap:
         stored = self.root / "classes.json"

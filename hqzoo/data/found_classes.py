@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from hqzoo.data._progress import progress
-from hqzoo.data.labels import ClassMap, Colour, colour_value, default_palette
-from hqzoo.data.readers import mask_palette, read_mask
+from hqzoo.data.labels import ClassMap, Colour, colour_value, default_palette, raw_values
+from hqzoo.data.raw_masks import mask_palette, read_mask
 from hqzoo.errors import DataError
 
 __all__ = ["find_classes"]
@@ -44,7 +44,7 @@ def find_classes(
     skipped = tuple(content["ignore"] if ignore is None else ignore)
     given = content["palette"] if palette is None else palette
     colours = {int(value): _triple(colour) for value, colour in given.items()}
-    coloured = bool(masks) and read_mask(masks[0]).ndim == 3
+    coloured = bool(masks) and read_mask(masks[0]).values.ndim == 3
     if names is None:
         names, colours, skipped = _discover(masks, skipped, coloured, colours)
     if coloured and (absent := [value for value in (*names, *skipped) if int(value) not in colours]):
@@ -86,22 +86,27 @@ def _read_classes_file(path: Path) -> dict[str, Any]:
 def _discover(
     masks: Sequence[Path], ignore: Sequence[int], coloured: bool, colours: Mapping[int, Colour]
 ) -> tuple[dict[int, str], dict[int, Colour], tuple[int, ...]]:
-    """Make a class of every value (or colour) that the masks hold."""
+    """Make a class of every value (or colour) that the masks hold, except what they declare as nodata.
+
+    What one file declares is ignored in all.
+    """
     found: set[int] = set()
+    nodata: set[int] = set()
     for path in progress(masks, "values of the masks"):
         mask = read_mask(path)
-        if coloured:
-            mask = mask.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1]) if mask.ndim == 3 else mask
-        found.update(int(value) for value in np.unique(mask))
-        if len(found) > _MOST_CLASSES + len(ignore):
+        values = raw_values(mask.values, path)
+        found.update(np.unique(values if mask.hidden is None else values[~mask.hidden]).tolist())
+        nodata.update(mask.nodata)
+        if len(found) > _MOST_CLASSES + len(ignore) + len(nodata):
             raise DataError(
                 f"The masks up to {path} hold more than {_MOST_CLASSES} different values: is this a folder "
                 "of masks? If so, name the classes with `classes` and `ignore`."
             )
     if coloured:
         named = {colour_value(colour): value for value, colour in colours.items()}
-        skipped = {colour for colour, value in named.items() if value in ignore}
+        skipped = {colour for colour, value in named.items() if value in ignore} | (nodata & found)
         kept = sorted(found - skipped)
         palette = {value: _triple((value >> 16, value >> 8 & 255, value & 255)) for value in sorted(found)}
         return {value: f"colour #{value:06x}" for value in kept}, palette, tuple(sorted(skipped))
-    return {value: f"class {value}" for value in sorted(found - set(ignore))}, dict(colours), tuple(ignore)
+    skipped = set(ignore) | (nodata & found)
+    return {value: f"class {value}" for value in sorted(found - skipped)}, dict(colours), tuple(sorted(skipped))

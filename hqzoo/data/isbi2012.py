@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from hqzoo.data.binary_masks import BinaryClassMap
 from hqzoo.data.pairs import list_images, pair_files
-from hqzoo.data.readers import check_sizes, open_pillow, read_header
+from hqzoo.data.raster_files import open_pillow
+from hqzoo.data.readers import check_sizes, read_header
 from hqzoo.data.records import Image, Mask, Record, Window
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import choose_fold, make_folds

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hqzoo.errors import ConfigError, DataError
 
-__all__ = ["IGNORE_INDEX", "ClassMap", "colour_value", "default_palette"]
+__all__ = ["IGNORE_INDEX", "ClassMap", "colour_value", "default_palette", "raw_values"]
 
 IGNORE_INDEX = 255
 """Class index of pixels that neither losses nor metrics count."""
@@ -72,12 +72,15 @@ class ClassMap:
     def __len__(self) -> int:
         return len(self.names)
 
-    def encode(self, mask: npt.NDArray[np.generic], source: object) -> npt.NDArray[np.uint8]:
+    def encode(
+        self, mask: npt.NDArray[np.generic], source: object, nodata: Sequence[int] = ()
+    ) -> npt.NDArray[np.uint8]:
         """Turn a raw mask into class indices.
 
         Args:
             mask: Raw mask ``(H, W)`` of integers or booleans, or ``(H, W, 3)`` uint8 colours.
             source: File that the mask was read from, for the error message.
+            nodata: Raw values that this file declares as nodata; ignored where they are no class.
 
         Returns:
             Class indices ``(H, W)`` uint8 in ``0..K-1`` or :data:`IGNORE_INDEX`.
@@ -85,15 +88,19 @@ class ClassMap:
         Raises:
             DataError: If the mask is no such array, or holds a value that is neither a class nor ignored.
         """
-        raw = _raw_values(mask, source)
+        raw = raw_values(mask, source)
         if raw.dtype == np.uint8:
             encoded: npt.NDArray[np.uint8] = self._table[:256][raw]
         elif raw.size and raw.min() >= 0 and raw.max() < len(self._table):
             encoded = self._table[raw]
         else:
             encoded = self._search(raw)
-        if (encoded == _UNKNOWN).any():
-            self._refuse(raw[encoded == _UNKNOWN], mask.ndim == 3, source)
+        unknown = encoded == _UNKNOWN
+        if unknown.any() and nodata:
+            encoded[unknown & np.isin(raw, nodata)] = IGNORE_INDEX
+            unknown = encoded == _UNKNOWN
+        if unknown.any():
+            self._refuse(raw[unknown], mask.ndim == 3, source)
         return encoded
 
     @cached_property
@@ -156,7 +163,16 @@ def _colour(colour: Sequence[int]) -> Colour:
     return parts[0], parts[1], parts[2]
 
 
-def _raw_values(mask: npt.NDArray[np.generic], source: object) -> npt.NDArray[np.integer]:
+def raw_values(mask: npt.NDArray[np.generic], source: object) -> npt.NDArray[np.integer]:
+    """Return the raw values ``(H, W)`` of a mask: its own numbers, or its colours as numbers.
+
+    Args:
+        mask: Integers or booleans ``(H, W)``, or colours ``(H, W, 3)`` of 8 bits a channel.
+        source: File that the mask was read from, for the error message.
+
+    Raises:
+        DataError: If the mask is no such array.
+    """
     if mask.dtype == np.bool_:
         mask = mask.astype(np.uint8)
     if not np.issubdtype(mask.dtype, np.integer):
@@ -166,6 +182,11 @@ def _raw_values(mask: npt.NDArray[np.generic], source: object) -> npt.NDArray[np
         )
     if mask.ndim == 3 and mask.shape[2] == 3:
         colour = mask.astype(np.int64)
+        if colour.size and not 0 <= colour.min() <= colour.max() <= 255:
+            raise DataError(
+                f"The mask {source} holds colours with values up to {colour.max()}; expected 0 to 255. "
+                "Save it with 8 bits a channel, or as class numbers in one band."
+            )
         return np.asarray(colour[..., 0] << 16 | colour[..., 1] << 8 | colour[..., 2])
     if mask.ndim != 2:
         raise DataError(f"The mask {source} has shape {mask.shape}; expected (H, W), or (H, W, 3) colours.")

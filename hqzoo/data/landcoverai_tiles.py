@@ -18,7 +18,8 @@ from PIL import Image as Pillow
 from hqzoo._files import replacing, write_text
 from hqzoo.data._progress import progress
 from hqzoo.data.labels import Colour
-from hqzoo.data.readers import check_sizes, read_header, read_image, read_mask
+from hqzoo.data.raw_masks import read_mask
+from hqzoo.data.readers import check_sizes, read_header, read_image
 from hqzoo.data.records import Window
 from hqzoo.errors import DataError
 
@@ -116,7 +117,7 @@ def _tiles(name: str, image: Path, mask: Path) -> Iterator[_Tile]:
     number = 0
     for row in range(0, height - TILE_SIZE + 1, TILE_SIZE):
         strip = Window(row, 0, TILE_SIZE, width)
-        pixels, labels = read_image(image, (1, 2, 3), strip), read_mask(mask, strip)
+        pixels, labels = read_image(image, (1, 2, 3), strip), read_mask(mask, strip).values
         if pixels.dtype != np.uint8 or labels.dtype != np.uint8 or labels.ndim != 2:
             raise DataError(
                 f"{image} is of type {pixels.dtype} and {mask} of type {labels.dtype}, shape {labels.shape}; "

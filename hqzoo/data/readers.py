@@ -1,41 +1,39 @@
-"""Reads images and raw masks from PNG, JPEG and TIFF; every fault ends in one error that names the file."""
+"""Reads images with their masks from PNG, JPEG and TIFF; every fault ends in one error that names the file."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as Pillow
 
-from hqzoo.data.labels import ClassMap, Colour
-from hqzoo.data.records import Image, Mask, Record, Window
+from hqzoo.data.band_names import generic_names, name_bands
+from hqzoo.data.labels import IGNORE_INDEX, ClassMap
+from hqzoo.data.missing import declares_missing, read_with_missing, split_alpha, transparent
+from hqzoo.data.raster_files import as_ranges, is_raster, open_pillow, open_raster
+from hqzoo.data.raw_masks import encode_mask, read_mask
+from hqzoo.data.records import Image, Mask, Missing, Record, Window
 from hqzoo.data.sensor import Sensor
+from hqzoo.data.values import can_be_out_of_range, out_of_range, sample_windows, too_large, too_narrow
 from hqzoo.errors import DataError
-
-if TYPE_CHECKING:
-    from rasterio.io import DatasetReader
 
 __all__ = [
     "SUFFIXES",
     "FileRecord",
     "Header",
     "check_sizes",
-    "mask_palette",
-    "open_pillow",
     "read_header",
     "read_image",
-    "read_mask",
 ]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 _PLAIN_MODES = {"L": 1, "RGB": 3, "I;16": 1, "I;16B": 1, "I": 1, "F": 1}
 _REDUCED_MODES = {"1": "L", "LA": "L", "RGBA": "RGB", "P": "RGB", "PA": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
+_SAMPLE = 512  # side of the image, thinned out, that tells what missing pixels are filled with
 
 
 class Header(NamedTuple):
@@ -45,10 +43,17 @@ class Header(NamedTuple):
     width: int
     bands: tuple[str, ...]
     indexes: tuple[int, ...]  # numbers of these bands in the file, from 1; alpha is left out
+    alpha: tuple[int, ...] = ()  # numbers of the alpha bands of a raster
+    named: bool = False  # whether the file itself names its bands
+    holes: bool = False  # whether pixels may be missing: the file declares nodata, a mask or transparency
 
 
 class FileRecord(Record):
     """An image file with its mask file.
+
+    Pixels that the image file itself declares as missing (nodata, an internal mask, transparency) are ignored in the
+    mask. In the image they hold the mean of their band over the others, taken once from at most 512 x 512 pixels of the
+    whole file (CHOICE). What GDAL keeps in an ``.aux.xml`` beside a PNG or JPEG is not read.
 
     Args:
         name: Name of the image.
@@ -71,18 +76,70 @@ class FileRecord(Record):
         class_map: ClassMap | None,
     ) -> None:
         super().__init__(name, header.height, header.width)
-        self.image, self.mask = image, mask
+        self.image, self.mask, self.header = image, mask, header
         self.indexes, self.sensor, self.class_map = tuple(indexes), sensor, class_map
 
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Read and check the image and its mask (see :class:`Record`)."""
-        image = read_image(self.image, self.indexes, window)
+        image, missing = self._read_valid(window)
+        if missing is not None and missing.any():
+            image = np.where(missing, self._fill, image)
         _check_values(image, self.sensor, self.image)
+        if can_be_out_of_range(image.dtype, self.sensor.scale) and self._range_fault:
+            raise DataError(self._range_fault)
         if self.mask is None or self.class_map is None:
             return image, None
-        mask = self.class_map.encode(read_mask(self.mask, window), self.mask)
+        mask = encode_mask(read_mask(self.mask, window), self.class_map, self.mask)
         check_sizes(self.image, image.shape[1:], self.mask, mask.shape)
+        if missing is not None:
+            mask[missing] = IGNORE_INDEX
         return image, mask
+
+    def missing(self, window: Window | None = None) -> Missing | None:
+        """Tell which pixels the image file declares as missing (see :class:`Record`)."""
+        return self._read_valid(window)[1] if self.header.holes else None
+
+    def _read_valid(self, window: Window | None = None, thin: bool = False) -> tuple[Image, Missing | None]:
+        """Read the image as it is stored, and where it is missing; ``thin`` leaves pixels of large rasters out."""
+        if not self.header.holes:
+            return read_image(self.image, self.indexes, window), None
+        if not is_raster(self.image):
+            with open_pillow(self.image) as picture:
+                planes, missing = _planes(picture, self.indexes, self.image), transparent(picture)
+            if window is not None:
+                planes, missing = window.of(planes), window.of(missing)
+            return np.ascontiguousarray(planes), missing
+        alpha = [index for index in self.header.alpha if index not in self.indexes]
+        shape = (min(self.height, _SAMPLE), min(self.width, _SAMPLE)) if thin else None
+        # Overviews could be averages that mix nodata in.
+        with open_raster(self.image, **({"OVERVIEW_LEVEL": "NONE"} if thin else {})) as raster:
+            _check_indexes(self.indexes, raster.count, self.image)
+            part = {"window": as_ranges(window), "out_shape": shape}
+            return read_with_missing(raster, self.indexes, alpha, self.sensor.scale, **part)
+
+    @cached_property
+    def _fill(self) -> Image:
+        """What missing pixels hold, per band ``(C, 1, 1)``; the same whatever window is read. 0 if none is valid."""
+        image, missing = self._read_valid(thin=True)
+        valid = image[:, ~missing] if missing is not None else image.reshape(len(image), -1)
+        mean = valid.mean(axis=1, dtype=np.float64) if valid.size else np.zeros(len(image))
+        return (np.rint(mean) if image.dtype.kind in "ui" else mean).astype(image.dtype)[:, None, None]
+
+    @cached_property
+    def _range_fault(self) -> str | None:
+        """What a look at the whole file finds wrong with its values, or None."""
+        parts = [self._read_valid(window) for window in sample_windows(self.height, self.width)]
+        values = np.concatenate([image.ravel() if gaps is None else image[:, ~gaps].ravel() for image, gaps in parts])
+        values = values[np.isfinite(values)]
+        fault = out_of_range(values, self.sensor.scale)
+        if fault is None:
+            return None
+        remedy = "`scale: 1`" if fault == "unscaled" else "`unit` and `scale` of the files themselves"
+        return (
+            f"The values of the image {self.image} go from {values.min():g} to {values.max():g} (half of them above "
+            f"{np.median(values):g}), but its data set declares {self.sensor.unit} with full scale "
+            f"{self.sensor.scale:g}. Set {remedy}."
+        )
 
 
 def check_sizes(image: Path, size: tuple[int, ...], mask: Path, mask_size: tuple[int, ...]) -> None:
@@ -104,18 +161,21 @@ def read_header(path: Path) -> Header:
     Raises:
         DataError: If the file is missing, damaged or no image.
     """
-    if _is_tiff(path):
-        with _open_tiff(path) as tiff:
-            kept = [i for i in tiff.indexes if not _is_alpha(tiff, i)]
-            named = [tiff.descriptions[i - 1] or "" for i in kept]
-            bands = tuple(named) if all(named) and len(set(named)) == len(named) else _band_names(len(kept))
-            return Header(tiff.height, tiff.width, bands, tuple(kept))
+    if is_raster(path):
+        with open_raster(path) as raster:
+            bands, alpha = split_alpha(raster)
+            if not bands:
+                raise DataError(f"The image {path} holds transparency only. Expected one or more bands of imagery.")
+            names, own = name_bands(raster, bands)
+            holes = declares_missing(raster, bands, alpha)
+            return Header(raster.height, raster.width, names, bands, alpha, own, holes)
     with open_pillow(path) as image:
         mode = _REDUCED_MODES.get(image.mode, image.mode)
         if mode not in _PLAIN_MODES:
             raise DataError(f"The image {path} has the unsupported pixel format {image.mode}.")
         count = _PLAIN_MODES[mode]
-        return Header(image.height, image.width, _band_names(count), tuple(range(1, count + 1)))
+        indexes = tuple(range(1, count + 1))
+        return Header(image.height, image.width, generic_names(count), indexes, holes=bool(image.has_transparency_data))
 
 
 def read_image(path: Path, indexes: Sequence[int], window: Window | None = None) -> Image:
@@ -132,89 +192,22 @@ def read_image(path: Path, indexes: Sequence[int], window: Window | None = None)
     Raises:
         DataError: If the file is missing, damaged, truncated, or has no such band.
     """
-    if _is_tiff(path):
-        with _open_tiff(path) as tiff:
-            _check_indexes(indexes, tiff.count, path)
-            return np.asarray(tiff.read(list(indexes), window=_slices(window)))
-    with open_pillow(path) as image:
-        mode = _REDUCED_MODES.get(image.mode)
-        pixels = np.asarray(image.convert(mode) if mode else image)
-    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    _check_indexes(indexes, len(planes), path)
-    if tuple(indexes) != tuple(range(1, len(planes) + 1)):
-        planes = planes[np.array(indexes) - 1]
+    if is_raster(path):
+        with open_raster(path) as raster:
+            _check_indexes(indexes, raster.count, path)
+            return np.asarray(raster.read(list(indexes), window=as_ranges(window)))
+    with open_pillow(path) as picture:
+        planes = _planes(picture, indexes, path)
     # Bands as planes make crops and colour matrices several times faster than interleaved pixels.
     return np.ascontiguousarray(planes if window is None else window.of(planes))
 
 
-def read_mask(path: Path, window: Window | None = None) -> npt.NDArray[Any]:
-    """Read the raw values of a mask: ``(H, W)`` grey or index values, or ``(H, W, 3)`` colours.
-
-    Raises:
-        DataError: If the file is missing, damaged or truncated.
-    """
-    if _is_tiff(path):
-        with _open_tiff(path) as tiff:
-            planes = np.asarray(tiff.read(window=_slices(window)))
-        return planes[0] if len(planes) == 1 else np.moveaxis(planes[:3], 0, -1)
-    with open_pillow(path) as image:
-        pixels = np.asarray(image.convert("RGB") if image.mode == "RGBA" else image)
-        pixels = pixels[..., 0] if image.mode == "LA" else pixels
-    return pixels if window is None else pixels[window.row :, window.col :][: window.height, : window.width]
-
-
-def mask_palette(path: Path) -> dict[int, Colour]:
-    """Return the colours that a mask file itself gives to its index values; empty where it has none."""
-    if _is_tiff(path):
-        with _open_tiff(path) as tiff:
-            if tiff.colorinterp[0].name != "palette":
-                return {}
-            return {value: (r, g, b) for value, (r, g, b, _) in tiff.colormap(1).items()}
-    with open_pillow(path) as image:
-        flat = image.getpalette() if image.mode == "P" else None
-    triples = zip(*[iter(flat or [])] * 3, strict=False)
-    return {value: (r, g, b) for value, (r, g, b) in enumerate(triples)}
-
-
-def _check_values(image: Image, sensor: Sensor, path: Path) -> None:
-    """Refuse numbers that cannot be what the sensor says."""
-    if image.dtype == np.uint8 and sensor.scale <= 255:
-        return
-    if image.dtype.kind == "f":
-        bad = [band for band, plane in zip(sensor.bands, image, strict=True) if not np.isfinite(plane).all()]
-        if bad:
-            raise DataError(
-                f"The image {path} holds NaN or infinite values in the band(s) {', '.join(bad)}. "
-                "Fill these pixels with a finite value and mark them as ignored in the mask."
-            )
-    elif image.dtype.kind not in "ui":
-        raise DataError(f"The image {path} has values of type {image.dtype}; expected integers or real numbers.")
-    elif image.dtype == np.uint8:
-        raise DataError(
-            f"The image {path} is of type uint8, but its data set declares {sensor.unit} with full scale "
-            f"{sensor.scale:g}. Give `unit` and `scale` of the file itself (8-bit imagery: scale 255)."
-        )
-    elif sensor.scale <= 255 and image.size and image.max() > 255:
-        raise DataError(
-            f"The image {path} is of type {image.dtype} with values up to {image.max()}, but its data set "
-            f"declares {sensor.unit} with full scale {sensor.scale:g}. Set `unit` and `scale` (reflectance "
-            "x 1e4: 10000; 16-bit digital numbers: 65535)."
-        )
-
-
-def _is_alpha(tiff: DatasetReader, index: int) -> bool:
-    """Tell a transparency mask from a band.
-
-    GDAL marks the fourth band of every 8-bit file as alpha unless told otherwise, so also near infrared. A
-    band that has another name, or holds more than 0 and 255, is none.
-    """
-    if tiff.colorinterp[index - 1].name != "alpha":
-        return False
-    if name := tiff.descriptions[index - 1]:
-        return str(name).lower() == "alpha"
-    sample = tiff.read(index, out_shape=(min(tiff.height, 256), min(tiff.width, 256)))
-    values: list[int] = np.unique(sample).tolist()
-    return set(values) <= {0, 255}
+def _planes(picture: Pillow.Image, indexes: Sequence[int], path: Path) -> Image:
+    mode = _REDUCED_MODES.get(picture.mode)
+    pixels = np.asarray(picture.convert(mode) if mode else picture)
+    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    _check_indexes(indexes, len(planes), path)
+    return planes if tuple(indexes) == tuple(range(1, len(planes) + 1)) else planes[np.array(indexes) - 1]
 
 
 def _check_indexes(indexes: Sequence[int], count: int, path: Path) -> None:
@@ -222,57 +215,24 @@ def _check_indexes(indexes: Sequence[int], count: int, path: Path) -> None:
         raise DataError(f"The image {path} has {count} band(s); bands {list(indexes)} were asked for.")
 
 
-def _band_names(count: int) -> tuple[str, ...]:
-    known = {1: ("grey",), 3: ("red", "green", "blue")}
-    return known.get(count, tuple(f"band_{number}" for number in range(1, count + 1)))
-
-
-def _slices(window: Window | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    if window is None:
-        return None
-    return (window.row, window.row + window.height), (window.col, window.col + window.width)
-
-
-def _is_tiff(path: Path) -> bool:
-    return path.suffix.lower() in (".tif", ".tiff")
-
-
-@contextmanager
-def open_pillow(path: Path) -> Iterator[Pillow.Image]:
-    """Open an image with Pillow.
-
-    Raises:
-        DataError: If the file is missing, damaged, truncated, or no image, now or while it is decoded.
-    """
-    try:
-        with Pillow.open(path) as image:
-            yield image
-    except FileNotFoundError as error:
-        raise DataError(f"The file {path} does not exist.") from error
-    except Pillow.DecompressionBombError as error:
-        raise DataError(f"The image {path} is too large for one PNG or JPEG ({error}). Save it as TIFF.") from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        TypeError,
-    ) as error:  # what Pillow's decoders raise on damaged files
-        raise DataError(f"The image {path} is damaged, truncated or no image: {error}. Copy it anew.") from error
-
-
-@contextmanager
-def _open_tiff(path: Path) -> Iterator[DatasetReader]:
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as tiff:
-                yield tiff
-    except RasterioError as error:
-        if not path.exists():
-            raise DataError(f"The file {path} does not exist.") from error
-        reason = error.__cause__ or error
-        raise DataError(f"The image {path} is damaged, truncated or no TIFF: {reason}. Copy it anew.") from error
+def _check_values(image: Image, sensor: Sensor, path: Path) -> None:
+    """Refuse numbers that cannot be what the sensor says, whatever part of the image they come from."""
+    declared = f"{sensor.unit} with full scale {sensor.scale:g}"
+    if image.dtype.kind not in "uif":
+        raise DataError(f"The image {path} has values of type {image.dtype}; expected integers or real numbers.")
+    if too_narrow(image.dtype, sensor.scale):
+        raise DataError(
+            f"The image {path} is of type {image.dtype}, but its data set declares {declared}. "
+            "Give `unit` and `scale` of the file itself (8-bit imagery: scale 255)."
+        )
+    if too_large(image, sensor.scale):
+        raise DataError(
+            f"The image {path} is of type {image.dtype} with values up to {image.max()}, but its data set "
+            f"declares {declared}. Set `unit` and `scale` (reflectance x 1e4: 10000; 16-bit digital numbers: 65535)."
+        )
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        bad = [band for band, plane in zip(sensor.bands, image, strict=True) if not np.isfinite(plane).all()]
+        raise DataError(
+            f"The image {path} holds NaN or infinite values in the band(s) {', '.join(bad)}. Declare them as nodata "
+            "(gdal_edit.py -a_nodata nan FILE), or fill them with a finite value and ignore them in the mask."
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ __all__ = ["ArrayRecord", "Record", "RecordCache", "Window"]
 
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.uint8]
+Missing = npt.NDArray[np.bool_]
 
 
 class Window(NamedTuple):
@@ -56,6 +58,21 @@ class Record(ABC):
             DataError: If a file is missing, damaged, or does not fit the others; the message names the file.
         """
 
+    def missing(self, window: Window | None = None) -> Missing | None:
+        """Tell where the image has no measurement, as its files declare it: nodata, masks, transparency.
+
+        :meth:`read` returns such pixels filled with a plausible value, and ignored in the mask. Not every ignored pixel
+        is missing: a pixel without a label still counts in statistics.
+
+        Args:
+            window: Part to look at; None for all of it.
+
+        Returns:
+            True where missing, ``(H, W)``; None where nothing is, which data sets without such declarations leave
+            it at.
+        """
+        return None
+
 
 class ArrayRecord(Record):
     """An image that is already in memory.
@@ -91,29 +108,41 @@ class RecordCache:
         self.limit = limit
         self.used = 0
         self._kept: dict[Record, tuple[Image, Mask]] = {}
+        self._density: dict[Record, int] = {}  # bytes per pixel of the records that were read, whole or in part
+        self._densest = math.inf  # of those; before the first read, no record is known to fit
 
     def read(self, record: Record, window: Window) -> tuple[Image, Mask]:
         """Return image ``(C, h, w)`` and mask ``(h, w)`` of a window that lies inside the record.
 
         A record without mask is ignored everywhere.
         """
-        kept = self._kept.get(record)
-        if kept is None and self.used + record.height * record.width < self.limit:
-            kept = _with_mask(*record.read())
-            size = kept[0].nbytes + kept[1].nbytes
-            if self.used + size <= self.limit:
-                self._kept[record] = kept
-                self.used += size
-        if kept is None:
-            return _with_mask(*record.read(window))
-        return window.of(kept[0]), window.of(kept[1])
+        if kept := self._kept.get(record):
+            return window.of(kept[0]), window.of(kept[1])
+        whole = Window(0, 0, record.height, record.width)
+        if window != whole and not self._fits(record):
+            image, mask = _with_mask(*record.read(window))
+            self._learn(record, image, mask)
+            if not self._fits(record):
+                return image, mask
+        image, mask = _with_mask(*record.read())
+        self._learn(record, image, mask)
+        if self._fits(record):
+            self._kept[record] = image, mask
+            self.used += image.nbytes + mask.nbytes
+        return window.of(image), window.of(mask)
+
+    def _fits(self, record: Record) -> bool:
+        density = self._density.get(record, self._densest)
+        return self.used + density * record.height * record.width <= self.limit
+
+    def _learn(self, record: Record, image: Image, mask: Mask) -> None:
+        """Remember how large a record is, so that it is read whole in vain once at most."""
+        density = (image.nbytes + mask.nbytes) // mask.size
+        self._density[record] = density
+        self._densest = density if math.isinf(self._densest) else max(density, self._densest)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "limit": self.limit,
-            "used": 0,
-            "_kept": {},
-        }  # spawned workers get an empty memory, not a copy
+        return vars(RecordCache(self.limit))  # spawned workers get an empty memory, not a copy
 
 
 def _with_mask(image: Image, mask: Mask | None) -> tuple[Image, Mask]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from hqzoo.data.records import Image, Mask, Record, Window
+from hqzoo.data.records import Image, Mask, Missing, Record, Window
 
 __all__ = ["Resized", "resize_image", "resize_mask"]
 
@@ -34,6 +34,14 @@ class Resized(Record):
         if window is None:
             return image, mask
         return window.of(image), None if mask is None else window.of(mask)
+
+    def missing(self, window: Window | None = None) -> Missing | None:
+        """Tell which pixels have their centre on a missing one; what was filled there bleeds into their neighbours."""
+        missing = self.record.missing()
+        if missing is None:
+            return None
+        resized = resize_mask(missing.view(np.uint8), (self.height, self.width)).view(np.bool_)
+        return resized if window is None else window.of(resized)
 
 
 def resize_image(image: Image, size: tuple[int, int]) -> Image:

@@ -20,7 +20,7 @@ _STRIP_PIXELS = 4 << 20  # pixels in one piece: 32 MiB a band in float64
 
 
 def compute_statistics(records: Sequence[Record], cache: RecordCache, sensor: Sensor) -> Statistics:
-    """Compute the statistics of every pixel of the given images, by Chan's pairwise update.
+    """Compute the statistics of every pixel of the given images that is not missing, by Chan's pairwise update.
 
     Args:
         records: Images of the training split.
@@ -43,9 +43,13 @@ def compute_statistics(records: Sequence[Record], cache: RecordCache, sensor: Se
                     f"The image {record.name} has {len(image)} bands, but {len(sensor)} are expected: "
                     f"{', '.join(sensor.bands)}."
                 )
-            n = image[0].size
+            missing = record.missing(window)
+            valid = ... if missing is None or not missing.any() else ~missing
+            n = image[0][valid].size
+            if not n:
+                continue
             for band, values in enumerate(image):
-                pixels = values.astype(np.float64)
+                pixels = values[valid].astype(np.float64)
                 centre = pixels.mean()
                 pixels -= centre
                 gap = centre - mean[band]
@@ -53,7 +57,7 @@ def compute_statistics(records: Sequence[Record], cache: RecordCache, sensor: Se
                 mean[band] += gap * n / (count + n)
             count += n
     if not count:
-        raise DataError("Statistics need at least one training image, got none.")
+        raise DataError(f"Statistics need at least one pixel that is not missing; got none in {len(records)} image(s).")
     std = np.sqrt(squares / count)
     return Statistics(tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
+from hqzoo.data.band_names import band_colours, band_descriptions, plain_name
+from hqzoo.data.values import out_of_range, sample_windows, too_narrow
 from hqzoo.errors import SceneError, SensorError
 from hqzoo.scenes.scene import Scene
 
 if TYPE_CHECKING:
+    from hqzoo.data.records import Window
     from hqzoo.data.sensor import Sensor
 
 __all__ = ["check_scene"]
 
-SAMPLE = 256
-"""Side of the squares whose values are looked at, in pixels."""
-
-SAME_BAND = {"r": "red", "g": "green", "b": "blue"}
 SAME_UNIT = {"dn": "digital number", "digital numbers": "digital number", "decibel": "db"}
 
 
@@ -69,22 +67,18 @@ def _check_type(scene: Scene, sensor: Sensor) -> None:
     dtype = scene.dtype
     if np.issubdtype(dtype, np.complexfloating):
         raise SensorError(f"The scene {scene.path} holds complex numbers ({dtype}); the model takes real ones.")
-    if not np.issubdtype(dtype, np.integer):
-        return
-    largest = int(np.iinfo(dtype).max)
-    # Full scale 255 means 8-bit imagery; other scales say nothing about the type that stores them.
-    if largest < sensor.scale or (sensor.scale == 255 < largest):
+    if too_narrow(dtype, sensor.scale):
         raise SensorError(
-            f"The scene {scene.path} is {dtype} (values to {largest}); the model takes {sensor.unit} with "
+            f"The scene {scene.path} is {dtype} (values to {np.iinfo(dtype).max}); the model takes {sensor.unit} with "
             f"full scale {sensor.scale:g}. Bring the scene to that unit: gdal_translate -ot TYPE -scale "
             "FROM0 FROM1 TO0 TO1 SCENE OUT."
         )
 
 
 def _check_names(scene: Scene, sensor: Sensor) -> None:
-    expected = [_band_name(name) for name in sensor.bands]
-    described = [_band_name(scene.dataset.descriptions[band - 1] or "") for band in scene.bands]
-    coloured = [scene.dataset.colorinterp[band - 1].name for band in scene.bands]
+    expected = [plain_name(name) for name in sensor.bands]
+    described = [plain_name(name) for name in band_descriptions(scene.dataset, scene.bands)]
+    coloured = list(band_colours(scene.dataset, scene.bands))
     # Descriptions are written by somebody; colours are often GDAL's default for three bands, so they count
     # only where they name exactly the sensor's bands. Names of another vocabulary (B4 for red) tell nothing.
     names = described if set(described) & set(expected) else coloured
@@ -98,12 +92,6 @@ def _check_names(scene: Scene, sensor: Sensor) -> None:
             f"'{expected[number]}' there, in all: {', '.join(sensor.bands)}. Reorder the bands: "
             "gdal_translate -b ... SCENE OUT."
         )
-
-
-def _band_name(name: str) -> str:
-    # "B04, central wavelength 665 nm", "B4" and "b04" are the same band.
-    plain = re.sub(r"^b0+(?=\d)", "b", name.split(",")[0].strip().casefold())
-    return SAME_BAND.get(plain, plain)
 
 
 def _check_unit(scene: Scene, sensor: Sensor) -> None:
@@ -122,27 +110,17 @@ def _unit_name(unit: str) -> str:
 
 
 def _check_values(scene: Scene, sensor: Sensor) -> None:
-    values = np.concatenate([_sample(scene, part) for part in (0.5, 0.1, 0.3, 0.7, 0.9)], axis=None)
-    if not values.size:
-        return
-    low, middle, high = float(values.min()), float(np.median(values)), float(values.max())
-    too_bright = middle > sensor.scale
-    # 0 to 1 where full scale is 255 or 10000; an all-black sample is no evidence.
-    unscaled = sensor.scale >= 100 and low >= 0 and 0 < high <= 1 and not np.issubdtype(values.dtype, np.integer)
-    if too_bright or unscaled:
+    values = np.concatenate([_sample(scene, window) for window in sample_windows(scene.height, scene.width)])
+    if out_of_range(values, sensor.scale):
         raise SensorError(
-            f"The values of the scene {scene.path} do not fit: in a sample they go from {low:g} to {high:g} "
-            f"(half of them above {middle:g}); the model takes {sensor.unit} with full scale "
-            f"{sensor.scale:g}. Bring the scene to that unit: gdal_translate -ot TYPE -scale FROM0 FROM1 TO0 "
+            f"The values of the scene {scene.path} do not fit: in a sample they go from {values.min():g} to "
+            f"{values.max():g} (half of them above {np.median(values):g}); the model takes {sensor.unit} with full "
+            f"scale {sensor.scale:g}. Bring the scene to that unit: gdal_translate -ot TYPE -scale FROM0 FROM1 TO0 "
             "TO1 SCENE OUT."
         )
 
 
-def _sample(scene: Scene, part: float) -> NDArray[Any]:
-    # Squares along the diagonal.
-    row = round(part * max(0, scene.height - SAMPLE))
-    column = round(part * max(0, scene.width - SAMPLE))
-    rows = (row, min(row + SAMPLE, scene.height))
-    columns = (column, min(column + SAMPLE, scene.width))
+def _sample(scene: Scene, window: Window) -> NDArray[Any]:
+    rows, columns = (window.row, window.row + window.height), (window.col, window.col + window.width)
     image, valid = scene.read(rows, columns)
     return image[:, valid].ravel()

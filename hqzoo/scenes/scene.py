@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 # Some failures inside GDAL reach Python as this class, which rasterio does not export under a public name.
 from rasterio._err import CPLE_BaseError  # isort: skip
 from rasterio.windows import Window
 
-from hqzoo.errors import SceneError
+from hqzoo.data.missing import read_with_missing
+from hqzoo.data.raster_files import LOUD_GDAL
+from hqzoo.data.values import too_large
+from hqzoo.errors import SceneError, SensorError
 
 if TYPE_CHECKING:
     from hqzoo.data.sensor import Sensor
@@ -27,20 +30,14 @@ __all__ = ["GDAL_ERRORS", "Scene", "open_scene", "reason"]
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
-GDAL_OPTIONS = {
-    "GDAL_CACHEMAX": 64 * 2**20,  # GDAL's default is 5 % of the machine's memory
-    "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # otherwise the rest of a truncated JPEG reads as grey
-    "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",  # it would read a truncated PNG as black, and all of a PNG at once
-}
+GDAL_OPTIONS = LOUD_GDAL | {"GDAL_CACHEMAX": 64 * 2**20}  # GDAL's default is 5 % of the machine's memory
 
 
 class Scene:
     """A raster opened for reading, seen as imagery plus a mask of valid pixels.
 
-    Alpha bands are mask, never imagery. A pixel is missing where the alpha band is 0, where the raster's own
-    mask says so, or where it holds nodata. A nodata value inside the sensor's range [0, scale] (a black or
-    white RGB pixel) is also an ordinary measurement, so such a pixel is missing only where all bands hold it;
-    outside the range (-9999, NaN, 65535) one band suffices.
+    Alpha bands are mask, never imagery. Which pixels are missing is told by the rule of :mod:`hqzoo.data.missing`,
+    the same as in training.
 
     Args:
         dataset: Raster opened with rasterio.
@@ -80,47 +77,25 @@ class Scene:
 
         Raises:
             SceneError: If the file is truncated or damaged, or a valid pixel is not finite.
+            SensorError: If the sensor's full scale is 8-bit, and values are not.
         """
         window = Window.from_slices(rows, columns)
         try:
-            image, alpha = self._read_bands(window)
-            mask = self.dataset.read_masks(self.bands[0], window=window) if self._has_mask else None
+            image, missing = read_with_missing(self.dataset, self.bands, self.alpha, self._scale, window=window)
         except GDAL_ERRORS as error:
             raise SceneError(
                 f"Cannot read rows {rows[0]} to {rows[1] - 1} of the scene {self.path}: {reason(error)}. "
                 "The file seems truncated or damaged: copy or download it again."
             ) from error
-        valid = ~self._missing(image) & (alpha > 0).all(axis=0)
-        if mask is not None:
-            valid &= mask > 0
+        valid = ~missing
         self._check_finite(image, valid, rows[0], columns[0])
+        if too_large(image, self._scale) and (largest := image[:, valid].max(initial=0)) > 255:
+            raise SensorError(
+                f"The scene {self.path} is {self.dtype} with values up to {largest}; the model takes 8-bit values "
+                f"(full scale {self._scale:g}). Bring the scene to that unit: gdal_translate -ot Byte -scale FROM0 "
+                "FROM1 TO0 TO1 SCENE OUT."
+            )
         return image, valid
-
-    def _read_bands(self, window: Window) -> tuple[NDArray[Any], NDArray[Any]]:
-        if len({self.dataset.dtypes[band - 1] for band in (*self.bands, *self.alpha)}) > 1:
-            return self.dataset.read(self.bands, window=window), self.dataset.read(self.alpha, window=window)
-        # In one call: GDAL could decode pixel-interleaved blocks twice for two.
-        values = self.dataset.read([*self.bands, *self.alpha], window=window)
-        return values[: len(self.bands)], values[len(self.bands) :]
-
-    @property
-    def _has_mask(self) -> bool:
-        flags = self.dataset.mask_flag_enums[self.bands[0] - 1]
-        return MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-
-    def _missing(self, image: NDArray[Any]) -> NDArray[np.bool_]:
-        if all(value is None for value in self.dataset.nodatavals):
-            return np.zeros(image.shape[1:], dtype=bool)
-        holds = np.zeros(image.shape, dtype=bool)
-        ambiguous = np.zeros(len(self.bands), dtype=bool)
-        for number, band in enumerate(self.bands):
-            nodata = self.dataset.nodatavals[band - 1]
-            if nodata is None:
-                continue
-            ambiguous[number] = 0 <= nodata <= self._scale
-            holds[number] = np.isnan(image[number]) if np.isnan(nodata) else image[number] == nodata
-        every = holds[ambiguous].all(axis=0) if ambiguous.any() else np.False_
-        return np.asarray(every | holds[~ambiguous].any(axis=0))
 
     def _check_finite(self, image: NDArray[Any], valid: NDArray[np.bool_], top: int, left: int) -> None:
         if not np.issubdtype(image.dtype, np.floating):

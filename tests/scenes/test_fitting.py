@@ -6,8 +6,9 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
+from hqzoo.data.readers import FileRecord, read_header
 from hqzoo.data.sensor import Sensor
-from hqzoo.errors import SceneError, SensorError
+from hqzoo.errors import DataError, SceneError, SensorError
 from hqzoo.scenes.fitting import check_scene
 from hqzoo.scenes.scene import open_scene
 from tests.fixtures.scenes import RGB, picture, write_raster
@@ -68,16 +69,77 @@ def test_colour_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "sensor"),
-    [
-        ("uint16", RGB),
-        ("int32", RGB),
-        ("uint8", Sensor(RGB.bands, "reflectance x 1e4", 10000)),
-        ("int8", RGB),
-    ],
+    [("uint8", Sensor(RGB.bands, "reflectance x 1e4", 10000)), ("int8", RGB)],
 )
 def test_integer_types_of_another_range(tmp_path: Path, dtype: str, sensor: Sensor) -> None:
     path = write_raster(tmp_path / "s.tif", (picture(30, 40) // 2).astype(dtype))
     with pytest.raises(SensorError, match=rf"{dtype} \(values to \d+\).*full scale {sensor.scale:g}"):
+        check(path, sensor)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "int32"])
+def test_8_bit_values_pass_in_any_box_and_larger_ones_in_none(tmp_path: Path, dtype: str) -> None:
+    image = picture(700, 40).astype(dtype)
+    path = write_raster(tmp_path / "s.tif", image)
+    check(path)
+    image[1, 300:400] = 256
+    with pytest.raises(SensorError, match=rf"s\.tif is {dtype} with values up to 256.*full scale 255"):
+        check(write_raster(tmp_path / "s.tif", image))
+    image[1, 300:400] = 1023
+    check(write_raster(tmp_path / "s.tif", image, nodata=1023))  # missing pixels are not judged
+
+
+def test_values_beyond_the_sample_are_refused_when_they_are_read(tmp_path: Path) -> None:
+    image = picture(700, 600).astype(np.uint16)
+    image[0, 600:, :50] = 4000
+    with open_scene(write_raster(tmp_path / "s.tif", image), RGB) as scene:
+        check_scene(scene, RGB)
+        with pytest.raises(SensorError, match="values up to 4000"):
+            scene.read((500, 700), (0, 600))
+
+
+def stored(path: Path, image: np.ndarray, sensor: Sensor) -> Path:
+    write_raster(path, image)
+    return edit(path, descriptions=sensor.bands)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "scale"),
+    [
+        ("uint8", (0, 255), 255),
+        ("uint8", (0, 255), 1),
+        ("uint8", (0, 255), 10_000),
+        ("int8", (0, 127), 255),
+        ("uint16", (0, 255), 255),
+        ("int16", (-100, 255), 255),
+        ("uint16", (0, 4000), 255),
+        ("uint16", (0, 15_000), 10_000),
+        ("uint16", (0, 65_535), 10_000),
+        ("uint16", (0, 60_000), 65_535),
+        ("int16", (0, 30_000), 65_535),
+        ("float32", (0, 1), 1),
+        ("float32", (0, 1), 255),
+        ("float32", (0, 255), 255),
+        ("float32", (0, 400), 255),
+        ("float32", (0, 10_000), 255),
+        ("float64", (-20, -5), 30),
+    ],
+)
+def test_maps_take_what_training_takes_and_nothing_else(
+    tmp_path: Path, dtype: str, values: tuple[int, int], scale: float
+) -> None:
+    rng = np.random.default_rng(0)
+    image = (rng.uniform(*values, (3, 300, 40)) + 0.5 * (dtype[0] in "ui")).astype(dtype)
+    sensor = Sensor(("a", "b", "c"), "amount", scale)
+    path = stored(tmp_path / "s.tif", image, sensor)
+    header = read_header(path)
+    record = FileRecord("s", path, None, header, header.indexes, sensor, None)
+    try:
+        record.read()
+    except DataError:
+        with pytest.raises(SensorError):
+            check(path, sensor)
+    else:
         check(path, sensor)
 
 
