@@ -108,7 +108,7 @@ class RecoveredLayer(QuantumLayer):
         flat = torch.cat([value.flatten() for value in parameters.values()]) if parameters else features.new_zeros(0)
         angles = features if self._data_index is None else features.index_select(1, self.get_buffer("data_index"))
         if self.front is not None:
-            angles = torch.cat([angles, torch.vmap(self.front, (0, None))(features, parameters)], dim=1)
+            angles = torch.cat([angles, torch.stack(torch.vmap(self.front, (0, None))(features, parameters), 1)], dim=1)
         weights = flat if self._weight_index is None else flat.index_select(0, self.get_buffer("weight_index"))
         out = self.compiled(angles, weights)
         if not self._plain:
