@@ -60,3 +60,19 @@ def test_branches_far_away_are_refused():
 
     with pytest.raises(CircuitError, match="a branch on a value cannot be"):
         accelerate(layer(circuit, {"weights": (1,)}, 1), torch.rand(2, 1))
+
+
+def test_classical_operations_before_the_qnode_are_refused_though_they_bend_far_away():
+    """What a subclass does before the QNode is on no tape; random inputs up to 1000 show it."""
+
+    class Clamped(qml.qnn.TorchLayer):
+        def forward(self, inputs):
+            return super().forward(torch.clamp(inputs, -50, 50))
+
+    @qml.qnode(qml.device("default.qubit", wires=1))
+    def circuit(inputs, w):
+        qml.RX(inputs[..., 0] + w[0], 0)
+        return [qml.expval(qml.Z(0))]
+
+    with pytest.raises(CircuitError, match="does not reproduce it: on random case"):
+        accelerate(Clamped(circuit, {"w": (1,)}), torch.rand(2, 1))
