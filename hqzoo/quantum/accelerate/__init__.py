@@ -8,21 +8,23 @@ same, and returns a copy of the model that uses it.
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.layer import Layout, RecoveredLayer, register_by_path
+from hqzoo.quantum.accelerate.looking import looking_at
+from hqzoo.quantum.accelerate.outside import refuse_outside
 from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
-from hqzoo.quantum.accelerate.prove import Proof, prove, rows_at_once
+from hqzoo.quantum.accelerate.prove import Proof, prove, prove_delivered, prove_in_training, rows_at_once
 from hqzoo.quantum.accelerate.qiskit_connector import QiskitSource
 from hqzoo.quantum.accelerate.recording import Foreign
 from hqzoo.quantum.accelerate.recover import Recovered, Source, recover
 from hqzoo.quantum.accelerate.report import LayerReport, Report, measure
-from hqzoo.quantum.accelerate.torchquantum_ops import TorchQuantumSource
+from hqzoo.quantum.accelerate.torchquantum_ops import TorchQuantumSource, is_simulator
 from hqzoo.quantum.diagnostics import inert_weights, redundant_directions
 
 __all__ = ["LayerReport", "RecoveredLayer", "Report", "accelerate"]
@@ -35,8 +37,13 @@ def accelerate(
 ) -> tuple[nn.Module, Report]:
     """Return a copy of a model whose foreign quantum layers are replaced by proven equal ones, and a report.
 
-    The copy's parameters have the names, shapes and values of the model's, so state dicts fit both ways; build
-    optimizers from the copy. The model itself is left as it is.
+    The copy's parameters have the names, shapes and values of the model's, and are shared where the model's are, so
+    state dicts fit both ways (but for the memory of TorchQuantum's devices, which is not kept); build optimizers from
+    the copy. The model itself is left as it is.
+
+    A layer may depend on its inputs and its parameters only, and be the same in training and evaluation. Numbers, and
+    tensors that are neither the model's parameters or buffers nor trained, count as constants wherever a circuit takes
+    them from; an attribute that is assigned anew later is not followed.
 
     Args:
         model: A module that contains PennyLane ``TorchLayer``s, TorchQuantum modules or Qiskit ``TorchConnector``s,
@@ -56,13 +63,16 @@ def accelerate(
     """
     if trials < 32:
         raise CircuitError(f"trials={trials}: equality is proven on at least 32 random cases.")
-    with _evaluating(model):
+    with looking_at(model, training=False):
         calls = _calls(model, sample)
-        found = {name: _replace(name, call, engine, trials, seed) for name, call in calls.items()}
+    copies: dict[int, Foreign] = {}  # parameters that layers share, with each other or the model, stay shared
+    found = {name: _replace(name, call, model, copies, engine, trials, seed) for name, call in calls.items()}
     for name, (layer, _) in found.items():
         layer.train(calls[name].module.training)
-    memo: dict[int, Foreign] = {id(calls[name].module): layer for name, (layer, _) in found.items()}
-    accelerated: nn.Module = copy.deepcopy(model, memo)
+        copies[id(calls[name].module)] = layer
+    with looking_at(model, training=False), torch.no_grad():
+        _run(model, sample)  # tensors that a model keeps as attributes can be copied only without their gradients
+    accelerated: nn.Module = copy.deepcopy(model, copies)
     return accelerated, Report(tuple(report for _, report in found.values()))
 
 
@@ -72,6 +82,7 @@ class _Call:
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.inputs: Tensor | None = None
+        self.argument = next(iter(inspect.signature(module.forward).parameters), "inputs")
 
 
 def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
@@ -87,12 +98,14 @@ def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
             values = [*arguments, *named.values()]
             if len(values) == 1 and isinstance(values[0], Tensor) and isinstance(outputs, Tensor):
                 call.inputs = values[0].detach()
+                call.argument = next(iter(named), call.argument)
 
         return hook
 
     handles = [call.module.register_forward_hook(keep(call), with_kwargs=True) for call in calls.values()]
     try:
-        with torch.no_grad():
+        # With gradients, so that tensors which the model leaves behind for a layer are known; they keep no memory.
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, _never):
             _run(model, sample)
     finally:
         for handle in handles:
@@ -104,6 +117,10 @@ def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
                 "reaches it."
             )
     return calls
+
+
+def _never(kept: Foreign) -> Tensor:
+    raise CircuitError("The model differentiates while it runs; that is not followed.")
 
 
 def _run(model: nn.Module, sample: Foreign) -> Foreign:
@@ -126,43 +143,42 @@ def _foreign(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             )
 
 
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Run the model in evaluation mode, so that looking at it changes no running statistics."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
+def _replace(
+    name: str, call: _Call, model: nn.Module, copies: dict[int, Foreign], engine: str, trials: int, seed: int
+) -> tuple[RecoveredLayer, LayerReport]:
     try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def _replace(name: str, call: _Call, engine: str, trials: int, seed: int) -> tuple[RecoveredLayer, LayerReport]:
-    try:
-        return _recover_and_prove(name, call, engine, trials, seed)
+        return _recover_and_prove(name, call, model, copies, engine, trials, seed)
     except CircuitError as error:
         where = f"Layer '{name}'" if name else "The model"
         raise CircuitError(f"{where} ({type(call.module).__name__}) cannot be accelerated. {error}") from error
 
 
 def _recover_and_prove(
-    name: str, call: _Call, engine: str, trials: int, seed: int
+    name: str, call: _Call, model: nn.Module, copies: dict[int, Foreign], engine: str, trials: int, seed: int
 ) -> tuple[RecoveredLayer, LayerReport]:
     inputs = call.inputs
     if inputs is None or not inputs.is_floating_point() or not inputs.numel():
         raise CircuitError("Its inputs in the sample are not real numbers, or there are none.")
-    source, n_dims = _source(call.module, inputs)
-    features = inputs.shape[inputs.dim() - n_dims :]
-    recovered = recover(source, features.numel(), seed)
-    parameters = source.parameters()
-    layout = _layout(source, inputs, n_dims, len(recovered.readout.rows))
-    exact = RecoveredLayer(recovered, layout, parameters, engine, source.dtype).to(inputs.device)
-    proof = prove(source, exact, inputs, trials, seed)
-    dtype = torch.float64 if inputs.dtype == torch.float64 else torch.float32
-    layer = RecoveredLayer(recovered, layout, parameters, engine, dtype).to(inputs.device)
-    _name_again(layer, call.module)
-    report = _report(name, source, recovered, layer, inputs, proof)
+    parameters = {key: copy.deepcopy(value, copies) for key, value in call.module.named_parameters()}
+    with looking_at(model, training=False):
+        source, n_dims = _source(call.module, inputs)
+        recovered = recover(source, inputs.shape[inputs.dim() - n_dims :].numel(), seed)
+        refuse_outside(source, inputs if inputs.dim() == n_dims else inputs[:1], _held(model))
+        layout = _layout(source, inputs, n_dims, len(recovered.readout.rows))
+
+        def build(dtype: torch.dtype) -> RecoveredLayer:
+            return RecoveredLayer(recovered, layout, parameters, call.argument, engine, dtype, inputs.device)
+
+        exact = build(source.dtype)
+        proof = prove(source, exact, inputs, trials, seed)
+        layer = build(torch.float64 if inputs.dtype == torch.float64 else torch.float32)
+        prove_delivered(source, layer, inputs)
+    with looking_at(model, training=True):
+        prove_in_training(source, exact, inputs)
+    with looking_at(model, training=False):
+        _name_again(layer, call.module)
+        _keep_buffers(layer, call.module, copies)
+        report = _report(name, source, recovered, layer, inputs, proof)
     return layer, report
 
 
@@ -173,6 +189,26 @@ def _source(module: nn.Module, inputs: Tensor) -> tuple[Source, int]:
     if QiskitSource.matches(module):
         return QiskitSource(module), 1
     return TorchQuantumSource(module, tuple(inputs.shape[1:])), inputs.dim() - 1
+
+
+def _held(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's parameters and buffers by name, without the memory of TorchQuantum's simulators."""
+    scratch = {
+        f"{path}.{name}" if path else name
+        for path, part in module.named_modules()
+        if is_simulator(part)
+        for name, _ in part.named_buffers()
+    }
+    held = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    return {name: tensor for name, tensor in held.items() if name not in scratch}
+
+
+def _keep_buffers(layer: RecoveredLayer, module: nn.Module, copies: dict[int, Foreign]) -> None:
+    """Hold the buffers that the circuit does not read, so that state dicts fit."""
+    state = module.state_dict()
+    for name, tensor in _held(module).items():
+        if name in state and not isinstance(tensor, nn.Parameter):
+            register_by_path(layer, name, copy.deepcopy(tensor, copies))
 
 
 def _name_again(layer: RecoveredLayer, module: nn.Module) -> None:

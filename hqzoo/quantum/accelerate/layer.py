@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.recover import Recovered
 from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.layer import QuantumLayer
 
 __all__ = ["Layout", "RecoveredLayer", "register_by_path"]
@@ -58,14 +59,17 @@ def batch_size(shape: tuple[int, ...]) -> int:
 class RecoveredLayer(QuantumLayer):
     """A recovered circuit behind the parameters, the shapes and the arrangement of the layer that it replaces.
 
-    A state dict of the foreign layer fits this one.
+    A state dict of the foreign layer fits this one. Like every :class:`~hqzoo.quantum.QuantumLayer` it computes in its
+    own precision under autocast and after ``double()`` or ``half()``, too.
 
     Args:
         recovered: The circuit, and how data, weights and outputs map onto it.
         layout: Shapes of one sample.
-        parameters: The foreign layer's parameters by name; they are copied.
+        parameters: Its parameters by name.
+        argument: Name under which the foreign layer takes its inputs.
         engine: Engine that runs the circuit.
         dtype: Precision of the simulation.
+        device: Where its constants are; they follow the model later.
     """
 
     def __init__(
@@ -73,46 +77,41 @@ class RecoveredLayer(QuantumLayer):
         recovered: Recovered,
         layout: Layout,
         parameters: Mapping[str, nn.Parameter],
-        engine: str = "auto",
-        dtype: torch.dtype = torch.float32,
+        argument: str,
+        engine: str,
+        dtype: torch.dtype,
+        device: torch.device,
     ) -> None:
         nn.Module.__init__(self)
         self.compiled = compile_circuit(recovered.circuit, engine, dtype)
         self.layout = layout
+        self._argument = argument
+        self._front = Front(recovered, layout, parameters, dtype)
+        self._readout = None if recovered.readout.is_plain else Readings(recovered, dtype)
+        self.to(device)  # before there are parameters: those stay where they are
         self._names = tuple(parameters)
         for name, parameter in parameters.items():
-            copied = nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad)
-            register_by_path(self, name, copied)
-        self.front = recovered.front(dtype) if recovered.n_front else None
-        features = torch.Size(layout.features).numel()
-        weights = sum(parameter.numel() for parameter in parameters.values())
-        self._data_index = _index(self, "data_index", recovered.data_index, features)
-        self._weight_index = _index(self, "weight_index", recovered.weight_index, weights)
-        self._plain = recovered.readout.is_plain
-        rows = recovered.readout.rows
-        if not self._plain:
-            matrix = torch.zeros(len(rows), recovered.circuit.n_observables, dtype=dtype)
-            for row, (_, terms) in enumerate(rows):
-                for column, coefficient in terms:
-                    matrix[row, column] += coefficient
-            self.register_buffer("readout", matrix, persistent=False)
-            constants = torch.tensor([constant for constant, _ in rows], dtype=dtype)
-            self.register_buffer("constants", constants, persistent=False)
+            register_by_path(self, name, parameter)
 
-    def forward(self, data: Tensor) -> Tensor:
-        """Return what the replaced layer would: ``(..., *features) -> (..., *outputs)``, see :class:`Layout`."""
-        dtype, layout = self.compiled.dtype, self.layout
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
+        """Return what the replaced layer would: ``(..., *features) -> (..., *outputs)``, see :class:`Layout`.
+
+        It takes one tensor, by position or under the name that the replaced layer gave it.
+
+        Raises:
+            CircuitError: If it is called otherwise.
+        """
+        if len(inputs) + len(named) != 1 or any(name != self._argument for name in named):
+            given = [str(tuple(value.shape)) for value in inputs] + list(named)
+            raise CircuitError(f"It takes one tensor, '{self._argument}', and got {', '.join(given) or 'nothing'}.")
+        (data,) = (*inputs, *named.values())
+        layout = self.layout
         batch = data.shape[: data.dim() - len(layout.features)]
-        features = data.reshape(batch.numel(), -1).to(dtype)
-        parameters = {name: attrgetter(name)(self).to(dtype) for name in self._names}
-        flat = torch.cat([value.flatten() for value in parameters.values()]) if parameters else features.new_zeros(0)
-        angles = features if self._data_index is None else features.index_select(1, self.get_buffer("data_index"))
-        if self.front is not None:
-            angles = torch.cat([angles, torch.vmap(self.front, (0, None))(features, parameters)], dim=1)
-        weights = flat if self._weight_index is None else flat.index_select(0, self.get_buffer("weight_index"))
-        out = self.compiled(angles, weights)
-        if not self._plain:
-            out = out @ self.get_buffer("readout").T + self.get_buffer("constants")
+        with torch.autocast(device_type=data.device.type, enabled=False):
+            parameters = {name: attrgetter(name)(self) for name in self._names}
+            out = self.compiled(*self._front(data.reshape(batch.numel(), -1), parameters))
+            if self._readout is not None:
+                out = self._readout(out)
         if layout.stacked:
             out = out.reshape(len(out), layout.stacked, -1).movedim(1, 0)
         shape = (layout.stacked,) * bool(layout.stacked) + (*batch, *layout.outputs)
@@ -120,19 +119,81 @@ class RecoveredLayer(QuantumLayer):
         return arranged
 
 
-def register_by_path(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
-    """Register a parameter under a name that may run through submodules."""
+class Front(Engine):
+    """What comes before the circuit: features and parameters turn into its data and weights.
+
+    Args:
+        recovered: The circuit, and which features, weights and curved angles it takes.
+        layout: Shapes of one sample.
+        parameters: Parameters by name, whose sizes count.
+        dtype: Precision of curved angles.
+    """
+
+    def __init__(
+        self, recovered: Recovered, layout: Layout, parameters: Mapping[str, Tensor], dtype: torch.dtype
+    ) -> None:
+        super().__init__(dtype)
+        features = torch.Size(layout.features).numel()
+        n_weights = sum(parameter.numel() for parameter in parameters.values())
+        self.data_index: Tensor | None
+        self.weight_index: Tensor | None
+        self._keep("data_index", recovered.data_index, features)
+        self._keep("weight_index", recovered.weight_index, n_weights)
+        self.curved = recovered.front(dtype) if recovered.n_front else None
+
+    def _keep(self, name: str, index: tuple[int, ...], size: int) -> None:
+        """Keep an index, or None where it takes everything in order."""
+        if index == tuple(range(size)):
+            setattr(self, name, None)
+        else:
+            self.constant(name, torch.tensor(index, dtype=torch.long))
+
+    def forward(self, features: Tensor, parameters: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Turn ``(B, n_features)`` and parameters by name into data ``(B, n_data)`` and weights ``(n_weights,)``."""
+        features = features.to(self.dtype)
+        values = {name: value.to(features) for name, value in parameters.items()}
+        weights = torch.cat([value.flatten() for value in values.values()]) if values else features.new_zeros(0)
+        data = features if self.data_index is None else features.index_select(1, self.data_index)
+        if self.curved is not None:
+            curved = torch.vmap(self.curved, (0, None))(features, values)
+            data = torch.cat([data, torch.stack(curved, dim=1)], dim=1)
+        return data, weights if self.weight_index is None else weights.index_select(0, self.weight_index)
+
+
+class Readings(Engine):
+    """What comes behind the circuit: outputs as sums of what it reads.
+
+    Args:
+        recovered: The circuit with its readout.
+        dtype: Precision of the sums.
+    """
+
+    matrix: Tensor
+    constants: Tensor
+
+    def __init__(self, recovered: Recovered, dtype: torch.dtype) -> None:
+        super().__init__(dtype)
+        rows = recovered.readout.rows
+        matrix = torch.zeros(len(rows), recovered.circuit.n_observables, dtype=dtype)
+        for row, (_, terms) in enumerate(rows):
+            for column, coefficient in terms:
+                matrix[row, column] += coefficient
+        self.constant("matrix", matrix)
+        self.constant("constants", torch.tensor([constant for constant, _ in rows], dtype=dtype))
+
+    def forward(self, readings: Tensor) -> Tensor:
+        """Turn ``(B, n_observables)`` into ``(B, n_outputs)``."""
+        return readings @ self.matrix.T + self.constants
+
+
+def register_by_path(module: nn.Module, name: str, tensor: Tensor) -> None:
+    """Register a parameter or a buffer under a name that may run through submodules."""
     *path, last = name.split(".")
     for part in path:
         if part not in module._modules:
             module.add_module(part, nn.Module())
         module = module.get_submodule(part)
-    module.register_parameter(last, parameter)
-
-
-def _index(module: nn.Module, name: str, index: tuple[int, ...], size: int) -> tuple[int, ...] | None:
-    """Keep an index as a buffer, or return None where it takes everything in order."""
-    if index == tuple(range(size)):
-        return None
-    module.register_buffer(name, torch.tensor(index, dtype=torch.long), persistent=False)
-    return index
+    if isinstance(tensor, nn.Parameter):
+        module.register_parameter(last, tensor)
+    else:
+        module.register_buffer(last, tensor)

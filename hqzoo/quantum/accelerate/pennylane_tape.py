@@ -39,12 +39,23 @@ class PennyLaneSource:
     Args:
         layer: The layer.
         batched: Whether it is called with a batch dimension; PennyLane hands that dimension to the QNode.
+
+    Raises:
+        CircuitError: If the QNode is not given the layer's parameters.
     """
 
     kind = "PennyLane TorchLayer"
 
     def __init__(self, layer: Foreign, batched: bool) -> None:
         self.layer, self.batched = layer, batched
+        owned = {id(parameter): name for name, parameter in layer.named_parameters()}
+        stale = [name for name, value in layer.qnode_weights.items() if id(value) not in owned]
+        if stale:
+            raise CircuitError(
+                f"Its QNode is given another tensor than its parameter {', '.join(stale)}; to replace a parameter of a "
+                "TorchLayer, assign the new one to the attribute and in layer.qnode_weights."
+            )
+        self._parameter_of = {name: owned[id(value)] for name, value in layer.qnode_weights.items()}
         # The C++ devices hand over single precision whatever is asked for.
         exact = layer.qnode.device.name == "default.qubit"
         self.dtype, self.tolerance = torch.float64, 1e-8 if exact else 1e-4
@@ -63,11 +74,15 @@ class PennyLaneSource:
         own = self.layer.qnode_weights
         kept = dict(own)
         try:
-            own.update(weights)
+            own.update(self._arguments(weights))
             out: Tensor = self.layer(inputs)
             return out
         finally:
             own.update(kept)
+
+    def _arguments(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the QNode's arguments, of which several can be one parameter."""
+        return {name: weights[parameter] for name, parameter in self._parameter_of.items()}
 
     def record(self, features: Tensor, weights: Mapping[str, Tensor]) -> Recording:
         """Record the tape of one sample ``(n_features,)``.
@@ -77,7 +92,8 @@ class PennyLaneSource:
         """
         import pennylane as qml
 
-        arguments = {self.layer.input_arg: features.unsqueeze(0) if self.batched else features, **weights}
+        arguments = {self.layer.input_arg: features.unsqueeze(0) if self.batched else features}
+        arguments.update(self._arguments(weights))
         try:
             tape = qml.workflow.construct_tape(self.layer.qnode, level="user")(**arguments)
         except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,9 +14,11 @@ from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.layer import RecoveredLayer
 from hqzoo.quantum.accelerate.recover import Source
 
-__all__ = ["Proof", "prove", "rows_at_once"]
+__all__ = ["Proof", "prove", "prove_delivered", "prove_in_training", "rows_at_once"]
 
 MAX_SAMPLE_ROWS = 64
+RANGES = ((-math.pi, math.pi), (-1.0, 1.0), None, (-10.0, 10.0), (-100.0, 100.0), (-1000.0, 1000.0))
+"""Of random inputs, in turn: wide, narrow (roots and arcus functions need it), like the sample, and far away."""
 _WHAT = ("outputs", "gradient of the inputs", "gradient of the weights")
 Weights = dict[str, Tensor]
 
@@ -30,7 +32,7 @@ class Proof:
         outputs: Largest difference of an output.
         data_gradient: Largest difference of a gradient of the inputs, in units of the largest gradient or 1.
         weight_gradient: The same of the weights.
-        tolerance: What was allowed.
+        tolerance: What was allowed for inputs in [-π, π]; for larger ones in proportion, as their rounding grows.
     """
 
     cases: int
@@ -68,34 +70,93 @@ def prove(source: Source, replacement: RecoveredLayer, sample: Tensor, trials: i
             differences = _compare(source, replacement, inputs, weights, generator)
         if differences is None:
             raise CircuitError(f"Its outputs are not finite on {case}, though the inputs lie in the sample's range.")
-        for what, difference in zip(_WHAT, differences, strict=True):
-            if not difference <= source.tolerance:
-                raise CircuitError(
-                    f"The recovered circuit does not reproduce it: on {case} the {what} differ by {difference:.2g} "
-                    f"({source.tolerance:.0e} is allowed). It may depend on more than its inputs and weights (a "
-                    "global, a random choice, a gate that changes with a value). Nothing was replaced."
-                )
+        _refuse_different(case, differences, source.tolerance * max(1.0, inputs.abs().max().item() / math.pi))
         worst = (max(worst[0], differences[0]), max(worst[1], differences[1]), max(worst[2], differences[2]))
     return Proof(trials, *worst, source.tolerance)
+
+
+def prove_in_training(source: Source, replacement: RecoveredLayer, sample: Tensor) -> None:
+    """Compare on the sample, twice, while the model is in training mode; dropout and statistics have no replacement.
+
+    Args:
+        source: The foreign layer.
+        replacement: What shall take its place, in the source's precision.
+        sample: Inputs as the layer met them in its model, ``(..., *features)``.
+
+    Raises:
+        CircuitError: If the layer does not run in training mode, or anything differs.
+    """
+    generator = torch.Generator().manual_seed(0)
+    inputs, weights = next(_of_the_sample(source, replacement, sample))
+    for _ in range(2):
+        try:
+            differences = _compare(source, replacement, inputs, weights, generator)
+        except (RuntimeError, ValueError) as error:
+            raise CircuitError(f"It does not run in training mode on the sample: {error}") from error
+        if differences is None:
+            raise CircuitError("Its outputs are not finite on the sample in training mode.")
+        scale = max(1.0, inputs.abs().max().item() / math.pi)
+        _refuse_different("the sample in training mode", differences, source.tolerance * scale)
+
+
+def prove_delivered(source: Source, layer: RecoveredLayer, sample: Tensor) -> None:
+    """Compare on the sample in the precision in which a layer is handed over.
+
+    Half of that precision's digits must agree, beside ten times what the foreign layer itself loses by rounding.
+
+    Args:
+        source: The foreign layer.
+        layer: The layer that is handed over.
+        sample: Inputs as the layer met them in its model, ``(..., *features)``.
+
+    Raises:
+        CircuitError: If anything differs.
+    """
+    dtype = layer.compiled.dtype
+    inputs, weights = next(_of_the_sample(source, layer, sample))
+    single, single_weights = inputs.to(dtype), {name: value.to(dtype) for name, value in weights.items()}
+    exact = _evaluate(
+        source.run, single.to(source.dtype), {k: v.to(source.dtype) for k, v in single_weights.items()}, 0
+    )
+    theirs = _evaluate(source.run, single, single_weights, 0)
+    ours = _evaluate(_runner(layer), single, single_weights, 0)
+    rounding = max(_differences(theirs, exact))
+    tolerance = math.sqrt(torch.finfo(dtype).eps) + 10 * rounding
+    where = f"the sample in {str(dtype).removeprefix('torch.')}"
+    _refuse_different(where, _differences(ours, theirs), max(source.tolerance, tolerance))
+
+
+def _refuse_different(case: str, differences: tuple[float, float, float], tolerance: float) -> None:
+    for what, difference in zip(_WHAT, differences, strict=True):
+        if not difference <= tolerance:
+            raise CircuitError(
+                f"The recovered circuit does not reproduce it: on {case} the {what} differ by {difference:.2g} "
+                f"({tolerance:.0e} is allowed). It may depend on more than its inputs and weights (a global, a random "
+                "choice, dropout, a gate that changes with a value). Nothing was replaced."
+            )
 
 
 def _cases(
     source: Source, replacement: RecoveredLayer, sample: Tensor, trials: int, generator: torch.Generator
 ) -> Iterator[tuple[str, Tensor, Weights]]:
+    for inputs, own in _of_the_sample(source, replacement, sample):
+        yield "the sample", inputs, own
     features = replacement.layout.features
-    batched = sample.dim() > len(features)
+    for trial in range(trials):
+        low, high = RANGES[trial % len(RANGES)] or (sample.min().item(), sample.max().item())
+        weights = {name: _uniform(value.shape, 0.0, 2 * math.pi, value, generator) for name, value in own.items()}
+        # One sample keeps slow simulators quick; two now and then show samples that depend on each other.
+        shape = (2 if trial % 8 == 0 else 1, *features) if sample.dim() > len(features) else features
+        yield f"random case {trial}", _uniform(shape, low, high, inputs, generator), weights
+
+
+def _of_the_sample(source: Source, replacement: RecoveredLayer, sample: Tensor) -> Iterator[tuple[Tensor, Weights]]:
+    """Yield the sample with the layer's own weights, in parts that fit a simulator."""
+    features = replacement.layout.features
     rows = sample.detach().to(source.dtype).reshape(-1, *features)
     own = {name: parameter.detach().to(source.dtype) for name, parameter in source.parameters().items()}
     for chunk in torch.split(rows[:MAX_SAMPLE_ROWS], rows_at_once(replacement.circuit.n_wires)):
-        yield "the sample", chunk if batched else chunk[0], own
-    low, high = rows.min().item(), rows.max().item()
-    for trial in range(trials):
-        # Wide, narrow (roots and arcus functions need it) and like the sample, in turn.
-        start, end = ((-math.pi, math.pi), (-1.0, 1.0), (low, high))[trial % 3]
-        weights = {name: _uniform(value.shape, 0.0, 2 * math.pi, value, generator) for name, value in own.items()}
-        # One sample keeps slow simulators quick; two now and then show samples that depend on each other.
-        shape = (2 if trial % 8 == 0 else 1, *features) if batched else features
-        yield f"random case {trial}", _uniform(shape, start, end, rows, generator), weights
+        yield chunk if sample.dim() > len(features) else chunk[0], own
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, like: Tensor, generator: torch.Generator) -> Tensor:
@@ -107,27 +168,59 @@ def _compare(
     source: Source, replacement: RecoveredLayer, inputs: Tensor, weights: Weights, generator: torch.Generator
 ) -> tuple[float, float, float] | None:
     """Return the differences of outputs, data gradient and weight gradient; None where the layer is undefined."""
-    leaves = [inputs.clone().requires_grad_(), *(value.clone().requires_grad_() for value in weights.values())]
-    named = dict(zip(weights, leaves[1:], strict=True))
-    theirs = source.run(leaves[0], named)
-    if not theirs.isfinite().all():
+    seed = int(torch.randint(2**31, (), generator=generator))
+    try:
+        theirs = _evaluate(source.run, inputs, weights, seed)
+    except ArithmeticError:
         return None
-    ours: Tensor = functional_call(replacement, named, (leaves[0],))
-    if ours.shape != theirs.shape:
-        raise CircuitError(f"Its outputs have shape {tuple(theirs.shape)}, those of its circuit {tuple(ours.shape)}.")
-    cotangent = _uniform(theirs.shape, -1.0, 1.0, theirs, generator)
-    gradients = []
-    for out in (ours, theirs):
-        parts = [torch.zeros_like(leaf) for leaf in leaves]
-        if out.requires_grad:
-            parts = list(torch.autograd.grad(out, leaves, cotangent.to(out), allow_unused=True, materialize_grads=True))
-        gradients.append((parts[0].flatten(), torch.cat([leaves[0].new_zeros(1), *(p.flatten() for p in parts[1:])])))
-    (our_data, our_weights), (data, weight) = gradients
-    return _largest(ours - theirs), _relative(our_data, data), _relative(our_weights, weight)
+    if not theirs.outputs.isfinite().all():
+        return None
+    return _differences(_evaluate(_runner(replacement), inputs, weights, seed), theirs)
+
+
+@dataclass(frozen=True)
+class _Values:
+    """What a layer computes at one point."""
+
+    outputs: Tensor
+    data_gradient: Tensor
+    weight_gradient: Tensor
+
+
+def _runner(layer: RecoveredLayer) -> Callable[[Tensor, Weights], Tensor]:
+    def run(inputs: Tensor, weights: Weights) -> Tensor:
+        out: Tensor = functional_call(layer, weights, (inputs,))
+        return out
+
+    return run
+
+
+def _evaluate(run: Callable[[Tensor, Weights], Tensor], inputs: Tensor, weights: Weights, seed: int) -> _Values:
+    """Return outputs, and gradients of a random combination of them."""
+    leaves = [inputs.clone().requires_grad_(), *(value.clone().requires_grad_() for value in weights.values())]
+    out = run(leaves[0], dict(zip(weights, leaves[1:], strict=True)))
+    cotangent = _uniform(out.shape, -1.0, 1.0, out, torch.Generator().manual_seed(seed))
+    parts = [torch.zeros_like(leaf) for leaf in leaves]
+    if out.requires_grad:
+        parts = list(torch.autograd.grad(out, leaves, cotangent, allow_unused=True, materialize_grads=True))
+    weight = torch.cat([leaves[0].new_zeros(1), *(part.flatten() for part in parts[1:])])
+    return _Values(out.detach(), parts[0], weight)
+
+
+def _differences(ours: _Values, theirs: _Values) -> tuple[float, float, float]:
+    """Return the largest differences of outputs, and of gradients in units of the largest gradient or 1."""
+    if ours.outputs.shape != theirs.outputs.shape:
+        shapes = f"{tuple(theirs.outputs.shape)}, those of its circuit {tuple(ours.outputs.shape)}"
+        raise CircuitError(f"Its outputs have shape {shapes}.")
+    return (
+        _largest(ours.outputs - theirs.outputs),
+        _relative(ours.data_gradient, theirs.data_gradient),
+        _relative(ours.weight_gradient, theirs.weight_gradient),
+    )
 
 
 def _largest(difference: Tensor) -> float:
-    return difference.detach().abs().max().item() if difference.numel() else 0.0
+    return difference.abs().max().item() if difference.numel() else 0.0
 
 
 def _relative(ours: Tensor, theirs: Tensor) -> float:

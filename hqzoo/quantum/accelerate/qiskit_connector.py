@@ -81,7 +81,14 @@ class QiskitSource:
 
     def run(self, inputs: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """Run the connector itself with other weights."""
-        out: Tensor = functional_call(self._running, dict(weights), (inputs,))
+        from qiskit_machine_learning.exceptions import QiskitMachineLearningError
+
+        try:
+            out: Tensor = functional_call(self._running, dict(weights), (inputs,))
+        except QiskitMachineLearningError as error:
+            if isinstance(error.__cause__, ArithmeticError):
+                raise ArithmeticError(f"An angle has no value there: {error.__cause__}") from error
+            raise
         return out
 
     def record(self, features: Tensor, weights: Mapping[str, Tensor]) -> Recording:

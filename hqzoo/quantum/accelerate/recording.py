@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hqzoo.errors import CircuitError
@@ -103,13 +102,13 @@ class Recording:
         """Everything but the numbers of the angles."""
         return self.n_wires, tuple(gate.structure for gate in self.gates), self.readout
 
-    def angles(self, like: Tensor) -> Tensor:
-        """Return the angles of all gates, in order, ``(n_angles,)``.
+    def numbers(self, like: Tensor) -> list[Tensor]:
+        """Return the angles of all gates, in order, each of shape ``()``.
 
         Raises:
             CircuitError: If an angle is not one number.
         """
-        flat = []
+        numbers = []
         for gate in self.gates:
             for value in gate.values:
                 number = value.to(like.dtype) if isinstance(value, Tensor) else like.new_tensor(float(value))
@@ -118,8 +117,8 @@ class Recording:
                         f"The angle of {gate.name} on wires {gate.wires} has shape {tuple(number.shape)} for one "
                         "sample; every angle must be one number per sample."
                     )
-                flat.append(number.reshape(()))
-        return torch.stack(flat) if flat else like.new_zeros(0)
+                numbers.append(number.reshape(()))
+        return numbers
 
 
 def controlled(gate: RecordedGate, controls: tuple[int, ...]) -> RecordedGate:

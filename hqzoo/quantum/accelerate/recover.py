@@ -14,6 +14,7 @@ from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.recording import Readout, Recording, as_gate
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
+from hqzoo.quantum.export.affinity import affine_results
 
 __all__ = ["Recovered", "Source", "recover"]
 
@@ -35,7 +36,7 @@ class Source(Protocol):
         """Return the layer's parameters by name."""
 
     def run(self, inputs: Tensor, weights: Weights) -> Tensor:
-        """Run the layer itself with other weights."""
+        """Run the layer itself with other weights; ArithmeticError means that it has no value for these inputs."""
 
     def record(self, features: Tensor, weights: Weights) -> Recording:
         """Record one sample ``(n_features,)``."""
@@ -51,8 +52,8 @@ class Recovered:
         data_index: Features that the circuit takes as ``data[0], data[1], ...``.
         weight_index: Entries of the flattened parameters that it takes as ``weight[0], weight[1], ...``.
         n_front: Further data of the circuit, computed by the front.
-        front: Builds the torch function ``(features (n,), weights) -> (n_front,)`` of angles that are not affine,
-            for a precision.
+        front: Builds the torch function ``(features (n,), weights) -> n_front numbers`` of angles that are not
+            affine, for a precision.
     """
 
     circuit: Circuit
@@ -71,6 +72,9 @@ def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
         n_features: Size of one flattened sample.
         seed: Seed of the points.
 
+    An angle counts as affine if its slopes are the same at all points and nothing but linear torch operations make it,
+    so that it bends nowhere else either.
+
     Raises:
         CircuitError: If the gates change from point to point, or an angle does not follow from data and weights by
             torch operations.
@@ -88,11 +92,11 @@ def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
             "Its gates or readings change from one input or weight to another; no one circuit equals it."
         )
     samples = [_linearise(recording, *point) for recording, point in zip(recordings, points, strict=True)]
-    forms = [_affine(k, samples) for k in range(len(samples[0].angles))]
-    curved = [k for k, form in enumerate(forms) if form is None]
+    affine = [_affine(k, samples) for k in range(len(samples[0].angles))]
     names = [f"{gate.name} on {gate.wires}" for gate in first.gates for _ in gate.values]
-    if curved:
-        _check_front(source, curved, points, names)
+    straight = _follow(source, points, samples, affine, names)
+    forms = [form if follows else None for form, follows in zip(affine, straight, strict=True)]
+    curved = [k for k, form in enumerate(forms) if form is None]
     used_data = sorted({i for form in forms if form for i, _ in form.data})
     used_weights = sorted({j for form in forms if form for j, _ in form.weight})
     angles = _number(forms, used_data, used_weights)
@@ -128,15 +132,15 @@ def _point(n: int, shapes: Mapping[str, torch.Size], generator: torch.Generator)
 
 
 def _linearise(recording: Recording, features: Tensor, weights: dict[str, Tensor]) -> _Linear:
-    angles = recording.angles(features)
+    numbers = recording.numbers(features)
     leaves = [features, *weights.values()]
     flat = torch.cat([leaf.detach().flatten() for leaf in leaves])
-    slopes = torch.zeros(len(angles), len(flat), dtype=flat.dtype)
-    for k, angle in enumerate(angles):
+    slopes = torch.zeros(len(numbers), len(flat), dtype=flat.dtype)
+    for k, angle in enumerate(numbers):
         if angle.requires_grad:
             rows = torch.autograd.grad(angle, leaves, retain_graph=True, allow_unused=True, materialize_grads=True)
             slopes[k] = torch.cat([row.flatten() for row in rows])
-    angles = angles.detach()
+    angles = _stacked(numbers)
     n = features.numel()
     return _Linear(angles, slopes[:, :n], slopes[:, n:], angles - slopes @ flat)
 
@@ -178,12 +182,13 @@ def _number(forms: list[Angle | None], used_data: list[int], used_weights: list[
 
 
 def _trace(
-    source: Source, curved: list[int], point: tuple[Tensor, dict[str, Tensor]], dtype: torch.dtype
+    source: Source, wanted: list[int], point: tuple[Tensor, dict[str, Tensor]], dtype: torch.dtype
 ) -> fx.GraphModule:
-    """Trace the angles that are not affine as a graph of torch operations, free of the foreign library."""
+    """Trace some of the angles as a graph of torch operations, free of the foreign library."""
 
-    def angles(features: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        return source.record(features, weights).angles(features)[curved]
+    def angles(features: Tensor, weights: dict[str, Tensor]) -> list[Tensor]:
+        numbers = source.record(features, weights).numbers(features)
+        return [numbers[k] for k in wanted]
 
     features = point[0].detach().to(dtype).requires_grad_()
     weights = {name: value.detach().to(dtype).requires_grad_() for name, value in point[1].items()}
@@ -193,21 +198,43 @@ def _trace(
     return graph
 
 
-def _check_front(
-    source: Source, curved: list[int], points: list[tuple[Tensor, dict[str, Tensor]]], names: list[str]
-) -> None:
-    """Refuse angles that left torch on their way, as ``float(x)`` or NumPy do: a trace would freeze them."""
-    which = ", ".join(dict.fromkeys(names[k] for k in curved[:4])) + (", ..." if len(curved) > 4 else "")
+def _follow(
+    source: Source,
+    points: list[tuple[Tensor, dict[str, Tensor]]],
+    samples: list[_Linear],
+    affine: list[Angle | None],
+    names: list[str],
+) -> list[bool]:
+    """Return for every angle whether only linear operations make it.
+
+    Raises:
+        CircuitError: If gates or angles look at values, or angles left torch on their way, as NumPy does: a trace
+            would freeze them.
+    """
     try:
-        graph = _trace(source, curved, points[0], torch.float64)
-        same = all(
-            torch.allclose(graph(*point), source.record(*point).angles(point[0])[curved], rtol=0.0, atol=1e-9)
-            for point in points
-        )
+        graph = _trace(source, list(range(len(names))), points[0], torch.float64)
     except (RuntimeError, TypeError, ValueError) as error:
-        raise CircuitError(f"The angles of {which} are not affine, and cannot be traced: {error}") from error
-    if not same:
+        which = _listed([name for name, form in zip(names, affine, strict=True) if form is None] or names)
         raise CircuitError(
-            f"The angles of {which} change with data or weights, but not through torch operations (numbers taken "
-            "out of tensors with float(), .item() or NumPy, or random choices); they cannot be followed."
+            f"Its gates ({which}) cannot be followed as torch operations; a branch on a value cannot be, nor a number "
+            f"taken out of a tensor with float() or .item(): {error}"
+        ) from error
+    values = torch.stack([_stacked(graph(*point)) for point in points])
+    recorded = torch.stack([sample.angles for sample in samples])
+    lost = ((values - recorded).abs() <= 1e-9).all(dim=0).logical_not()  # nan is lost, too
+    if lost.any():
+        which = _listed([names[k] for k in lost.nonzero().flatten().tolist()])
+        raise CircuitError(
+            f"The angles of {which} change with data or weights, but not through torch operations (numbers taken out "
+            "of tensors with NumPy, or random choices); they cannot be followed."
         )
+    return affine_results(graph)
+
+
+def _stacked(numbers: list[Tensor]) -> Tensor:
+    return torch.stack(numbers).detach() if numbers else torch.zeros(0, dtype=torch.float64)
+
+
+def _listed(names: list[str]) -> str:
+    few = list(dict.fromkeys(names))
+    return ", ".join(few[:4]) + (", ..." if len(few) > 4 else "")

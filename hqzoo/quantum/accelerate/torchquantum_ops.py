@@ -24,7 +24,7 @@ from hqzoo.quantum.accelerate.recording import (
 )
 from hqzoo.quantum.observables import Pauli
 
-__all__ = ["TorchQuantumSource"]
+__all__ = ["TorchQuantumSource", "is_simulator"]
 
 _GATES = {
     "i": "I", "paulix": "X", "pauliy": "Y", "pauliz": "Z", "hadamard": "H", "s": "S", "t": "T", "rx": "RX", "ry": "RY",
@@ -80,6 +80,11 @@ class TorchQuantumSource:
             recorder.check(out)
             self._looked = True
         return Recording(recorder.n_wires, without_phases(recorder.gates), Readout.collect(recorder.readings))
+
+
+def is_simulator(module: nn.Module) -> bool:
+    """Whether this is a device of TorchQuantum, whose buffers are what it computes and not what it knows."""
+    return type(module).__module__.startswith(("torchquantum.device", "torchquantum.density"))
 
 
 def _as_parameters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.angles import Angle, as_angle, data, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.extras import need
+from hqzoo.quantum.export.affinity import affine_results
 from hqzoo.quantum.gates import Gate, controlled
 from hqzoo.quantum.observables import Observable, Overlap, Pauli, Probabilities
 
@@ -77,8 +80,8 @@ def _measurement(qml: Any, observable: Observable) -> Any:  # noqa: ANN401
 def from_pennylane(function: QuantumFunction, n_data: int, n_weights: int, n_wires: int | None = None) -> Circuit:
     """Return a quantum function as a circuit; what :func:`to_pennylane` wrote comes back equal.
 
-    The function is recorded at zero, each angle's dependence is read by autograd, and recorded again elsewhere to
-    prove that every angle is affine and that the gates do not depend on the values.
+    The function is recorded at zero, and its angles are traced as torch operations, which must be linear ones. It is
+    recorded again elsewhere to prove that neither gates nor angles depend on the values in another way.
 
     Args:
         function: A quantum function of two torch tensors (not a ``QNode``: its ``.func``) that returns measurements.
@@ -92,24 +95,42 @@ def from_pennylane(function: QuantumFunction, n_data: int, n_weights: int, n_wir
     """
     qml = need("pennylane", "pennylane", "Import from PennyLane")
     first, second = (
-        _Recording(qml, function, *(start(size, dtype=torch.float64) for size in (n_data, n_weights)))
+        _Recording(qml, function, *(start(size, dtype=torch.float64).requires_grad_() for size in (n_data, n_weights)))
         for start in (torch.zeros, _elsewhere)
     )
-    _check_affine(first, second)
-    wires = [wire for gate in first.gates for wire in gate.support]
+    if first.gates != second.gates or first.observables != second.observables:
+        raise CircuitError("The quantum function's gates depend on the values of its data or weights.")
+    angles = [_angle(value, first.point) for value in first.values]
+    _check_affine(angles, _affine(qml, function, first), second)
+    gates = [replace(gate, angles=tuple(angles[angle.data[0][0]] for angle in gate.angles)) for gate in first.gates]
+    wires = [wire for gate in gates for wire in gate.support]
     wires += [wire for observable in first.observables for wire in observable.wires]
-    return Circuit(n_wires or max(wires, default=0) + 1, first.gates, first.observables)
+    return Circuit(n_wires or max(wires, default=0) + 1, gates, first.observables)
 
 
 def _elsewhere(size: int, dtype: torch.dtype) -> Tensor:
     return torch.linspace(0.3, 1.7, size, dtype=dtype) if size else torch.zeros(0, dtype=dtype)
 
 
+def _angle(value: Tensor, point: tuple[Tensor, Tensor]) -> Angle:
+    """Return an affine value at zero as the angle that it is everywhere."""
+    angle = as_angle(float(value.detach()))
+    if not value.requires_grad:
+        return angle
+    slopes = torch.autograd.grad(value, point, retain_graph=True, allow_unused=True, materialize_grads=True)
+    for slope, make in zip(slopes, (data, weight), strict=True):
+        for index in slope.nonzero().flatten().tolist():
+            angle = angle + float(slope[index]) * make(index)
+    return angle
+
+
 class _Recording:
-    """The gates of a quantum function at one point, with the value of every angle there."""
+    """A quantum function at one point: gates that turn by ``data[k]`` for the ``k``-th of ``values``."""
 
     def __init__(self, qml: Any, function: QuantumFunction, data: Tensor, weights: Tensor) -> None:  # noqa: ANN401
-        self.qml, self.point = qml, (data.requires_grad_(), weights.requires_grad_())
+        self.qml, self.point = qml, (data, weights)
+        self.values: list[Tensor] = []
+        self.places: list[str] = []
         with qml.queuing.AnnotatedQueue() as queue:
             function(*self.point)
         tape = qml.tape.QuantumScript.from_queue(queue)
@@ -122,14 +143,14 @@ class _Recording:
         if isinstance(operation, self.qml.ops.Controlled):
             return self._controlled(operation)
         if name in _BASE:
-            return [Gate(_BASE[name], wires, tuple(self._angle(value) for value in operation.parameters))]
+            return [Gate(_BASE[name], wires, tuple(self._angle(value, operation) for value in operation.parameters))]
         if name in _QUARTERS:
-            return [Gate("PhaseShift", wires, (as_angle(_QUARTERS[name]),))]
+            return [Gate("PhaseShift", wires, (self._angle(_QUARTERS[name], operation),))]
         if name == "QubitUnitary":
             rows = tuple(tuple(complex(entry) for entry in row) for row in np.asarray(operation.parameters[0]))
             return [Gate("Unitary", wires, matrix=rows)]
         if name == "Rot":
-            phi, theta, omega = (self._angle(value) for value in operation.parameters)
+            phi, theta, omega = (self._angle(value, operation) for value in operation.parameters)
             return [Gate("RZ", wires, (phi,)), Gate("RY", wires, (theta,)), Gate("RZ", wires, (omega,))]
         if name in ("Barrier", "GlobalPhase") and not inside:
             return []
@@ -143,18 +164,12 @@ class _Recording:
         gates = [controlled(gate, *controls) for gate in self._read(operation.base, inside=True)]
         return [*flips, *gates, *flips]
 
-    def _angle(self, value: Any) -> Angle:  # noqa: ANN401
-        if not isinstance(value, Tensor):
-            return as_angle(float(value))
-        angle = as_angle(float(value.detach()))
-        if not value.requires_grad:
-            return angle
-        slopes = torch.autograd.grad(value, self.point, retain_graph=True, allow_unused=True, materialize_grads=True)
-        for slope, make, point in zip(slopes, (data, weight), self.point, strict=True):
-            for index in slope.nonzero().flatten().tolist():
-                coefficient = float(slope[index])
-                angle = angle + coefficient * make(index) - coefficient * float(point.detach()[index])
-        return angle
+    def _angle(self, value: Any, operation: Any) -> Angle:  # noqa: ANN401
+        """Keep an angle's value, and return what stands for it."""
+        number = value if isinstance(value, Tensor) else torch.tensor(float(value), dtype=torch.float64)
+        self.values.append(number.double())
+        self.places.append(f"{operation.name} on wires {tuple(operation.wires)}")
+        return data(len(self.values) - 1)
 
     def _observable(self, measured: Any, tape: Any) -> Observable:  # noqa: ANN401
         qml = self.qml
@@ -180,19 +195,19 @@ def _is_swap(factor: Any) -> bool:  # noqa: ANN401
     return factor.name == "SWAP" or (factor.name == "Hermitian" and np.array_equal(factor.parameters[0], _SWAP))
 
 
-def _check_affine(first: _Recording, second: _Recording) -> None:
-    """Compare the recorded angles with what the first recording predicts at the second point."""
+def _affine(qml: Any, function: QuantumFunction, recording: _Recording) -> list[bool]:  # noqa: ANN401
+    """Return for every angle whether nothing but linear operations make it."""
+    try:
+        return affine_results(make_fx(lambda *point: _Recording(qml, function, *point).values)(*recording.point))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise CircuitError(
+            "The quantum function cannot be followed as torch operations; it may look at values with if, float() or "
+            f"NumPy: {error}"
+        ) from error
 
-    def shape(gates: list[Gate]) -> list[Gate]:
-        return [Gate(g.name, g.wires, tuple(as_angle(0.0) for _ in g.angles), g.controls, g.matrix) for g in gates]
 
-    if shape(first.gates) != shape(second.gates) or first.observables != second.observables:
-        raise CircuitError("The quantum function's gates depend on the values of its data or weights.")
-    for gate, other in zip(first.gates, second.gates, strict=True):
-        for angle, elsewhere in zip(gate.angles, other.angles, strict=True):
-            change = angle - elsewhere
-            worst = max(abs(c) for c in (change.constant, *(c for _, c in change.data + change.weight)))
-            if worst > 1e-9 * (1 + abs(angle.constant)):
-                raise CircuitError(
-                    f"An angle of {gate.label} on wires {gate.support} is not affine in data and weights."
-                )
+def _check_affine(angles: list[Angle], affine: list[bool], elsewhere: _Recording) -> None:
+    """Refuse angles that are not affine, or that reached PennyLane past autograd."""
+    for angle, straight, value, place in zip(angles, affine, elsewhere.values, elsewhere.places, strict=True):
+        if not straight or not torch.allclose(_value(angle, *elsewhere.point), value, rtol=1e-9, atol=1e-9):
+            raise CircuitError(f"An angle of {place} is not affine in data and weights.")

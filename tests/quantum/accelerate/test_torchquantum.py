@@ -117,3 +117,49 @@ def test_classical_operations_behind_the_measurement_are_refused(tq, example):
 
     with pytest.raises(CircuitError, match="output is not what it measured"):
         accelerate(Softened(), torch.rand(2, 12))
+
+
+def test_buffers_that_the_circuit_reads_are_refused(tq, example):
+    class Shifted(example):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("b", torch.tensor([0.3]))
+
+        def forward(self, x):
+            return super().forward(x + self.b)
+
+    with pytest.raises(CircuitError, match=r"Layer .0..*It uses 0\.b, beside its inputs"):
+        accelerate(nn.Sequential(Shifted()), torch.rand(2, 12))
+
+
+def test_buffers_that_the_circuit_does_not_read_are_kept(tq, example):
+    class Versioned(example):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("version", torch.tensor([3]))
+            self.register_buffer("scratch", torch.tensor([3]), persistent=False)
+
+    model, inputs = Versioned(), torch.rand(2, 12)
+    fast, _ = accelerate(model, inputs)
+    state = {key: value for key, value in model.state_dict().items() if not key.endswith(("state", "states"))}
+    fast.load_state_dict(state)
+    assert "version" in fast.state_dict()
+    assert_same_function(model, fast, inputs)
+
+
+def test_modules_that_differ_in_training_are_refused(tq, example):
+    class Dropping(example):
+        def __init__(self):
+            super().__init__()
+            self.dropout = nn.Dropout(0.3)
+
+        def forward(self, x):
+            return super().forward(self.dropout(x))
+
+    class Jittering(example):
+        def forward(self, x):
+            return super().forward(x + 0.1 * torch.randn(()) if self.training else x)
+
+    for kind in (Dropping, Jittering):
+        with pytest.raises(CircuitError, match="on the sample in training mode the outputs differ"):
+            accelerate(kind().eval(), torch.rand(3, 12))

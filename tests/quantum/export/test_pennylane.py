@@ -69,6 +69,38 @@ def bad_angle(x, w):
     return [qml.expval(qml.Z(0))]
 
 
+def clamped_far_away(x, w):
+    qml.RX(torch.clamp(x, -2, 2)[0], 0)
+    return [qml.expval(qml.Z(0))]
+
+
+def curved_far_away(x, w):
+    qml.RX(x[0] + torch.nn.functional.relu(x[0] - 50.0), 0)
+    return [qml.expval(qml.Z(0))]
+
+
+def branch_far_away(x, w):
+    qml.RX(x[0] if x[0] < 50.0 else w[0], 0)
+    return [qml.expval(qml.Z(0))]
+
+
+def written_in_place(x, w):
+    angles = torch.zeros(2, dtype=x.dtype)
+    angles[0] = torch.clamp(x[0], -9, 9)
+    qml.RX(angles[0], 0)
+    return [qml.expval(qml.Z(0))]
+
+
+def cut_off(x, w):
+    qml.RX(x.detach()[0] / 3, 0)
+    return [qml.expval(qml.Z(0))]
+
+
+def number(x, w):
+    qml.RX(float(x[0].detach()), 0)
+    return [qml.expval(qml.Z(0))]
+
+
 def changing_gates(x, w):
     (qml.X if float(x[0].detach()) > 0.1 else qml.Y)(0)
     return [qml.expval(qml.Z(0))]
@@ -83,6 +115,12 @@ def variance(x, w):
     ("function", "message"),
     [
         (bad_angle, "RX on wires \\(0,\\) is not affine"),
+        (clamped_far_away, "RX on wires \\(0,\\) is not affine"),
+        (curved_far_away, "RX on wires \\(0,\\) is not affine"),
+        (written_in_place, "RX on wires \\(0,\\) is not affine"),
+        (cut_off, "RX on wires \\(0,\\) is not affine"),
+        (branch_far_away, "may look at values with if"),
+        (number, "may look at values with if, float"),
         (changing_gates, "gates depend on the values"),
         (variance, "measurement"),
     ],
