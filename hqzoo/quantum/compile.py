@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -23,9 +24,12 @@ from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 from hqzoo.quantum.noise import IDEAL
 from hqzoo.quantum.swap_tests import fold_swap_tests
 
-__all__ = ["ENGINES", "CompiledCircuit", "Plan", "compile", "plan"]
+__all__ = ["ENGINES", "Build", "CompiledCircuit", "Plan", "compile", "plan"]
 
-ENGINES: dict[str, Callable[[Circuit, torch.dtype], Engine]] = {
+Build = Callable[[Circuit, torch.dtype], Engine]
+"""Makes the engine of a circuit in a precision."""
+
+ENGINES: dict[str, Build] = {
     "cone": ConeEngine,
     "statevector": StatevectorEngine,
     "density": DensityEngine,
@@ -121,8 +125,8 @@ class CompiledCircuit(nn.Module):
             raise CircuitError(f"dtype={dtype}: circuits run in torch.float32 or torch.float64.")
         self.circuit, self.dtype = circuit, dtype
         self.plan = plan(circuit, engine)
-        self.engine = ENGINES[self.plan.engine](_as_run(circuit, engine), dtype)
-        self._asked = engine
+        self._build: Build = _Named(engine)
+        self.engine = self._build(circuit, dtype)
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return expectation values in [-1, 1].
@@ -149,16 +153,18 @@ class CompiledCircuit(nn.Module):
             )
         _refuse_infinite("data", data)
         _refuse_infinite("weights", weights)
+        engine = self.engine
         if weights.dim() > 1:
-            return self._each_with_its_weights(data, weights)
+            data = self._with_weights(data, weights)
+            engine, weights = self._of_data_alone.to(data.device), data.new_empty(0)
         with torch.autocast(device_type=data.device.type, enabled=False):
-            flat = data.reshape(-1, circuit.n_data) if circuit.n_data else data.reshape(data.shape[:-1].numel(), 0)
-            out = self.engine(flat.to(self.dtype), weights.to(self.dtype))
+            flat = data.reshape(-1, data.shape[-1]) if data.shape[-1] else data.reshape(data.shape[:-1].numel(), 0)
+            out = engine(flat.to(self.dtype), weights.to(self.dtype))
         result: Tensor = out.reshape(*data.shape[:-1], circuit.n_observables)
         return result
 
-    def _each_with_its_weights(self, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit in which every weight is a datum of its sample."""
+    def _with_weights(self, data: Tensor, weights: Tensor) -> Tensor:
+        """Return data and weights side by side, ``(..., n_data + n_weights)``."""
         try:
             batch = torch.broadcast_shapes(data.shape[:-1], weights.shape[:-1])  # type: ignore[no-untyped-call]
         except RuntimeError:
@@ -166,13 +172,41 @@ class CompiledCircuit(nn.Module):
                 f"Data {tuple(data.shape)} and weights {tuple(weights.shape)} do not broadcast in front of their last "
                 "sizes."
             ) from None
-        both = torch.cat([data.expand(*batch, -1).to(self.dtype), weights.expand(*batch, -1).to(self.dtype)], -1)
-        result: Tensor = self._of_data_alone.to(both.device)(both, both.new_empty(0))
-        return result
+        return torch.cat([data.expand(*batch, -1).to(self.dtype), weights.expand(*batch, -1).to(self.dtype)], -1)
 
     @cached_property
-    def _of_data_alone(self) -> CompiledCircuit:
-        return CompiledCircuit(_weights_as_data(self.circuit), self._asked, self.dtype)
+    def _of_data_alone(self) -> Engine:
+        """The engine of the circuit in which every weight is a datum of its sample."""
+        return self._build(_weights_as_data(self.circuit), self.dtype)
+
+    @contextmanager
+    def run_by(self, build: Build, device: torch.device) -> Iterator[None]:
+        """Run the circuit by other engines for a while.
+
+        Args:
+            build: Makes an engine for this circuit, and for the one whose weights are data.
+            device: Where the engine goes.
+        """
+        engine = build(self.circuit, self.dtype).to(device)
+        former = self.engine, self._build, self.__dict__.pop("_of_data_alone", None)
+        self.engine, self._build = engine, build
+        try:
+            yield
+        finally:
+            self.engine, self._build, of_data_alone = former
+            self.__dict__.pop("_of_data_alone", None)
+            if of_data_alone is not None:
+                self.__dict__["_of_data_alone"] = of_data_alone
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Makes the engine of a name, ``auto`` included."""
+
+    name: str
+
+    def __call__(self, circuit: Circuit, dtype: torch.dtype) -> Engine:
+        return ENGINES[plan(circuit, self.name).engine](_as_run(circuit, self.name), dtype)
 
 
 def _weights_as_data(circuit: Circuit) -> Circuit:
