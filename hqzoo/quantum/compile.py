@@ -22,6 +22,7 @@ from hqzoo.quantum.engines.state_plan import estimate, plan_state
 from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 from hqzoo.quantum.noise import IDEAL
+from hqzoo.quantum.observables import Probabilities
 from hqzoo.quantum.swap_tests import fold_swap_tests
 
 __all__ = ["ENGINES", "Build", "CompiledCircuit", "Plan", "compile", "plan"]
@@ -45,6 +46,8 @@ QUICK_CONE_TERMS = 20_000  # where a state vector is at hand, a larger network c
 # operations do, and below this size both only wait for Python.
 CONE_FLOP_RATIO = 8
 CONE_FREE_FLOPS = 100_000
+# Where probabilities are read the cone needs double precision, which takes its lead, on many GPUs more than that.
+CONE_FREE_FLOPS_IN_DOUBLE = 2_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Plan:
         engine: The engine that runs it.
         largest_piece: Most qubits that are held together.
         flops: Floating-point operations per sample, forward.
-        bytes: Bytes per sample kept for the backward pass, in single precision.
+        bytes: Bytes per sample kept for the backward pass, where single precision is asked for.
         reason: Why this engine, in one sentence.
     """
 
@@ -70,7 +73,9 @@ class Plan:
 def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     """Return which engine runs the circuit, why, and what it costs.
 
-    ``auto`` looks at what SWAP tests measure instead of simulating their ancillas, see :func:`fold_swap_tests`.
+    ``auto`` looks at what SWAP tests measure instead of simulating their ancillas, see :func:`fold_swap_tests`. For
+    probabilities it takes ``statevector``, which squares amplitudes, unless ``cone`` is much smaller: there they are
+    sums that nearly cancel, and need double precision.
 
     Raises:
         CircuitError: If the engine is unknown, or cannot run the circuit.
@@ -85,11 +90,14 @@ def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     state = Plan(engine, component, *estimate(circuit), "asked for")
     if engine not in ("auto", "cone"):
         return state
+    in_double = any(isinstance(observable, Probabilities) for observable in circuit.observables)
     # Looking for pieces pays only as long as they cost less than the state vector that they spare.
     worth = max(CONE_FREE_FLOPS, CONE_FLOP_RATIO * state.flops)
+    if in_double:
+        worth = max(CONE_FREE_FLOPS_IN_DOUBLE, state.flops)
     limit = MAX_CONE_TERMS if engine == "cone" or circuit.n_wires > MAX_WIRES else QUICK_CONE_TERMS
     try:
-        cone = _cone_plan(plan_cone(circuit, limit))
+        cone = _cone_plan(plan_cone(circuit, limit), in_double)
     except TooLarge as size:
         if engine == "cone":
             raise CircuitError(
@@ -108,9 +116,9 @@ def _as_run(circuit: Circuit, engine: str) -> Circuit:
     return fold_swap_tests(circuit) if engine == "auto" else circuit
 
 
-def _cone_plan(program: ConeProgram) -> Plan:
+def _cone_plan(program: ConeProgram, in_double: bool) -> Plan:
     reason = f"the observables see pieces of at most {program.largest_piece} correlated qubit(s)"
-    return Plan("cone", program.largest_piece, program.flops, 4 * program.rows, reason)
+    return Plan("cone", program.largest_piece, program.flops, (8 if in_double else 4) * program.rows, reason)
 
 
 class CompiledCircuit(nn.Module):
