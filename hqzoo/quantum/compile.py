@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -20,12 +21,17 @@ from hqzoo.quantum.engines.pennylane import PennyLaneEngine
 from hqzoo.quantum.engines.state_plan import estimate, plan_state
 from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
+from hqzoo.quantum.engines.transforms import in_transform
 from hqzoo.quantum.noise import IDEAL
+from hqzoo.quantum.observables import Probabilities
 from hqzoo.quantum.swap_tests import fold_swap_tests
 
-__all__ = ["ENGINES", "CompiledCircuit", "Plan", "compile", "plan"]
+__all__ = ["ENGINES", "Build", "CompiledCircuit", "Plan", "compile", "plan"]
 
-ENGINES: dict[str, Callable[[Circuit, torch.dtype], Engine]] = {
+Build = Callable[[Circuit, torch.dtype], Engine]
+"""Makes the engine of a circuit in a precision."""
+
+ENGINES: dict[str, Build] = {
     "cone": ConeEngine,
     "statevector": StatevectorEngine,
     "density": DensityEngine,
@@ -41,6 +47,8 @@ QUICK_CONE_TERMS = 20_000  # where a state vector is at hand, a larger network c
 # operations do, and below this size both only wait for Python.
 CONE_FLOP_RATIO = 8
 CONE_FREE_FLOPS = 100_000
+# Where probabilities are read the cone needs double precision, which takes its lead, on many GPUs more than that.
+CONE_FREE_FLOPS_IN_DOUBLE = 2_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Plan:
         engine: The engine that runs it.
         largest_piece: Most qubits that are held together.
         flops: Floating-point operations per sample, forward.
-        bytes: Bytes per sample kept for the backward pass, in single precision.
+        bytes: Bytes per sample kept for the backward pass, where single precision is asked for.
         reason: Why this engine, in one sentence.
     """
 
@@ -66,7 +74,9 @@ class Plan:
 def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     """Return which engine runs the circuit, why, and what it costs.
 
-    ``auto`` looks at what SWAP tests measure instead of simulating their ancillas, see :func:`fold_swap_tests`.
+    ``auto`` looks at what SWAP tests measure instead of simulating their ancillas, see :func:`fold_swap_tests`. For
+    probabilities it takes ``statevector``, which squares amplitudes, unless ``cone`` is much smaller: there they are
+    sums that nearly cancel, and need double precision.
 
     Raises:
         CircuitError: If the engine is unknown, or cannot run the circuit.
@@ -81,11 +91,14 @@ def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     state = Plan(engine, component, *estimate(circuit), "asked for")
     if engine not in ("auto", "cone"):
         return state
+    in_double = any(isinstance(observable, Probabilities) for observable in circuit.observables)
     # Looking for pieces pays only as long as they cost less than the state vector that they spare.
     worth = max(CONE_FREE_FLOPS, CONE_FLOP_RATIO * state.flops)
+    if in_double:
+        worth = max(CONE_FREE_FLOPS_IN_DOUBLE, state.flops)
     limit = MAX_CONE_TERMS if engine == "cone" or circuit.n_wires > MAX_WIRES else QUICK_CONE_TERMS
     try:
-        cone = _cone_plan(plan_cone(circuit, limit))
+        cone = _cone_plan(plan_cone(circuit, limit), in_double)
     except TooLarge as size:
         if engine == "cone":
             raise CircuitError(
@@ -104,15 +117,21 @@ def _as_run(circuit: Circuit, engine: str) -> Circuit:
     return fold_swap_tests(circuit) if engine == "auto" else circuit
 
 
-def _cone_plan(program: ConeProgram) -> Plan:
+def _cone_plan(program: ConeProgram, in_double: bool) -> Plan:
     reason = f"the observables see pieces of at most {program.largest_piece} correlated qubit(s)"
-    return Plan("cone", program.largest_piece, program.flops, 4 * program.rows, reason)
+    return Plan("cone", program.largest_piece, program.flops, (8 if in_double else 4) * program.rows, reason)
 
 
 class CompiledCircuit(nn.Module):
     """A circuit as a differentiable function of data and weights.
 
-    It has no parameters, nothing in ``state_dict``, and computes in ``dtype`` whatever the surrounding precision.
+    It has no parameters, nothing in ``state_dict``, and computes in ``dtype`` whatever the surrounding precision. For
+    gradients in ``dtype`` call ``backward()`` outside of ``torch.autocast``, as torch advises: inside, it runs the
+    backward of its own matrix products in the lower precision, and gradients are off by up to a percent.
+
+    The exact engines ``cone``, ``statevector`` and ``density`` can be differentiated any number of times, backward,
+    forward (``torch.func.jvp``, ``jacfwd``, ``hessian``) and in any mixture. Forward mode keeps the states of all
+    steps, where the backward pass of the last two needs few.
     """
 
     def __init__(self, circuit: Circuit, engine: str = "auto", dtype: torch.dtype = torch.float32) -> None:
@@ -121,8 +140,8 @@ class CompiledCircuit(nn.Module):
             raise CircuitError(f"dtype={dtype}: circuits run in torch.float32 or torch.float64.")
         self.circuit, self.dtype = circuit, dtype
         self.plan = plan(circuit, engine)
-        self.engine = ENGINES[self.plan.engine](_as_run(circuit, engine), dtype)
-        self._asked = engine
+        self._build: Build = _Named(engine)
+        self.engine = self._build(circuit, dtype)
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return expectation values in [-1, 1].
@@ -149,16 +168,18 @@ class CompiledCircuit(nn.Module):
             )
         _refuse_infinite("data", data)
         _refuse_infinite("weights", weights)
+        engine = self.engine
         if weights.dim() > 1:
-            return self._each_with_its_weights(data, weights)
+            data = self._with_weights(data, weights)
+            engine, weights = self._of_data_alone.to(data.device), data.new_empty(0)
         with torch.autocast(device_type=data.device.type, enabled=False):
-            flat = data.reshape(-1, circuit.n_data) if circuit.n_data else data.reshape(data.shape[:-1].numel(), 0)
-            out = self.engine(flat.to(self.dtype), weights.to(self.dtype))
+            flat = data.reshape(-1, data.shape[-1]) if data.shape[-1] else data.reshape(data.shape[:-1].numel(), 0)
+            out = engine(flat.to(self.dtype), weights.to(self.dtype))
         result: Tensor = out.reshape(*data.shape[:-1], circuit.n_observables)
         return result
 
-    def _each_with_its_weights(self, data: Tensor, weights: Tensor) -> Tensor:
-        """Run the circuit in which every weight is a datum of its sample."""
+    def _with_weights(self, data: Tensor, weights: Tensor) -> Tensor:
+        """Return data and weights side by side, ``(..., n_data + n_weights)``."""
         try:
             batch = torch.broadcast_shapes(data.shape[:-1], weights.shape[:-1])  # type: ignore[no-untyped-call]
         except RuntimeError:
@@ -166,13 +187,41 @@ class CompiledCircuit(nn.Module):
                 f"Data {tuple(data.shape)} and weights {tuple(weights.shape)} do not broadcast in front of their last "
                 "sizes."
             ) from None
-        both = torch.cat([data.expand(*batch, -1).to(self.dtype), weights.expand(*batch, -1).to(self.dtype)], -1)
-        result: Tensor = self._of_data_alone.to(both.device)(both, both.new_empty(0))
-        return result
+        return torch.cat([data.expand(*batch, -1).to(self.dtype), weights.expand(*batch, -1).to(self.dtype)], -1)
 
     @cached_property
-    def _of_data_alone(self) -> CompiledCircuit:
-        return CompiledCircuit(_weights_as_data(self.circuit), self._asked, self.dtype)
+    def _of_data_alone(self) -> Engine:
+        """The engine of the circuit in which every weight is a datum of its sample."""
+        return self._build(_weights_as_data(self.circuit), self.dtype)
+
+    @contextmanager
+    def run_by(self, build: Build, device: torch.device) -> Iterator[None]:
+        """Run the circuit by other engines for a while.
+
+        Args:
+            build: Makes an engine for this circuit, and for the one whose weights are data.
+            device: Where the engine goes.
+        """
+        engine = build(self.circuit, self.dtype).to(device)
+        former = self.engine, self._build, self.__dict__.pop("_of_data_alone", None)
+        self.engine, self._build = engine, build
+        try:
+            yield
+        finally:
+            self.engine, self._build, of_data_alone = former
+            self.__dict__.pop("_of_data_alone", None)
+            if of_data_alone is not None:
+                self.__dict__["_of_data_alone"] = of_data_alone
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Makes the engine of a name, ``auto`` included."""
+
+    name: str
+
+    def __call__(self, circuit: Circuit, dtype: torch.dtype) -> Engine:
+        return ENGINES[plan(circuit, self.name).engine](_as_run(circuit, self.name), dtype)
 
 
 def _weights_as_data(circuit: Circuit) -> Circuit:
@@ -189,7 +238,7 @@ def _refuse_infinite(name: str, angles: Tensor) -> None:
     """Raise if an angle is NaN or infinite, wherever values can be looked at."""
     if torch.compiler.is_compiling() or type(angles) not in (Tensor, nn.Parameter):
         return
-    if torch._C._functorch.peek_interpreter_stack() is not None:  # vmap, grad, jvp
+    if in_transform():
         return
     if angles.is_cuda and torch.cuda.is_current_stream_capturing():
         return

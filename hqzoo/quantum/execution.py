@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 
 import torch
 from torch import nn
@@ -13,12 +14,15 @@ from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.density import DensityEngine
+from hqzoo.quantum.engines.draws import branch
 from hqzoo.quantum.layer import QuantumLayer
 from hqzoo.quantum.mitigation import SCALES, Extrapolation, ZeroNoiseEngine
 from hqzoo.quantum.noise import IDEAL, NoiseModel
 from hqzoo.quantum.shots import ShotEngine, ideal_engine
 
 __all__ = ["Execution", "executed"]
+
+SHOTS, TRAJECTORIES = 0, 1  # streams of random numbers for each
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Execution:
         shots: Measurements of every group of observables; None: exact expectation values.
         zne: Zero-noise extrapolation, ``linear`` or ``richardson``; None: none.
         scales: Strengths of noise that the extrapolation uses.
-        seed: Seed of shots and trajectories.
+        seed: Seed of shots and trajectories, from 0 to ``2^31 - 1``. Each purpose, strength of noise and, under
+            :func:`executed`, layer draws from a stream of its own; other seeds give independent streams.
         n_trajectories: Random states per sample where noise is too much for an exact simulation.
     """
 
@@ -51,32 +56,53 @@ class Execution:
             return self._measured(self.noise, circuit, dtype)
         if self.noise.is_ideal:
             raise CircuitError("Zero-noise extrapolation needs noise to start from.")
-        # Shots are drawn independently at every strength.
-        seeds = iter(range(self.seed, self.seed + len(self.scales)))
+        strengths = count()
         return ZeroNoiseEngine(
             self.noise,
-            lambda noise: replace(self, seed=next(seeds))._measured(noise, circuit, dtype),
+            lambda noise: self._branch(next(strengths))._measured(noise, circuit, dtype),
             dtype,
             self.scales,
             self.zne,
         )
 
     def _measured(self, noise: NoiseModel, circuit: Circuit, dtype: torch.dtype) -> Engine:
+        engines = count()  # with shots, every group of observables has one of its own
+
         def exact(circuit: Circuit, dtype: torch.dtype, ideal_tail: int) -> Engine:
             if noise.is_ideal:
                 return ideal_engine(circuit, dtype)
+            seed = branch(self.seed, TRAJECTORIES, next(engines))
             return DensityEngine(
-                circuit, dtype, noise, n_trajectories=self.n_trajectories, seed=self.seed, ideal_tail=ideal_tail
+                circuit, dtype, noise, n_trajectories=self.n_trajectories, seed=seed, ideal_tail=ideal_tail
             )
 
-        return (
-            exact(circuit, dtype, 0) if self.shots is None else ShotEngine(circuit, dtype, self.shots, self.seed, exact)
-        )
+        if self.shots is None:
+            return exact(circuit, dtype, 0)
+        return ShotEngine(circuit, dtype, self.shots, branch(self.seed, SHOTS), exact)
+
+    def _branch(self, *path: int) -> Execution:
+        return replace(self, seed=branch(self.seed, *path))
+
+
+@dataclass
+class _Layer:
+    """Makes the engines of one layer, each with random numbers of its own; unlike a closure it can be pickled."""
+
+    execution: Execution
+    number: int
+    built: int = 0
+
+    def __call__(self, circuit: Circuit, dtype: torch.dtype) -> Engine:
+        self.built += 1
+        return self.execution._branch(self.number, self.built).engine(circuit, dtype)
 
 
 @contextmanager
 def executed(model: nn.Module, execution: Execution) -> Iterator[int]:
     """Run all quantum layers of a model under other conditions for a while.
+
+    Layers draw their shots independently of each other. Weights of their own for every sample are run under the
+    conditions, too.
 
     Args:
         model: A model with :class:`~hqzoo.quantum.QuantumLayer` modules; their weights stay as they are.
@@ -86,13 +112,8 @@ def executed(model: nn.Module, execution: Execution) -> Iterator[int]:
         The number of quantum layers.
     """
     layers = [module for module in model.modules() if isinstance(module, QuantumLayer)]
-    former = [layer.compiled.engine for layer in layers]
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    engines = [execution.engine(layer.circuit, layer.compiled.dtype).to(device) for layer in layers]
-    try:
-        for layer, engine in zip(layers, engines, strict=True):
-            layer.compiled.engine = engine
+    with ExitStack() as conditions:
+        for number, layer in enumerate(layers):
+            conditions.enter_context(layer.compiled.run_by(_Layer(execution, number), device))
         yield len(layers)
-    finally:
-        for layer, engine in zip(layers, former, strict=True):
-            layer.compiled.engine = engine

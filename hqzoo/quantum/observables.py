@@ -55,6 +55,11 @@ class Pauli:
 class Probabilities:
     """Probabilities of all ``2^k`` outcomes of measuring ``k`` wires in the computational basis.
 
+    None is negative, but under zero-noise extrapolation; an impossible outcome may come out as 0 or as a rounding error
+    above it. Engines that hold amplitudes know rare outcomes well; ``cone`` computes in double precision for their
+    sake. Where density matrices are held (``density``), and on ``cone`` where a device has no double precision (MPS),
+    outcomes rarer than about 1e-6 are rounding errors unless ``dtype`` is double.
+
     Args:
         wires: The wires; the first is the most significant bit of an outcome.
 

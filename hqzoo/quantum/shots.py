@@ -102,7 +102,7 @@ class ShotEngine(Engine):
     overlap is measured as by the ancilla of a SWAP test.
 
     Every call draws anew; the sequence follows from the seed. The gradient is unbiased, and exact for infinitely many
-    shots; there is no second derivative.
+    shots; a second derivative is refused, and forward mode and ``torch.func`` do not know these gradients.
 
     Args:
         circuit: The circuit to run.
@@ -220,8 +220,12 @@ class _Shifted(torch.autograd.Function):
         return engine.sample(angles)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        if torch.is_grad_enabled():
+            raise CircuitError(
+                "Gradients that are measured with shots have no derivatives. Leave create_graph out, or run the "
+                "circuit without shots."
+            )
         (angles,) = ctx.saved_tensors
         engine: ShotEngine = ctx.engine
         result = torch.zeros_like(angles)

@@ -65,7 +65,13 @@ def test_random_circuits_match_pennylane(circuit):
     expected = pennylane(circuit, inputs, weights)
     reference = gradients(expected, inputs, weights)
     for engine in ENGINES:
-        outputs = compile(circuit, engine, torch.float64)(inputs, weights)
+        try:
+            function = compile(circuit, engine, torch.float64)
+        except CircuitError:  # the network of a random circuit may be too large
+            if engine != "cone":
+                raise
+            continue
+        outputs = function(inputs, weights)
         torch.testing.assert_close(outputs, expected, atol=1e-10, rtol=0)
         for ours, theirs in zip(gradients(outputs, inputs, weights), reference, strict=True):
             torch.testing.assert_close(ours, theirs, atol=1e-8, rtol=0)

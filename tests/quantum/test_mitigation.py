@@ -1,12 +1,17 @@
 """Zero-noise extrapolation, and models run under other conditions."""
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import QuantumLayer, circuits, compile
+from hqzoo.quantum import Circuit, Pauli, QuantumLayer, circuits, compile, data, weight
+from hqzoo.quantum.engines import density
+from hqzoo.quantum.engines.draws import Draws, branch
 from hqzoo.quantum.execution import Execution, executed
+from hqzoo.quantum.gates import CNOT, RY
 from hqzoo.quantum.mitigation import ZeroNoiseEngine, zne, zne_coefficients
 from hqzoo.quantum.noise import NoiseModel
 
@@ -70,3 +75,64 @@ def test_conditions_hold_for_a_while_only():
     assert torch.equal(model(inputs), before)
     with pytest.raises(CircuitError, match="needs noise"), executed(model, Execution(zne="linear")):
         pass
+
+
+ONE_WIRE = Circuit(1, [RY(data(0), 0)], [Pauli("Z", 0)])
+ANGLE, NOTHING = torch.full((1, 1), 1.2), torch.zeros(0)
+
+
+def test_equal_layers_scatter_independently():
+    model = nn.ModuleList([QuantumLayer(ONE_WIRE), QuantumLayer(ONE_WIRE)])
+    with executed(model, Execution(shots=100)):
+        found = torch.stack([torch.cat([layer(ANGLE).flatten() for layer in model]) for _ in range(600)])
+    assert torch.corrcoef(found.T)[0, 1].abs() < 4 / 600**0.5
+
+
+def test_strengths_and_neighbouring_seeds_scatter_independently():
+    """Sharing streams, the coefficients 3, -3, 1 of Richardson made neighbours correlated by -2/3."""
+    noise, shots, runs = NoiseModel.of(depolarizing=0.001), 100, 800
+    engines = [Execution(noise, shots, "richardson", seed=seed).engine(ONE_WIRE) for seed in range(runs)]
+    found = torch.stack([engine(ANGLE, NOTHING).flatten() for engine in engines]).flatten()
+    scatter = found - found.mean()
+    assert (scatter[1:] * scatter[:-1]).sum().abs() / scatter.square().sum() < 4 / runs**0.5
+    one = ((1 - ANGLE.cos().square()) / shots).sqrt().item()
+    assert found.std().item() == pytest.approx(one * (3**2 + 3**2 + 1) ** 0.5, rel=0.1)
+
+
+def test_every_random_engine_of_a_layer_has_a_stream_of_its_own(monkeypatch):
+    monkeypatch.setattr(density, "AUTO_EXACT_WIRES", 0)
+    monkeypatch.setattr(density, "MAX_TERMS", 0)
+    circuit = Circuit(2, [RY(data(0), 0), CNOT(0, 1)], [Pauli("ZZ", (0, 1)), Pauli("X", 0)])
+    engine = Execution(NoiseModel.of(amplitude_damping=0.1), shots=10, zne="linear").engine(circuit)
+    draws = {id(d): d.seed for part in engine.modules() if isinstance(d := getattr(part, "_draws", None), Draws)}
+    assert len(draws) == 3 * 3  # shots, and trajectories of two groups, at each strength
+    assert len(set(draws.values())) == len(draws)
+
+
+def test_streams_of_neighbouring_seeds_and_paths_differ():
+    paths = [(), (0,), (0, 0), (1,), (1, 0), (0, 1)]
+    assert len({branch(seed, *path) for seed in range(100) for path in paths}) == 600
+    assert branch(3, 1, 2) == branch(3, 1, 2)
+    with pytest.raises(CircuitError, match="seed=-1"):
+        branch(-1, 0)
+
+
+def test_conditions_hold_for_weights_of_every_sample_too():
+    gates = [RY(data(0), 0), RY(weight(0), 1), CNOT(0, 1)]
+    layer = QuantumLayer(Circuit(2, gates, [Pauli("Z", 0), Pauli("Z", 1)]), seed=0)
+    inputs = torch.tensor([[0.4], [0.9]])
+    own = {"weights": layer.weights.expand(2, 1)}
+    ideal = torch.func.functional_call(layer, own, (inputs,))
+    for noise in (NoiseModel.of(depolarizing=0.3), NoiseModel.of(amplitude_damping=0.5)):
+        with executed(layer, Execution(noise)):
+            found = torch.func.functional_call(layer, own, (inputs,))
+            torch.testing.assert_close(found, layer(inputs))
+            assert (found - ideal).abs().max() > 0.1
+        assert torch.equal(torch.func.functional_call(layer, own, (inputs,)), ideal)
+
+
+def test_models_under_conditions_can_be_pickled():
+    layer = QuantumLayer(ONE_WIRE)
+    with executed(layer, Execution(shots=50)):
+        twin = pickle.loads(pickle.dumps(layer))
+        assert torch.equal(twin(ANGLE), layer(ANGLE))

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
-import torch
 from torch import Tensor
 
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import compile as compile_circuit
-from hqzoo.quantum.diagnostics.sampling import affordable, draw
+from hqzoo.quantum.diagnostics.dependence import dependence
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.observables import Observable, Pauli, Probabilities
 from hqzoo.quantum.pauli import PauliString, conjugate, from_letters, rotations
@@ -22,7 +20,7 @@ __all__ = ["CausalCone", "causal_cones", "reaching_gates"]
 
 Letters = dict[int, frozenset[str]]  # letters that an observable, carried back, may hold on a wire beside the identity
 
-NEGLIGIBLE = 1e-10  # derivatives of inputs that do matter are larger by orders of magnitude
+NEGLIGIBLE = 1e-10
 MAX_STRINGS = 256
 GENERIC = 1.2345  # an angle at which neither sine nor cosine vanishes
 
@@ -60,12 +58,12 @@ def causal_cones(circuit: Circuit, numeric: bool = True, seed: int = 0) -> tuple
         numeric: Whether to look at derivatives too, as long as that takes seconds.
         seed: Seed of the random points.
     """
-    seen = _seen(circuit, seed) if numeric else None
+    seen = dependence(circuit, list(_columns(circuit)), seed) if numeric else None
     cones = []
     for number, observable in enumerate(circuit.observables):
         gates, letters = _walk_back(circuit, observable)
         data, weights = _inputs(circuit.gates[position] for position in gates)
-        numbers = seen[number] if seen else (None, None)
+        numbers = (_numbers(seen[number].data), _numbers(seen[number].weights)) if seen else (None, None)
         cones.append(CausalCone(str(observable), tuple(sorted(letters)), data, weights, *numbers))
     return tuple(cones)
 
@@ -150,27 +148,6 @@ def _inputs(gates: Iterable[Gate]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(sorted(data)), tuple(sorted(weights))
 
 
-def _seen(circuit: Circuit, seed: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]] | None:
-    """Return data and weights with a derivative for every observable, or None where that would take long."""
-    n = 3
-    if not affordable(circuit, 3 * n * len(circuit.observables)):
-        return None
-    generator = torch.Generator().manual_seed(seed)
-    data, weights = draw(circuit, n, generator)
-    leaves = data.requires_grad_(), weights[0].clone().requires_grad_()
-    out = compile_circuit(circuit, dtype=torch.float64)(*leaves)
-    if not out.requires_grad:
-        return [((), ())] * len(circuit.observables)
-    mix = torch.randn(out.shape, generator=generator, dtype=out.dtype)
-    found = []
-    for columns in _columns(circuit):
-        gradients = torch.autograd.grad(
-            (out * mix)[:, columns].sum(), leaves, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        found.append((_nonzero(gradients[0].abs().amax(0)), _nonzero(gradients[1].abs())))
-    return found
-
-
 def _columns(circuit: Circuit) -> Iterator[slice]:
     """Yield the outputs of every observable."""
     start = 0
@@ -180,5 +157,5 @@ def _columns(circuit: Circuit) -> Iterator[slice]:
         start += size
 
 
-def _nonzero(values: Tensor) -> tuple[int, ...]:
-    return tuple(int(i) for i in (values > NEGLIGIBLE).nonzero().flatten())
+def _numbers(truth: Tensor) -> tuple[int, ...]:
+    return tuple(int(i) for i in truth.nonzero().flatten())

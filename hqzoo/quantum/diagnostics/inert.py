@@ -5,12 +5,9 @@ from __future__ import annotations
 import warnings
 from functools import lru_cache
 
-import torch
-
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import compile as compile_circuit
-from hqzoo.quantum.diagnostics.cones import NEGLIGIBLE, causal_cones
-from hqzoo.quantum.diagnostics.sampling import affordable, draw
+from hqzoo.quantum.diagnostics.cones import causal_cones
+from hqzoo.quantum.diagnostics.dependence import dependence
 
 __all__ = ["inert_weights", "warn_of_inert_weights"]
 
@@ -19,29 +16,21 @@ __all__ = ["inert_weights", "warn_of_inert_weights"]
 def inert_weights(circuit: Circuit, seed: int = 0) -> tuple[int, ...]:
     """Return the weights that no output depends on.
 
-    One gradient of a random combination of outputs, at random data and weights, is zero for exactly these (with
-    probability 1, expectation values being analytic functions). Where even that takes long, only those weights are
+    Derivatives of a random combination of outputs by these are nothing but rounding errors at random points, see
+    :func:`~hqzoo.quantum.diagnostics.dependence.dependence`. Where looking at them takes long, only those weights are
     found that cannot reach an output by the structure of the circuit.
 
     Args:
         circuit: The circuit.
-        seed: Seed of the random point.
+        seed: Seed of the random points.
     """
     if not circuit.n_weights:
         return ()
-    if not affordable(circuit, 3 * 2):
+    found = dependence(circuit, [slice(None)], seed)
+    if found is None:
         reaching = {j for cone in causal_cones(circuit, numeric=False) for j in cone.weights}
         return tuple(j for j in range(circuit.n_weights) if j not in reaching)
-    generator = torch.Generator().manual_seed(seed)
-    data, weights = draw(circuit, 2, generator)
-    with torch.enable_grad():  # layers may be built under torch.no_grad
-        leaf = weights[0].clone().requires_grad_()
-        out = compile_circuit(circuit, dtype=torch.float64)(data, leaf)
-        if not out.requires_grad:
-            return tuple(range(circuit.n_weights))
-        mix = torch.randn(out.shape, generator=generator, dtype=out.dtype)
-        (gradient,) = torch.autograd.grad((out * mix).sum(), leaf)
-    return tuple(int(j) for j in (gradient.abs() <= NEGLIGIBLE).nonzero().flatten())
+    return tuple(int(j) for j in found[0].weights.logical_not().nonzero().flatten())
 
 
 def warn_of_inert_weights(circuit: Circuit, stacklevel: int = 1) -> None:

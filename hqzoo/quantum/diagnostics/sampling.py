@@ -10,20 +10,21 @@ from torch import Tensor
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.compile import plan
 
-__all__ = ["BATCH", "MAX_FLOPS", "affordable", "draw"]
+__all__ = ["BATCH", "MAX_FLOPS", "SCALES", "affordable", "draw"]
 
 BATCH = 8  # random data for each set of random weights
 MAX_FLOPS = 1e10  # a few seconds of one core
+SCALES = (1.0, 0.1)  # a generic point, and one near zero, where cosines are 1
 
 
-def draw(circuit: Circuit, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw(circuit: Circuit, n: int, generator: torch.Generator, scale: float = 1.0) -> tuple[Tensor, Tensor]:
     """Return data ``(n, n_data)`` and weights ``(n, n_weights)`` in double precision.
 
-    Data are uniform in [-1, 1] (CHOICE: what tanh features give), weights uniform in [0, 2π].
+    Data are uniform in [-1, 1] (CHOICE: what tanh features give), weights uniform in [0, 2π], both times ``scale``.
     """
     data = torch.rand(n, circuit.n_data, generator=generator, dtype=torch.float64) * 2 - 1
     weights = torch.rand(n, circuit.n_weights, generator=generator, dtype=torch.float64) * (2 * math.pi)
-    return data, weights
+    return data * scale, weights * scale
 
 
 def affordable(circuit: Circuit, evaluations: int) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, Level, plan_cone
+from hqzoo.quantum.observables import Probabilities
 
 __all__ = ["ConeEngine"]
 
@@ -19,6 +20,9 @@ class ConeEngine(Engine):
     weights, and open to ``torch.compile``, ``vmap`` and ONNX export. It holds no parameters, and nothing of it enters
     a ``state_dict``.
 
+    Probabilities are sums of expectation values that nearly cancel where an outcome is rare. A circuit that reads some
+    is therefore computed in double precision, on devices that have it, and none of its probabilities is negative.
+
     Args:
         circuit: The circuit to run.
         dtype: ``torch.float32`` or ``torch.float64``, whatever the surrounding precision.
@@ -27,6 +31,7 @@ class ConeEngine(Engine):
         TooLarge: If the circuit's network is too large to be worth it.
     """
 
+    lowest: Tensor
     first: Tensor
     monomials: Tensor
     mix: Tensor
@@ -34,7 +39,12 @@ class ConeEngine(Engine):
     polynomials: Tensor
 
     def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__(dtype)
+        outcomes = [isinstance(read, Probabilities) for read in circuit.observables for _ in range(read.n_outputs)]
+        self._reads_outcomes = any(outcomes)
+        super().__init__(torch.float64 if self._reads_outcomes else dtype)
+        self.constant(
+            "lowest", torch.tensor([0.0 if outcome else -torch.inf for outcome in outcomes], dtype=self.dtype)
+        )
         self.program: ConeProgram = plan_cone(circuit)
         program = self.program
         self._affine("data", program.data_angles, circuit.n_data)
@@ -47,7 +57,7 @@ class ConeEngine(Engine):
         for row, polynomial in enumerate(program.polynomials):
             for column, coefficient in polynomial:
                 mix[row, column] = coefficient
-        self.constant("mix", mix.to(dtype))
+        self.constant("mix", mix.to(self.dtype))
         positions, polynomials = _entries(program.levels)
         self.constant("positions", positions)
         self.constant("polynomials", polynomials)
@@ -78,6 +88,11 @@ class ConeEngine(Engine):
 
     def forward(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return expectation values ``(B, n_observables)`` of data ``(B, n_data)`` and weights ``(n_weights,)``."""
+        if not self._reads_outcomes:
+            return self._values(data, weights)
+        return self._values(data.to(self.dtype), weights.to(self.dtype)).clamp(min=self.lowest).to(data.dtype)
+
+    def _values(self, data: Tensor, weights: Tensor) -> Tensor:
         matrices = self._matrices(weights)
         angles = self._angles("data", data.T)
         one = torch.ones_like(data[:, :1].T) if data.shape[1] else data.new_ones(1, data.shape[0])

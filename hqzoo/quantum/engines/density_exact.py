@@ -23,6 +23,9 @@ __all__ = ["ExactPiece"]
 class ExactPiece(Engine):
     """Expectation values of a piece from the ``4^n`` coefficients ``tr(P rho)``.
 
+    Probabilities are sums of coefficients that nearly cancel where an outcome is rare: outcomes rarer than about 1e-6
+    are rounding errors in single precision. None is negative.
+
     Args:
         piece: What to simulate.
         circuit: The circuit that it is a piece of.
@@ -41,7 +44,7 @@ class ExactPiece(Engine):
         for support in self._acts_on:
             frames.append(frames[-1].with_front(support))
         self._frames = tuple(frames)
-        self._n_readers = len(piece.observables)
+        self._outcomes = [isinstance(circuit.observables[number], Probabilities) for number in piece.observables]
         for reader, number in enumerate(piece.observables):
             strings, mix = _strings(circuit.observables[number])
             self.constant(f"index_{reader}", torch.tensor(_flat(strings, piece.wires, frames[-1])))
@@ -50,10 +53,11 @@ class ExactPiece(Engine):
     def forward(self, data: Tensor, weights: Tensor) -> list[Tensor]:
         """Return the values ``(1 or B, width)`` of each of the piece's observables."""
         state = self._final(data, weights)
-        return [
-            state.index_select(1, self.get_buffer(f"index_{k}")) @ self.get_buffer(f"mix_{k}").T
-            for k in range(self._n_readers)
-        ]
+        found = []
+        for k, outcomes in enumerate(self._outcomes):
+            values = state.index_select(1, self.get_buffer(f"index_{k}")) @ self.get_buffer(f"mix_{k}").T
+            found.append(values.clamp_min(0.0) if outcomes else values)
+        return found
 
     def coefficients(self, data: Tensor, weights: Tensor) -> Tensor:
         """Return ``tr(P rho)`` as ``(1 or B, 4, ..., 4)``: an axis I, X, Y, Z for every wire of ``wires``."""

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hqzoo.quantum.engines.transforms import full_precision, in_forward_mode, in_transform
+
 __all__ = ["Frame", "in_segments"]
 
 Run = Callable[[Tensor, Tensor, int, int], Tensor]
@@ -52,13 +54,16 @@ class Frame:
 def in_segments(steps: int, run: Run, state: Tensor, angles: Tensor) -> Tensor:
     """Run steps so that the backward pass keeps about ``2 sqrt(steps)`` states and repeats the others.
 
+    Forward mode and the transforms of ``torch.func`` keep all states.
+
     Args:
         steps: Number of steps.
         run: Takes a state, angles, and the first and last step (exclusive), and returns the state after them.
         state: The first state.
         angles: The angles of all gates.
     """
-    if not (torch.is_grad_enabled() and (state.requires_grad or angles.requires_grad)):
+    plain = in_forward_mode() or (not torch.compiler.is_compiling() and in_transform())
+    if plain or not (torch.is_grad_enabled() and (state.requires_grad or angles.requires_grad)):
         return run(state, angles, 0, steps)
     length = max(1, round(steps**0.5))
     for first in range(0, steps, length):
@@ -77,16 +82,20 @@ class _Segment(torch.autograd.Function):
         return run(state, angles, first, last)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:  # noqa: ANN401
         run, first, last = ctx.rest
-        needed = ctx.needs_input_grad
-        inputs = [tensor.detach().requires_grad_(need) for tensor, need in zip(ctx.saved_tensors, needed, strict=False)]
-        with torch.enable_grad():
-            after = run(*inputs, first, last)
+        again = torch.is_grad_enabled()  # the backward pass is to be differentiated, too
+        if again:
+            inputs = [tensor.view_as(tensor) for tensor in ctx.saved_tensors]  # ends of this segment's graph
+        else:
+            needed = ctx.needs_input_grad
+            inputs = [each.detach().requires_grad_(need) for each, need in zip(ctx.saved_tensors, needed, strict=False)]
         wanted = [tensor for tensor in inputs if tensor.requires_grad]
-        if not after.requires_grad:
-            return None, None, None, None, None
-        found = iter(torch.autograd.grad(after, wanted, gradient, allow_unused=True))
+        with full_precision(gradient):
+            with torch.enable_grad():
+                after = run(*inputs, first, last)
+            if not after.requires_grad:
+                return None, None, None, None, None
+            found = iter(torch.autograd.grad(after, wanted, gradient, allow_unused=True, create_graph=again))
         state, angles = (next(found) if tensor.requires_grad else None for tensor in inputs)
         return state, angles, None, None, None

@@ -15,6 +15,7 @@ from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, Matrix, embed, real_form
 from hqzoo.quantum.engines.state_layout import Bits
+from hqzoo.quantum.engines.transforms import in_forward_mode
 
 __all__ = ["MatrixBank", "Slot"]
 
@@ -199,7 +200,8 @@ class MatrixBank(Engine):
             angles = angles.index_select(1, self.get_buffer(f"rows_{number}"))
         grid = angles.view(angles.shape[0], sum(group.counts), len(group.split))
         source, sign = self.get_buffer(f"source_{number}"), self.get_buffer(f"sign_{number}")
-        product: Tensor = _Monomials.apply(grid, source, sign, group.split)
+        apply = _Monomials.forward if in_forward_mode() else _Monomials.apply
+        product: Tensor = apply(grid, source, sign, group.split)
         return torch.split(product, list(group.counts), 1) if len(group.counts) > 1 else (product,)
 
     def _family(self, number: int, layout: _Layout, products: list[tuple[Tensor, ...]]) -> Tensor:

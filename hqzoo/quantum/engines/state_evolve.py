@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from hqzoo.quantum.engines.transforms import full_precision, in_forward_mode
+
 __all__ = ["Apply", "Shuffle", "density_matrices", "evolve", "outer"]
 
 
@@ -60,7 +62,8 @@ def evolve(state: Tensor, steps: tuple[Step, ...], matrices: list[Tensor], table
     """
     if not steps:
         return state
-    result: Tensor = _Evolution.apply(state, steps, len(matrices), *matrices, *tables)
+    apply = _Evolution.forward if in_forward_mode() else _Evolution.apply
+    result: Tensor = apply(state, steps, len(matrices), *matrices, *tables)
     return result
 
 
@@ -84,6 +87,11 @@ class _Evolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, adjoint: Tensor) -> tuple[Any, ...]:  # noqa: ANN401
+        with full_precision(adjoint):
+            return _Evolution._backward(ctx, adjoint)
+
+    @staticmethod
+    def _backward(ctx: Any, adjoint: Tensor) -> tuple[Any, ...]:  # noqa: ANN401
         state, *tensors = ctx.saved_tensors
         n = ctx.n_matrices
         matrices, tables = tensors[:n], tensors[n:]
@@ -162,7 +170,8 @@ def density_matrices(state: Tensor, places: tuple[tuple[int, int, int], ...]) ->
         state: The states.
         places: Of each matrix the dimensions in front, its own, and those behind.
     """
-    result: tuple[Tensor, ...] = _Densities.apply(state, places)
+    apply = _Densities.forward if in_forward_mode() else _Densities.apply
+    result: tuple[Tensor, ...] = apply(state, places)
     return result
 
 
@@ -181,8 +190,13 @@ class _Densities(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:  # noqa: ANN401
         (state,) = ctx.saved_tensors
+        with full_precision(state):
+            return _Densities._gradient(state, ctx.places, grads), None
+
+    @staticmethod
+    def _gradient(state: Tensor, places: tuple[tuple[int, int, int], ...], grads: tuple[Tensor, ...]) -> Tensor | None:
         total: Tensor | None = None
-        for (left, size, right), grad in zip(ctx.places, grads, strict=True):
+        for (left, size, right), grad in zip(places, grads, strict=True):
             both = grad + grad.mT  # the state stands on both sides
             if right == 1:
                 first, second = state.reshape(-1, left, size), both
@@ -193,7 +207,7 @@ class _Densities(torch.autograd.Function):
                 total = torch.bmm(first, second)
             else:
                 total = torch.baddbmm(total.reshape(first.shape[0], -1, second.shape[2]), first, second)
-        return (None if total is None else total.reshape(state.shape)), None
+        return None if total is None else total.reshape(state.shape)
 
 
 def _density(state: Tensor, left: int, size: int, right: int) -> Tensor:

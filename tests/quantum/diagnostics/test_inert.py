@@ -1,12 +1,18 @@
 """Inert weights of the published circuits, and the warning."""
 
+import importlib
 import warnings
 
 import pytest
+import torch
+from hypothesis import given, settings
 
-from hqzoo.quantum import Circuit, Pauli, circuits, weight
-from hqzoo.quantum.diagnostics import inert, inert_weights, warn_of_inert_weights
-from hqzoo.quantum.gates import CZ, RX, RY, RZ
+from hqzoo.quantum import Circuit, Pauli, QuantumLayer, circuits, compile, data, weight
+from hqzoo.quantum.diagnostics import causal_cones, inert_weights, redundant_directions, warn_of_inert_weights
+from hqzoo.quantum.gates import CNOT, CZ, RX, RY, RZ
+from tests.quantum.oracle import random_circuits
+
+dependence = importlib.import_module("hqzoo.quantum.diagnostics.dependence")  # not the function of that name
 
 HQ_JEPA_LAST_RING = tuple(range(5, 10))  # cancels in the overlap without predictor layers
 
@@ -43,9 +49,50 @@ def test_no_data_and_no_dependence():
     assert inert_weights(Circuit(1, [RY(weight(0), 0)], [Pauli("Z", 0)])) == ()
 
 
+def product(letters: str, *further) -> Circuit:
+    """RY of a datum and of a weight on every wire; a string of all of them is a product of cosines and sines."""
+    gates = [gate for wire in range(len(letters)) for gate in (RY(data(wire), wire), RY(weight(wire), wire))]
+    return Circuit(len(letters), [*gates, *further], [Pauli(letters, range(len(letters)))])
+
+
+@pytest.mark.parametrize("letters", ["Z" * 20, "Z" * 30, "Z" * 40, "Z" * 60, "X" * 40, "ZX" * 30])
+def test_small_derivatives_are_no_rounding_errors(letters):
+    circuit, everything = product(letters), tuple(range(len(letters)))
+    assert inert_weights(circuit) == ()
+    assert redundant_directions(circuit) == 0
+    assert causal_cones(circuit)[0].weights_seen == causal_cones(circuit)[0].data_seen == everything
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        QuantumLayer(circuit)
+
+
+@pytest.mark.parametrize("n", [2, 14, 40])
+def test_rounding_errors_are_no_derivatives(n):
+    """An RX between two CNOTs that undo each other, and the inverse rotation behind: exact zero only on paper."""
+    undone = [CNOT(0, 1), RX(0.4, 0), RX(weight(n), 0), CNOT(0, 1), CNOT(0, 1), RX(-1.0 * weight(n), 0), CNOT(0, 1)]
+    assert inert_weights(product("Z" * n, *undone)) == (n,)
+
+
+@settings(max_examples=25, deadline=None)
+@given(random_circuits(max_wires=3, max_gates=8))
+def test_outputs_of_random_circuits_follow_all_other_weights_alone(circuit):
+    inert = list(inert_weights(circuit))
+    function = compile(circuit, "statevector", dtype=torch.float64)
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.rand(4, circuit.n_data, generator=generator, dtype=torch.float64)
+    weights = torch.rand(circuit.n_weights, generator=generator, dtype=torch.float64) * 6
+    changed = weights.clone()
+    changed[inert] += torch.rand(len(inert), generator=generator, dtype=torch.float64) + 0.5
+    torch.testing.assert_close(function(inputs, changed), function(inputs, weights), atol=1e-10, rtol=0)
+    for j in set(range(circuit.n_weights)) - set(inert):
+        other = weights.clone()
+        other[j] += 0.7
+        assert (function(inputs, other) - function(inputs, weights)).abs().max() > 1e-10
+
+
 def test_structure_alone_where_running_the_circuit_takes_long(monkeypatch):
     circuit = Circuit(2, [RX(weight(0), 0), RX(weight(1), 1), CZ(0, 1), RZ(weight(2), 0)], [Pauli("Z", 0)])
-    monkeypatch.setattr(inert, "affordable", lambda circuit, evaluations: False)
+    monkeypatch.setattr(dependence, "affordable", lambda circuit, evaluations: False)
     assert inert_weights.__wrapped__(circuit) == (1, 2)
 
 
