@@ -39,7 +39,7 @@ def _forward(model: nn.Module, image: Tensor) -> tuple[int, int]:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             storages[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # a node that kept its own output would keep itself, and all of its graph, for ever
 
     was_training = model.training
     state = {name: value.clone() for name, value in model.named_buffers()}

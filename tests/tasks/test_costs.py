@@ -1,5 +1,7 @@
 """Costs against what can be counted by hand."""
 
+import gc
+
 import pytest
 import torch
 from torch import nn
@@ -28,3 +30,17 @@ def test_it_leaves_no_trace_and_works_in_inference_mode():
     assert not model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_graph_goes_with_it():
+    """A ReLU keeps its output: handed on as it is, it would keep itself, out of the garbage collector's sight."""
+    model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Sigmoid())
+
+    def tensors():
+        gc.collect()
+        return sum(isinstance(each, torch.Tensor) for each in gc.get_objects())
+
+    before = tensors()
+    for _ in range(3):
+        assert model_costs(model, torch.rand(2, 1, 16, 16))["kept_mb"] > 0
+    assert tensors() == before
