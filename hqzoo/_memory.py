@@ -1,17 +1,18 @@
-"""Peak memory: of this process, or of its GPU."""
+"""Memory: the peak of this process or of its GPU, and what autograd keeps."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PeakMemory", "peak", "rest"]
+__all__ = ["PeakMemory", "kept_for_backward", "peak", "rest"]
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -40,6 +41,25 @@ class PeakMemory:
 
             return torch.cuda.max_memory_allocated(self._device) / 1e6
         return None if self._before is None else (peak() - self._before) / 1e6
+
+
+@contextmanager
+def kept_for_backward() -> Iterator[dict[int, int]]:
+    """Note what autograd keeps for the backward pass: bytes by the address of their storage, parameters among them.
+
+    Outputs must stay alive inside, so that no two storages share an address. First derivatives only.
+    """
+    from torch.autograd.graph import saved_tensors_hooks
+
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # a node that kept its own output would keep itself, and all of its graph, for ever
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield kept
 
 
 def rest() -> int | None:

@@ -311,13 +311,7 @@ def beside(metric: str) -> list[str]:
 
 def _fold_mean(cells: Mapping[tuple[int, int], Report], metric: str) -> float | None:
     """Return the mean over folds of a score that not every cell need have."""
-    name, _, of_class = metric.partition("/")
-    known: Scores = {}
-    for key, report in cells.items():
-        classes = {each["name"]: each for each in report["classes"]}
-        value = (classes.get(of_class, {}) if of_class else report).get(name)
-        if value is not None:
-            known[key] = float(value)
+    known = _scores({key: report for key, report in cells.items() if "/" in metric or metric in report}, metric)
     return fmean(fold_means(known).values()) if known else None
 
 

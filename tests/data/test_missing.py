@@ -295,6 +295,16 @@ def test_hidden_pixels_of_masks_are_ignored_whatever_they_hold(tmp_path: Path, k
     assert np.array_equal(part, Window(15, 2, 12, 20).of(np.where(HOLE, IGNORE_INDEX, 1)))
 
 
+def assert_classes_and_hole(root: Path, classes: tuple[str, ...]) -> None:
+    """Assert that a folder has these classes, and that its masks ignore the hole alone."""
+    data = FolderSegmentationDataModule(str(root), num_folds=3)
+    data.setup("fit")
+    assert data.classes == classes
+    _, mask = data.records("train")[0].read()
+    assert mask is not None
+    assert np.array_equal(mask == IGNORE_INDEX, HOLE)
+
+
 def test_transparent_index_of_a_palette_is_no_class(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()
@@ -303,12 +313,7 @@ def test_transparent_index_of_a_palette_is_no_class(tmp_path: Path) -> None:
         index = Image.fromarray(np.where(HOLE, 3, np.arange(SIZE[1]) % 2).astype(np.uint8))
         index.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 9, 9])
         index.save(tmp_path / "masks" / f"{number}.png", transparency=b"\xff\xff\xff\x00")
-    data = FolderSegmentationDataModule(str(tmp_path), num_folds=3)
-    data.setup("fit")
-    assert data.classes == ("class 0", "class 1")
-    _, mask = data.records("train")[0].read()
-    assert mask is not None
-    assert np.array_equal(mask == IGNORE_INDEX, HOLE)
+    assert_classes_and_hole(tmp_path, ("class 0", "class 1"))
 
 
 def test_hidden_colours_are_no_class(tmp_path: Path) -> None:
@@ -319,9 +324,4 @@ def test_hidden_colours_are_no_class(tmp_path: Path) -> None:
         write_tiff(tmp_path / "images" / f"{number}.tif", picture(*SIZE))
         layered = np.dstack([colours, np.where(HOLE, 0, 255).astype(np.uint8)])
         Image.fromarray(layered).save(tmp_path / "masks" / f"{number}.png")
-    data = FolderSegmentationDataModule(str(tmp_path), num_folds=3)
-    data.setup("fit")
-    assert data.classes == ("colour #00ff00", "colour #ff0000")
-    _, mask = data.records("train")[0].read()
-    assert mask is not None
-    assert np.array_equal(mask == IGNORE_INDEX, HOLE)
+    assert_classes_and_hole(tmp_path, ("colour #00ff00", "colour #ff0000"))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hqzoo._memory import kept_for_backward
 from hqzoo.quantum.accelerate.prove import Proof
 from hqzoo.quantum.circuit import Circuit
 
@@ -129,12 +130,6 @@ def measure(layer: Callable[[Tensor], Tensor], inputs: Tensor, parameters: Itera
         batch: Number of samples.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    kept: dict[int, int] = {}
-
-    def count(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
 
     def step() -> float:
         leaf = inputs.detach().clone().requires_grad_()
@@ -146,7 +141,7 @@ def measure(layer: Callable[[Tensor], Tensor], inputs: Tensor, parameters: Itera
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    with kept_for_backward() as kept:
         step()
     runs: list[float] = []
     while len(runs) < 2 or (len(runs) < 20 and sum(runs) < PATIENCE):
