@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DivergedError",
+    "FailedRunsError",
     "HqzooError",
     "LeakError",
     "SceneError",
@@ -43,6 +44,10 @@ class LeakError(DataError):
 
 class DivergedError(HqzooError):
     """Training left losses or outputs that are no numbers."""
+
+
+class FailedRunsError(HqzooError):
+    """Some runs of a table failed; the others were finished."""
 
 
 class SensorError(HqzooError):

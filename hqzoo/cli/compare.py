@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hqzoo.errors import ConfigError
+from hqzoo.errors import ConfigError, FailedRunsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,19 +63,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``hqzoo compare``."""
-    from hqzoo.compare import write_report
+    from hqzoo.compare import read_table
     from hqzoo.compare.overrides import setting
 
     settings = [setting(each) for each in args.overrides]
     table = _table(args)
     out = args.out or Path("runs") / "compare" / table.name
     table = _with_earlier(args, table.with_settings(settings), out)
-    if not args.report_only:
-        _fill(args, table, out, settings)
+    try:
+        if not args.report_only:
+            table = _fill(args, table, out, settings)
+    except FailedRunsError:
+        if any((out / "cells").glob("*.json")):
+            _report(args, read_table(out / TABLE_FILE), out)
+        raise
+    _report(args, table, out)
+    return 0
+
+
+def _report(args: argparse.Namespace, table: Table, out: Path) -> None:
+    from hqzoo.compare import write_report
+
     if not args.no_report:
         shown = table.scored_by(args.metric) if args.metric else table
         _print(write_report(shown, out), out)
-    return 0
 
 
 def _table(args: argparse.Namespace) -> Table:
@@ -160,25 +171,25 @@ def _check(runner: Runner, cells: Sequence[Cell]) -> None:
             raise ConfigError(f"The data have no fold {cell.fold}; folds: {list(folds)}.")
 
 
-def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> None:
-    """Run the missing cells."""
+def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> Table:
+    """Run the missing cells; return the table as it is then in the folder, which others may have widened."""
     from hqzoo._files import write_text
     from hqzoo.cli import main as hqzoo
     from hqzoo.cli.recipes import find_recipe
     from hqzoo.compare import Runner
-    from hqzoo.compare.cells import recipe_digest
     from hqzoo.compare.overrides import is_local
     from hqzoo.compare.table_file import dump_table, read_table
     from hqzoo.compare.workers import fill_with_workers
 
-    digest = recipe_digest(Path(find_recipe(table.recipe)))
     cells = table.cells(args.rows, args.folds, args.seeds)
-    runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, digest)
+    runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, Path(find_recipe(table.recipe)))
     missing = runner.missing(cells)  # refuses a folder of other settings before its table is replaced
     _check(runner, missing)
     if len({(cell.fold, cell.seed) for cell in table.cells()}) == 1:
         sys.stdout.write("One fold, one seed: differences can be seen, but no verdict rests on one pair.\n")
     file = out / TABLE_FILE
+    if args.config is not None and file.is_file():  # again: checking takes long enough for others to widen it
+        table = table.widened(read_table(file))
     if not file.is_file() or read_table(file) != table:  # a file that says the same keeps its comments
         write_text(file, dump_table(table))
     try:
@@ -189,6 +200,7 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     except KeyboardInterrupt:
         sys.stderr.write(f"\nFinished cells are kept. Go on with: hqzoo compare --out {out}{_local(runner.local)}\n")
         raise
+    return read_table(file)
 
 
 def _worker(args: argparse.Namespace, out: Path, settings: list[str]) -> list[str]:

@@ -63,7 +63,7 @@ def read_cells(table: Table, out: Path) -> Reports:
             same recipe.
     """
     reports: Reports = {name: {} for name in table.row_names}
-    digest, images = "", dict[int, str]()
+    digest, images = "", dict[int, Any]()
     for cell in table.cells():
         report = read_cell(out, cell)
         if report is not None:
@@ -105,14 +105,23 @@ def check_settings(report: Report, table: Table, where: Path, digest: str = "") 
         raise ConfigError(f"{where} was made with other settings than the table has now: {', '.join(other)}. {mend}")
 
 
-def _check_images(report: Report, known: dict[int, str], where: Path) -> None:
-    """Refuse a cell whose images are not those of the fold's other cells; cells that do not know theirs are trusted."""
+def _check_images(report: Report, known: dict[int, Any], where: Path) -> None:
+    """Refuse a cell whose images or masks are not those of the fold's other cells.
+
+    Args:
+        report: A cell; what it does not know of its images is trusted.
+        known: By fold, what other cells know of theirs; the cell's own is added.
+        where: Its file.
+    """
     images = (report.get("data") or {}).get("images")
-    if images and known.setdefault(report["fold"], images) != images:
-        raise ConfigError(
-            f"{where} was tested on other images than the other cells of fold {report['fold']}. Use another "
-            "--out for other data, or remove the file, and what its run left in runs, to run the cell again."
-        )
+    truth = [(each["name"], each["truth_pixels"]) for each in report["classes"] if "truth_pixels" in each]
+    of_fold = known.setdefault(report["fold"], {})
+    for what, own in (("images", images), ("masks", truth)):
+        if own and of_fold.setdefault(what, own) != own:
+            raise ConfigError(
+                f"{where} was tested on other {what} than the other cells of fold {report['fold']}. Use another "
+                "--out for other data, or remove the file, and what its run left in runs, to run the cell again."
+            )
 
 
 def score(report: Report, metric: str) -> float | None:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
-from hqzoo.compare.grids import Grid, interval_text, p_text
-from hqzoo.compare.summary import NOT_RUN, UNFINISHED, summarize
+from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, interval_text, p_text
+from hqzoo.compare.summary import ALPHA, NOT_RUN, UNFINISHED, summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
 from hqzoo.errors import ConfigError, unknown_name
@@ -19,7 +19,6 @@ __all__ = ["Claim", "read_claims", "write_claims"]
 
 KEYS = ("claim", "published", "table", "row", "against", "metric", "grade", "about", "note")
 NEEDED = ("claim", "published")
-ALPHA = 0.05
 
 About = Literal["score", "spread"]
 Summaries = dict[tuple[str, str], dict[str, Any]]  # by table and metric
@@ -72,7 +71,7 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
         ConfigError: If the file makes no sense, or names a table, row or comparison that does not exist.
     """
     content, claims = read_claims(path)
-    head = ["claimed", "published", "what we ran", "control", "difference, 95 % t-interval", "p", "grade", "verdict"]
+    head = ["claimed", "published", "what we ran", "control", f"difference: {INTERVAL}", "p", "grade", "verdict"]
     summaries: Summaries = {}
     grid = Grid(head, [_line(claim, results, summaries) for claim in claims])
     paper = f"{content['paper']}\n\n" if content.get("paper") else ""
@@ -136,8 +135,9 @@ def _notes(summaries: Summaries) -> str:
     """Return what a reader of verdicts must know."""
     margins = ", ".join(sorted({f"±{each['margin']:g}" for each in summaries.values()}))
     return (
-        "Verdicts rest on `p`, which is corrected for the number of comparisons in its table (Holm) and for training "
-        "images that folds share; intervals are those of one comparison alone. "
+        "Verdicts rest on `p`, which is corrected for the number of comparisons in its table (Holm) and, like the "
+        "intervals, for training images and seeds that folds share; intervals are those of one comparison alone, and "
+        "a score beside the table's own is tested as if it were the only one. "
         f"equivalent: told from {margins} of the score. undecided does not mean equal. The tables say more."
     )
 
@@ -164,7 +164,7 @@ def _counted(row: Mapping[str, Any]) -> str:
 
 
 def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
-    return interval_text(comparison["interval"]), p_text(comparison["p"]), comparison["verdict"]
+    return interval_text(comparison["interval"]), deciding_p(comparison), comparison["verdict"]
 
 
 def _spread(comparison: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -10,8 +10,10 @@ from typing import Any
 from hqzoo.compare.summary import beside
 
 __all__ = [
+    "INTERVAL",
     "Grid",
     "comparison_grid",
+    "deciding_p",
     "fold_grid",
     "interval_text",
     "markdown_table",
@@ -25,6 +27,7 @@ HEADINGS = {
     "ece": "ECE",
 }  # fmt: skip
 
+INTERVAL = "mean, 95 % interval"
 STEP = ("step_ms", "step_ms_least", "step_ms_most")
 
 Summary = Mapping[str, Any]
@@ -60,18 +63,18 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def result_grid(summary: Summary) -> Grid:
     """Return the result in short: one line per row that was run, its score and the difference that is told at it."""
-    head = ["row", "published", summary["metric"], "difference", "published difference", "mean, 95 % t-interval", "p",
-            "verdict"]  # fmt: skip
+    head = ["row", "published", summary["metric"], _shared_heading(summary), "difference", "published difference",
+            INTERVAL, "p", "verdict"]  # fmt: skip
     lines = []
     for row in summary["rows"]:
         if row["score"]:
-            name = [_row_name(row), _mean_text(row["published"]), _mean_text(row["score"])]
+            name = [_row_name(row), *(_mean_text(row[key]) for key in ("published", "score", "score_of_shared_seeds"))]
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
             found = [
-                [pair_name(each), _signed(each["published"]), _difference(each), p_text(each["p"]), _verdict(each)]
+                [pair_name(each), _signed(each["published"]), _difference(each), deciding_p(each), _verdict(each)]
                 for each in own
             ]
-            lines += [(left or [""] * 3) + (right or [""] * 5) for left, right in zip_longest([name], found)]
+            lines += [(left or [""] * 4) + (right or [""] * 5) for left, right in zip_longest([name], found)]
     return Grid(head, lines).without_empty_columns()
 
 
@@ -86,11 +89,13 @@ def row_grid(summary: Summary) -> Grid:
         "row": _row_name,
         "published": lambda row: _mean_text(row["published"]),
         f"{summary['metric']}, last epoch": lambda row: _mean_text(row["score"]),
+        _shared_heading(summary): lambda row: _mean_text(row["score_of_shared_seeds"]),
         "best epoch": lambda row: _mean_text(row["best"]),
         "published median / IQR": lambda row: _median_text(row["published"]),
         "median / IQR": lambda row: _median_text(row["score"]),
         "sd over seeds": lambda row: _number(row["seed_sd"]),
         **{HEADINGS.get(name, name): _beside(name) for name in beside(summary["metric"])},
+        "steps": lambda row: ", ".join(f"{step:,}" for step in row["steps"]) if len(summary["steps"]) > 1 else "",
         "parameters": _cost("parameters"),
         "quantum": _cost("quantum_parameters"),
         "trained in place of the circuit": _cost("core"),
@@ -103,6 +108,12 @@ def row_grid(summary: Summary) -> Grid:
     }
     rows = [[column(row) for column in columns.values()] for row in summary["rows"] if row["score"]]
     return Grid(list(columns), rows).without_empty_columns()
+
+
+def _shared_heading(summary: Summary) -> str:
+    """Return the heading of the scores that all rows can be compared by."""
+    seeds = summary["shared_seeds"]
+    return f"at seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} alone"
 
 
 def fold_grid(summary: Summary) -> Grid:
@@ -122,7 +133,7 @@ def _ours_published(ours: Mapping[int, float], published: Mapping[int, float], f
 
 def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
     """Return one line per comparison that was run: the difference and what it supports."""
-    head = ["difference", "mean, 95 % t-interval", "pairs", "p", "p, plain t-test", "p, equivalence",
+    head = ["difference", INTERVAL, "pairs", "p", "p, plain t-test", "p, equivalence",
             "smallest detectable", "p, spread", "verdict"]  # fmt: skip
     rows = [
         [
@@ -151,8 +162,9 @@ def interval_text(interval: Mapping[str, Any] | None) -> str:
 
 
 def _difference(comparison: Mapping[str, Any]) -> str:
-    """Return a difference with its interval, marked where it is not the difference of the rows' means."""
-    return interval_text(comparison["interval"]) + ("" if comparison["all_runs"] else " †")
+    """Return a difference with its interval, marked where the rows are not alike in seeds or in steps."""
+    marks = "" if comparison["all_runs"] else " †", "" if comparison.get("equal_steps", True) else " ‡"
+    return interval_text(comparison["interval"]) + "".join(marks)
 
 
 def _step(costs: Mapping[str, Any]) -> str:
@@ -211,6 +223,13 @@ def _number(value: float | None) -> str:
 
 def _scaled(value: float | None, factor: float, style: str = ",.1f") -> str:
     return "" if value is None else format(value * factor, style)
+
+
+def deciding_p(comparison: Mapping[str, Any]) -> str:
+    """Return the p-value that a verdict rests on: of no difference, or of one beyond the margin."""
+    if comparison["verdict"].startswith("equivalent"):
+        return f"{p_text(comparison['p_equivalence'])} (equivalence)"
+    return p_text(comparison["p"])
 
 
 def p_text(value: float | None) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import hqzoo
 
-__all__ = ["cores", "describe_machine"]
+__all__ = ["cores", "describe_machine", "source_commit"]
 
 LIBRARIES = ("torch", "lightning", "pytorch-lightning", "pennylane")
 
@@ -26,7 +27,7 @@ def describe_machine() -> dict[str, str | int | float]:
         "load": round(os.getloadavg()[0], 2),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "python": platform.python_version(),
-        "commit": _commit(),
+        "commit": source_commit(),
         "hqzoo": hqzoo.__version__,
         **_versions(),
     }
@@ -44,16 +45,26 @@ def _processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.processor())
 
 
-def _commit() -> str:
-    """Return the commit of the source tree that the package lies in, or an empty string."""
+@cache
+def source_commit() -> str:
+    """Return the commit of the source tree that the package lies in, or an empty string.
+
+    ``-changed`` stands behind it if package or recipes differ from the commit. The answer is that of the first call:
+    long work asks before it begins, as the tree may move on under a process that has its code in memory.
+    """
     root = Path(hqzoo.__file__).resolve().parents[1]
     if not (root / ".git").exists():  # an installed wheel; git would find whatever repository is above
         return ""
-    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        commit = git("rev-parse", "--short", "HEAD").stdout.strip()
+        changed = git("status", "--porcelain", "--", "hqzoo", "recipes").stdout.strip()
     except FileNotFoundError:  # no git on this machine
         return ""
+    return f"{commit}-changed" if commit and changed else commit
 
 
 def _versions() -> dict[str, str]:

@@ -23,7 +23,7 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
     """Draw a summary as PNG.
 
     One line per row, a point per fold and seed, a bar at the mean, published means as hollow diamonds; if anything is
-    compared, a forest plot of the mean differences with 95 % t-intervals, the margin shaded; and each row's mean
+    compared, a forest plot of the mean differences with 95 % intervals, the margin shaded; and each row's mean
     training loss, which says whether training was long enough.
 
     Args:
@@ -91,7 +91,7 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
     axes.set_yticks(range(len(comparisons)), names)
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(f"difference in {metric}\n95 % t-interval (shaded: ±{margin:g})")
+    axes.set_xlabel(f"difference in {metric}\n95 % interval (shaded: ±{margin:g})")
     for word in [each for each in COLOURS if each in map(_word, comparisons)]:
         axes.plot([], [], "s-", color=COLOURS[word], markersize=5, label=word)
     if axes.get_legend_handles_labels()[0]:

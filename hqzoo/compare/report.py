@@ -13,10 +13,10 @@ from hqzoo.compare.cells import read_cells, write_json
 from hqzoo.compare.grids import (
     Grid,
     comparison_grid,
+    deciding_p,
     fold_grid,
     interval_text,
     markdown_table,
-    p_text,
     pair_name,
     result_grid,
     row_grid,
@@ -35,9 +35,9 @@ GRADE_TEXTS = {
 }
 
 UNIT_NOTES = {
-    "fold": "* Folds share training images, so that a plain t-test calls too many differences real: `p` and the "
-    "smallest detectable difference have the variance of Nadeau and Bengio (2003), intervals and `p, plain t-test` "
-    "have not.",
+    "fold": "* Folds share training images and seeds, so that a plain t-test calls too many differences real: "
+    "intervals, `p` and the smallest detectable difference have a variance that counts both (Nadeau and Bengio 2003; "
+    "two-way clustering), `p, plain t-test` has not. What one seed shows holds for that seed.",
     "seed": "* One split was run, so that the pairs are seeds: intervals and verdicts hold for its training and test "
     "images alone, and say nothing about other scenes. They also ask for a number of seeds that was chosen beforehand.",
 }
@@ -147,7 +147,7 @@ def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
         return f"{what}: {interval['mean']:+.4f} {metric} in one {unit}; one pair proves nothing."
     return (
         f"{what}, paired over {interval['n']} {unit}s: {interval_text(interval)} {metric}, "
-        f"Holm-corrected p {p_text(comparison['p'])}: {comparison['verdict']}."
+        f"Holm-corrected p {deciding_p(comparison)}: {comparison['verdict']}."
     )
 
 
@@ -197,14 +197,18 @@ def _verdicts(summary: Summary) -> list[str]:
     if not counted:
         return []
     text = f"Differences: {counted}; `p` is corrected for their number."
+    if summary["unit"] == "fold":
+        text += " `p` and intervals count that folds share training images and seeds."
     return [" ".join([text, *_power(summary), *_marked(summary)])]
 
 
 def _marked(summary: Summary) -> list[str]:
-    """Explain the mark of differences that are not those of the means."""
-    if all(each["all_runs"] for each in _compared(summary)):
-        return []
-    return ["† over the runs that both rows have, while their means are over all of their own."]
+    """Explain the marks of differences between rows that are not alike in seeds or in steps."""
+    notes = {
+        "all_runs": "† over the runs that both rows have, while their means are over all of their own.",
+        "equal_steps": "‡ between rows that were trained for different numbers of steps.",
+    }
+    return [note for key, note in notes.items() if not all(each[key] for each in _compared(summary))]
 
 
 def _counted(comparisons: Iterable[Mapping[str, Any]]) -> str:
@@ -230,7 +234,7 @@ def _notes(summary: Summary) -> list[str]:
     notes = [
         "* Differences are paired by fold and seed. p-values are corrected (Holm) for all comparisons between rows, "
         "and for all with controls, run or not; those of spread (Brown-Forsythe) are not.",
-        "* Intervals are those of one comparison alone; verdicts rest on the corrected `p`.",
+        "* Intervals are those of one comparison alone; verdicts rest on the corrected `p` and `p, equivalence`.",
         UNIT_NOTES[summary["unit"]],
         f"* better, worse: told from 0 at 5 %. equivalent: told from ±{summary['margin']:g} (two one-sided t-tests). "
         "undecided: neither, which does not mean equal.",

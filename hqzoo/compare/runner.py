@@ -9,26 +9,28 @@ import math
 import shutil
 import sys
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hqzoo.compare.cells import Report, cell_path, check_settings, read_cell, score, write_json
-from hqzoo.compare.machine import describe_machine
+from hqzoo.compare.cells import Report, cell_path, check_settings, read_cell, recipe_digest, score, write_json
+from hqzoo.compare.machine import describe_machine, source_commit
 from hqzoo.compare.table import Cell, Table
-from hqzoo.errors import ConfigError, DivergedError, HqzooError
+from hqzoo.errors import ConfigError, DivergedError, FailedRunsError, HqzooError
 
 __all__ = ["Main", "Progress", "Runner", "locked"]
 
 Main = Callable[[list[str]], int]  # the command line as a function: arguments to exit code
 
 INTERRUPTED = 130
-GIVE_UP = 3  # runs that fail one after the other, before any was finished
+GIVE_UP = 3  # runs that fail before the table has any finished one
 NOTE = "compare.json"  # in a run's folder: what the runner knows of an unfinished cell
 NO_SCORES = (
     "data", "architecture", "architecture_args", "parameters", "trainable_parameters", "quantum_parameters", "replaced",
@@ -49,7 +51,7 @@ class Runner:
         main: The command line, ``hqzoo.cli.main``.
         local: Overrides that say where and how to run, such as the folder of the data; they enter no result.
         keep: Whether to keep the checkpoints of finished cells.
-        digest: Of the recipe, see :func:`hqzoo.compare.cells.recipe_digest`; cells of another one are refused.
+        recipe_file: The recipe; cells made with another version of it are refused. None: not known.
     """
 
     table: Table
@@ -57,18 +59,25 @@ class Runner:
     main: Main
     local: tuple[str, ...] = ()
     keep: bool = False
-    digest: str = ""
+    recipe_file: Path | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the recipe at the first look, see :func:`hqzoo.compare.cells.recipe_digest`; empty: not known."""
+        return recipe_digest(self.recipe_file) if self.recipe_file else ""
 
     def fill(self, cells: Sequence[Cell]) -> None:
         """Run the cells that are missing; one that another process is at is left to it.
 
-        A run that fails, such as one that diverges, stays missing, and the others are run; unless the first few all
-        fail, as what they share is wrong then.
+        A run that fails, such as one that diverges or is too large for the memory, stays missing, and the others are
+        run; unless the first few all fail, as what they share is wrong then.
 
         Raises:
-            ConfigError: If a finished cell was made with other settings, or runs failed.
+            ConfigError: If a finished cell was made with other settings, or the recipe was changed meanwhile.
+            FailedRunsError: If runs failed.
             KeyboardInterrupt: If a run was interrupted; it has saved what it had.
         """
+        source_commit()
         missing = self.missing(cells)
         progress = Progress(len(cells), len(cells) - len(missing), self.table.metric)
         failed: list[str] = []
@@ -77,12 +86,12 @@ class Runner:
             with locked(path) as mine:
                 if not mine or path.exists():
                     continue
+                self._check_recipe()
                 try:
                     report = self.run(cell)
-                except HqzooError as error:
-                    failed.append(f"{cell.name}: {error}")
-                    _say(f"Failed: {failed[-1]}")
-                    if len(failed) == GIVE_UP and not progress.own:
+                except Exception as error:  # noqa: BLE001 - whatever it was, other rows may be free of it
+                    failed.append(_failure(cell, error))
+                    if len(failed) == GIVE_UP and not progress.done:
                         break
                     continue
                 write_json(path, report)
@@ -91,7 +100,8 @@ class Runner:
             progress.finish(cell, report)
             gc.collect()  # models and trainers refer to each other in circles
         if failed:
-            raise ConfigError(f"{len(failed)} of {len(missing)} cells failed and stay missing:\n" + "\n".join(failed))
+            lines = "\n".join(failed)
+            raise FailedRunsError(f"{len(failed)} of {len(missing)} cells failed and stay missing:\n{lines}")
 
     def missing(self, cells: Sequence[Cell]) -> list[Cell]:
         """Return the cells without a result.
@@ -112,7 +122,7 @@ class Runner:
         """Train and test one cell, going on with what an interrupted run left; return its result.
 
         Raises:
-            ConfigError: If a verb fails.
+            ConfigError: If a verb fails, or the recipe was changed since the first cell.
             DivergedError: If the training loss is not finite.
             KeyboardInterrupt: If it was interrupted.
         """
@@ -122,6 +132,7 @@ class Runner:
         losses = _loss_curve(folder / "metrics.csv")
         report = self._test(folder, arguments, "last")
         best = self._test(folder, arguments, "best") if (folder / "checkpoints" / "best.ckpt").is_file() else None
+        self._check_recipe()
         report["data"]["init_args"].pop("root", None)  # a path of this machine
         return {
             **report, **self._identity(cell), "fold": cell.fold, "seed": cell.seed,
@@ -131,6 +142,14 @@ class Runner:
             "best": None if best is None else {key: best[key] for key in best if key not in NO_SCORES},
             "machine": describe_machine(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
+
+    def _check_recipe(self) -> None:
+        """Refuse to go on with another recipe than the one that the cells are said to have."""
+        if self.recipe_file and recipe_digest(self.recipe_file) != self.digest:
+            raise ConfigError(
+                f"{self.recipe_file} was changed while cells were run with it. Put it back to go on, or use another "
+                "--out."
+            )
 
     def _folder(self, cell: Cell) -> Path:
         return self.out / "runs" / cell.name
@@ -176,9 +195,13 @@ class Runner:
         """
         folder = self._folder(cell)
         if (folder / "checkpoints" / "last.ckpt").is_file() and (folder / NOTE).is_file():
-            note: dict[str, Any] = json.loads((folder / NOTE).read_text())
-            check_settings(note, self.table, folder, self.digest)
-            return note
+            try:
+                note: dict[str, Any] = json.loads((folder / NOTE).read_text())
+            except ValueError as error:
+                _say(f"{folder / NOTE} is damaged ({error}): nothing says how its run was made, which starts afresh.")
+            else:
+                check_settings(note, self.table, folder, self.digest)
+                return note
         shutil.rmtree(folder, ignore_errors=True)  # nothing in it can be gone on with
         return {**self._identity(cell), "seconds": 0.0, "trained": False}
 
@@ -246,6 +269,17 @@ def locked(path: Path) -> Iterator[bool]:
         finally:
             if path.exists():  # who opened the lock before it goes finds the file behind it
                 lock.unlink(missing_ok=True)
+
+
+def _failure(cell: Cell, error: Exception) -> str:
+    """Say and return what went wrong; the traceback too, where it is no error that speaks for itself."""
+    if isinstance(error, HqzooError):
+        sentence = f"{cell.name}: {error}"
+    else:
+        traceback.print_exception(error)
+        sentence = f"{cell.name}: {type(error).__name__}: {error}"
+    _say(f"Failed: {sentence}")
+    return sentence
 
 
 def _loss_curve(metrics: Path) -> list[float]:

@@ -1,15 +1,24 @@
 r"""What a table of scores supports: intervals, tests, and the words for them.
 
 The units are folds: images that were left out of training. Runs that differ in their seed alone are no new images, so
-they are averaged within their fold first (:func:`fold_means`); what they add is a steadier value for the fold, never a
+they are averaged within their fold (:func:`fold_means`); what they add is a steadier value for the fold, never a
 larger n. Only where one split is all there is, the units are its seeds, and what is found holds for that split
 alone. Differences are paired: both runs saw the same images in training, and the same ones were scored.
 
-The folds' training images overlap, so that their differences are not independent as the t-test takes them to be: it
-calls too many of them real. Tests take the ``overlap`` of folds, with which the variance of a mean difference is
-:math:`(1/n + n_\text{test} / n_\text{train})\, s^2` in place of :math:`s^2 / n` (Nadeau and Bengio 2003); of k folds,
-:math:`n_\text{test} / n_\text{train} = 1 / (k - 1)`. Verdicts rest on that variance, while
-:func:`paired_interval` has the plain one.
+Two things make the folds' differences less independent than the t-test takes them to be, so that it calls too many of
+them real. Their training images overlap, and their runs share seeds: a start that suits one fold suits others.
+:func:`paired_interval`, :func:`tost` and :func:`smallest_detectable` therefore take differences of F folds x S seeds
+and the ``overlap`` of folds, and have the variance
+
+.. math:: V = (1/F + n_\text{test} / n_\text{train})\, s_F^2 + s_S^2 / S
+
+of the mean difference, where :math:`s_F^2` and :math:`s_S^2` are the variances of the folds' and of the seeds' means.
+The first term is that of Nadeau and Bengio (2003) for folds that share training images; CHOICE:
+:math:`n_\text{test} / n_\text{train} = 1 / (k - 1)` of k folds, also where a part of the training images is kept
+apart. The second is two-way clustering (Cameron, Gelbach and Miller 2011) without taking off what both terms count
+twice, which errs on the cautious side; degrees of freedom are Satterthwaite's (1946). With one seed there is nothing to
+estimate the second term from, and what is found holds for that seed. Without overlap and with one difference per
+unit, all this is the paired t-test.
 """
 
 from __future__ import annotations
@@ -36,7 +45,6 @@ __all__ = [
     "holm",
     "median_iqr",
     "paired_interval",
-    "paired_p",
     "smallest_detectable",
     "tost",
     "verdict",
@@ -82,28 +90,31 @@ def fold_means(scores: Mapping[tuple[int, int], float]) -> dict[int, float]:
     return {fold: float(np.mean([value for key, value in scores.items() if key[0] == fold])) for fold in folds}
 
 
-def paired_interval(differences: npt.ArrayLike, confidence: float = 0.95) -> Interval:
-    r"""Return the t-interval of a mean difference, :math:`\bar d \pm t_{(1+c)/2,\,n-1}\, s / \sqrt n` (Student 1908).
+def paired_interval(differences: npt.ArrayLike, confidence: float = 0.95, overlap: float = 0.0) -> Interval:
+    r"""Return the interval of a mean difference, :math:`\bar d \pm t_{(1+c)/2,\,\nu} \sqrt V` (Student 1908).
 
     Args:
-        differences: One per fold, ``(n,)``.
+        differences: One per unit ``(n,)``, or per fold and seed ``(F, S)``; see the module's docstring.
         confidence: Coverage c, between 0 and 1.
+        overlap: Test images over training images of the folds; 0: independent.
 
     Returns:
-        Mean, interval and p of the paired t-test. A single difference has a mean and nothing else.
+        Mean, interval and p; ``sd`` is that of the units and ``n`` their number. A single unit has a mean and nothing
+        else.
 
     Raises:
-        ConfigError: If there is no difference, one is no number, or ``confidence`` is no probability.
+        ConfigError: If there is no difference, one is no number, the overlap is negative, or ``confidence`` is no
+            probability.
     """
-    values = _numbers(differences, 1, "paired_interval")
     if not 0 < confidence < 1:
         raise ConfigError(f"confidence={confidence} must lie between 0 and 1, such as 0.95.")
-    n, mean = len(values), float(values.mean())
-    if n == 1:
-        return Interval(mean, None, None, None, 1, None)
-    error = _standard_error(values)
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
-    return Interval(mean, mean - half, mean + half, float(values.std(ddof=1)), n, _two_sided(mean, error, n))
+    values = _numbers(differences, 1, "paired_interval", (1, 2))
+    if len(values) == 1:
+        return Interval(float(values.mean()), None, None, None, 1, None)
+    mean = _mean(values, overlap)
+    half = float(stats.t.ppf((1 + confidence) / 2, mean.degrees)) * mean.error
+    p = min(1.0, 2 * _upper_tail(abs(mean.value), mean))
+    return Interval(mean.value, mean.value - half, mean.value + half, _sd_of_units(values), len(values), p)
 
 
 def hierarchical_bootstrap(
@@ -118,8 +129,9 @@ def hierarchical_bootstrap(
     Both levels are drawn with replacement, the larger unit first (Davison and Hinkley 1997, section 3.8); a drawn seed
     is the same in a and b, as the runs are paired. The interval is the percentile interval, p is
     :math:`2 \min(P(d^* \le 0), P(d^* \ge 0))` with one added to counts and repeats (ibid., eq. 4.11). With few scenes
-    percentile intervals are too narrow (of five normal scenes 95 % ones cover 86 %, of ten 92 %): verdicts rest on
-    :func:`paired_interval`, and this one shows whether they hang on the normal distribution.
+    percentile intervals are too narrow (of five normal scenes 95 % ones cover 86 %, of ten 92 %), and scenes are taken
+    to share neither training images nor seeds: verdicts rest on :func:`paired_interval`, and this one shows whether
+    they hang on the normal distribution.
 
     Args:
         scores_a: Scores as scenes x seeds, or by scene a list over seeds, of which scenes may have unequally many.
@@ -149,20 +161,6 @@ def hierarchical_bootstrap(
     beyond = min(int((means <= 0).sum()), int((means >= 0).sum()))
     p = min(1.0, 2 * (beyond + 1) / (repeats + 1))
     return Interval(float(of_scenes.mean()), low, high, float(of_scenes.std(ddof=1)), n, p)
-
-
-def paired_p(differences: npt.ArrayLike, overlap: float = 0.0) -> float:
-    """Return the two-sided p of no difference: of the paired t-test, or with the variance for overlapping folds.
-
-    Args:
-        differences: One per fold that was run, ``(n,)``, n at least 2.
-        overlap: Test images over training images of the folds; 0: independent differences.
-
-    Raises:
-        ConfigError: If there are fewer differences, or the overlap is negative.
-    """
-    values = _numbers(differences, 2, "paired_p")
-    return _two_sided(float(values.mean()), _standard_error(values, overlap), len(values))
 
 
 def holm(p_values: Sequence[float], number: int | None = None) -> list[float]:
@@ -197,18 +195,17 @@ def tost(differences: npt.ArrayLike, margin: float = 0.01, overlap: float = 0.0)
     Below alpha, the interval of confidence 1 - 2 alpha lies within the margin, and the two count as equivalent.
 
     Args:
-        differences: One per fold, ``(n,)``, n at least 2.
+        differences: As in :func:`paired_interval`, of at least two units.
         margin: The difference that nobody would mind, in units of the score. CHOICE .01: one point of IoU.
-        overlap: See :func:`paired_p`.
+        overlap: As in :func:`paired_interval`.
 
     Raises:
-        ConfigError: If there are fewer than two differences, the margin is not positive, or the overlap is negative.
+        ConfigError: If there are fewer than two units, the margin is not positive, or the overlap is negative.
     """
-    values = _numbers(differences, 2, "tost")
     if margin <= 0:
         raise ConfigError(f"margin={margin} must be positive: the difference that nobody would mind, such as 0.01.")
-    n, mean, error = len(values), float(values.mean()), _standard_error(values, overlap)
-    return max(_upper_tail(mean + margin, error, n), _upper_tail(margin - mean, error, n))
+    mean = _mean(_numbers(differences, 2, "tost", (1, 2)), overlap)
+    return max(_upper_tail(mean.value + margin, mean), _upper_tail(margin - mean.value, mean))
 
 
 def verdict(
@@ -240,34 +237,33 @@ def verdict(
 def smallest_detectable(
     differences: npt.ArrayLike, power: float = 0.8, alpha: float = 0.05, overlap: float = 0.0
 ) -> float:
-    r"""Return the difference that :func:`paired_p` of this spread and size finds, with its sign, with ``power``.
+    r"""Return the difference that a test of this spread and size finds, with its sign, with ``power``.
 
-    Solves :math:`P(T'_{n-1}(\delta / e) > t_{1-\alpha/2,\,n-1}) = \text{power}` for :math:`\delta`, where e is the
-    standard error of the mean, with the non-central t distribution (Cohen 1988, chapter 2); the test is two-sided.
-    Smaller differences may exist; such a table would mostly miss them.
+    Solves :math:`P(T'_\nu(\delta / \sqrt V) > t_{1-\alpha/2,\,\nu}) = \text{power}` for :math:`\delta` with the
+    non-central t distribution (Cohen 1988, chapter 2); the test is two-sided. Smaller differences may exist; such a
+    table would mostly miss them.
 
     Args:
-        differences: One per fold, ``(n,)``, n at least 2; only their spread counts.
+        differences: As in :func:`paired_interval`, of at least two units; only their spread counts.
         power: Chance of finding the difference, above ``alpha`` and below 1.
         alpha: Level of the test.
-        overlap: See :func:`paired_p`.
+        overlap: As in :func:`paired_interval`.
 
     Raises:
-        ConfigError: If there are fewer than two differences, or power, alpha and overlap make no sense.
+        ConfigError: If there are fewer than two units, or power, alpha and overlap make no sense.
     """
-    values = _numbers(differences, 2, "smallest_detectable")
     if not 0 < alpha < power < 1:
         raise ConfigError(f"It takes 0 < alpha < power < 1, got alpha={alpha}, power={power}.")
-    n, error = len(values), _standard_error(values, overlap)
-    critical = float(stats.t.ppf(1 - alpha / 2, n - 1))
+    mean = _mean(_numbers(differences, 2, "smallest_detectable", (1, 2)), overlap)
+    critical = float(stats.t.ppf(1 - alpha / 2, mean.degrees))
 
     def missing_power(shift: float) -> float:
-        return float(stats.nct.sf(critical, n - 1, shift)) - power
+        return float(stats.nct.sf(critical, mean.degrees, shift)) - power
 
     highest = 2 * critical
     while missing_power(highest) < 0:
         highest *= 2
-    return float(brentq(missing_power, 0.0, highest)) * error
+    return float(brentq(missing_power, 0.0, highest)) * mean.error
 
 
 def brown_forsythe(groups: Sequence[npt.ArrayLike]) -> float:
@@ -306,29 +302,46 @@ def median_iqr(values: npt.ArrayLike) -> tuple[float, float]:
     return float(middle), float(high - low)
 
 
-def _numbers(values: npt.ArrayLike, least: int, what: str) -> Array:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or len(array) < least or not np.isfinite(array).all():
-        raise ConfigError(f"{what} takes at least {least} finite numbers in a row, got {values!r}.")
-    return array
+@dataclass(frozen=True)
+class _Mean:
+    """A mean difference with its standard error, and the degrees of freedom with which that is known."""
+
+    value: float
+    error: float
+    degrees: float
 
 
-def _standard_error(values: Array, overlap: float = 0.0) -> float:
-    """Return that of the mean, see the module's docstring."""
+def _mean(values: Array, overlap: float) -> _Mean:
+    """Return the mean of units ``(n,)`` or of folds x seeds ``(F, S)``; see the module's docstring."""
     if overlap < 0:
         raise ConfigError(f"overlap={overlap}: test images over training images is not negative.")
-    return float(values.std(ddof=1)) * math.sqrt(1 / len(values) + overlap)
+    means = values if values.ndim == 1 else values.mean(axis=1)
+    parts = [(float(means.var(ddof=1)) * (1 / len(means) + overlap), len(means) - 1)]
+    if values.ndim == 2 and values.shape[1] > 1:
+        parts.append((float(values.mean(axis=0).var(ddof=1)) / values.shape[1], values.shape[1] - 1))
+    variance = sum(part for part, _ in parts)
+    # Satterthwaite 1946; without any spread the number does not matter
+    degrees = 1 / sum((part / variance) ** 2 / own for part, own in parts) if variance else parts[0][1]
+    return _Mean(float(values.mean()), math.sqrt(variance), degrees)
 
 
-def _upper_tail(mean: float, error: float, n: int) -> float:
-    """Return P(T > mean / standard error); without any spread the answer is certain."""
-    if error == 0:
-        return 0.0 if mean > 0 else 1.0 if mean < 0 else 0.5
-    return float(stats.t.sf(mean / error, n - 1))
+def _sd_of_units(values: Array) -> float:
+    return float((values if values.ndim == 1 else values.mean(axis=1)).std(ddof=1))
 
 
-def _two_sided(mean: float, error: float, n: int) -> float:
-    return min(1.0, 2 * _upper_tail(abs(mean), error, n))
+def _upper_tail(shift: float, mean: _Mean) -> float:
+    """Return P(T > shift / standard error); without any spread the answer is certain."""
+    if mean.error == 0:
+        return 0.0 if shift > 0 else 1.0 if shift < 0 else 0.5
+    return float(stats.t.sf(shift / mean.error, mean.degrees))
+
+
+def _numbers(values: npt.ArrayLike, least: int, what: str, dimensions: tuple[int, ...] = (1,)) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim not in dimensions or len(array) < least or not array.size or not np.isfinite(array).all():
+        shape = "in a row" if dimensions == (1,) else "in a row, or folds x seeds"
+        raise ConfigError(f"{what} takes at least {least} finite numbers {shape}, got {values!r}.")
+    return array
 
 
 def _scene_differences(

@@ -17,14 +17,13 @@ from hqzoo.compare.statistics import (
     holm,
     median_iqr,
     paired_interval,
-    paired_p,
     smallest_detectable,
     tost,
     verdict,
 )
 from hqzoo.compare.table import Comparison, Row, Table
 
-__all__ = ["NOT_RUN", "UNFINISHED", "beside", "summarize"]
+__all__ = ["ALPHA", "NOT_RUN", "UNFINISHED", "beside", "summarize"]
 
 ALPHA, POWER = 0.05, 0.8
 NOT_RUN, UNFINISHED = "not run", "unfinished"
@@ -45,9 +44,9 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
 
     Returns:
         The table's own words; the ``unit`` of all statistics, which is the fold with its seeds averaged, or, where one
-        split is all there is, the seed; ``rows``; ``comparisons`` of our scores and ``published_comparisons`` of the
-        paper's, where it published them fold by fold, each with the ``smallest_detectable`` difference (80 % power);
-        ``missing`` cells; and what all cells ran on.
+        split is all there is, the seed; ``shared_seeds`` of all rows, if some have more; ``rows``; ``comparisons`` of
+        our scores and ``published_comparisons`` of the paper's, where it published them fold by fold, each with the
+        ``smallest_detectable`` difference (80 % power); ``missing`` cells; and what all cells ran on.
 
     Raises:
         ConfigError: If a cell lacks the metric.
@@ -58,11 +57,13 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
     of_paper = [each for each in comparisons if _differences(published[each.row], published[each.against])]
     every = [report for cells in reports.values() for report in cells.values()]
     run = {name: set(cells) for name, cells in reports.items()}
+    steps = {name: {report["step"] for report in cells.values()} for name, cells in reports.items()}
     planned: Keys = {name: set() for name in run}
     for cell in table.cells():
         planned[cell.row].add((cell.fold, cell.seed))
     of_folds = {name: set(folds) for name, folds in published.items()}
     unit: Unit = "fold" if len(table.folds) > 1 else "seed"
+    shared = _shared_seeds(ours) if unit == "fold" else []
     overlap = _overlap(_folds_of_data(table, every)) if unit == "fold" else 0.0
     overlap_of_paper = _overlap(max(map(len, published.values())))
     return {
@@ -70,8 +71,12 @@ def summarize(table: Table, reports: Reports) -> dict[str, Any]:
         "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
         "unit": unit, "cells": len(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in reports[cell.row]],
-        "rows": [_row(row, reports[row.name], ours[row.name], table.metric, unit) for row in table.rows],
-        "comparisons": _compare(table, comparisons, ours, run, planned, unit, overlap),
+        "shared_seeds": shared,
+        "rows": [_row(row, reports[row.name], ours[row.name], table.metric, unit, shared) for row in table.rows],
+        "comparisons": [
+            each | {"equal_steps": steps[each["row"]] == steps[each["against"]]}
+            for each in _compare(table, comparisons, ours, run, planned, unit, overlap)
+        ],
         "published_comparisons": _compare(table, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper),
         "steps": sorted({report["step"] for report in every}),
         "machines": sorted({_machine(report) for report in every}),
@@ -82,6 +87,13 @@ def _scores(cells: Mapping[tuple[int, int], Report], metric: str) -> Scores:
     """Return the scores of a row; folds without the class are left out."""
     found = {key: score(cells[key], metric) for key in sorted(cells)}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _shared_seeds(scores: Mapping[str, Scores]) -> list[int]:
+    """Return the seeds that all rows with scores have, if some have more; else means of rows can be compared."""
+    seeds = [{seed for _, seed in each} for each in scores.values() if each]
+    shared = set.intersection(*seeds) if seeds else set()
+    return sorted(shared) if any(each != shared for each in seeds) else []
 
 
 def _folds_of_data(table: Table, reports: Iterable[Report]) -> int:
@@ -100,8 +112,9 @@ def _units(scores: Scores, unit: Unit) -> dict[int, float]:
 
 
 def _published_folds(row: Row) -> Scores:
+    """Return the published scores by fold, each with a start of its own: nothing says that folds shared seeds."""
     published = row.published if isinstance(row.published, Mapping) else {}
-    return {(fold, 0): value for fold, value in published.items()}
+    return {(fold, fold): value for fold, value in published.items()}
 
 
 # Comparisons ----------------------------------------------------------------------------------------------------------
@@ -118,23 +131,26 @@ def _compare(
 ) -> list[dict[str, Any]]:
     """Return the statistics of comparisons; p-values are corrected within each family, run or not (Holm).
 
-    ``p`` and ``p_equivalence``, on which verdicts rest, have the variance for overlapping folds; ``p_plain`` is that of
-    the t-test, if there is overlap, and so is the interval.
+    Intervals, ``p`` and ``p_equivalence`` have the variance for folds that share training images and seeds;
+    ``p_plain`` is that of the t-test over folds.
     """
     published = {row.name: _published_folds(row) for row in table.rows}
     pairs = [_differences(scores[each.row], scores[each.against]) for each in comparisons]
     units = [_units(differences, unit) for differences in pairs]
-    values = [list(each.values()) for each in units]
+    values = [_by_fold_and_seed(differences, unit) for differences in pairs]
+    intervals = [paired_interval(each, overlap=overlap) if each else None for each in values]
+    plain = [paired_interval(list(each.values())) if each and overlap else None for each in units]
     families = [each.family for each in comparisons]
-    p = _corrected([paired_p(each, overlap) if len(each) > 1 else None for each in values], families)
-    p_plain = _corrected([paired_p(each) if len(each) > 1 and overlap else None for each in values], families)
+    p, p_plain = (
+        _corrected([None if each is None else each.p for each in tests], families) for tests in (intervals, plain)
+    )
     p_equivalence = _corrected(
         [tost(each, table.margin, overlap) if len(each) > 1 else None for each in values], families
     )
     found = []
     for i, comparison in enumerate(comparisons):
         row, against = scores[comparison.row], scores[comparison.against]
-        interval = paired_interval(values[i]) if values[i] else None
+        interval = intervals[i]
         level = ALPHA / families.count(families[i])  # what the first step of Holm's correction leaves
         several = len(values[i]) > 1
         found.append({
@@ -143,7 +159,7 @@ def _compare(
             "interval": None if interval is None else asdict(interval),
             "p": p[i], "p_plain": p_plain[i], "p_equivalence": p_equivalence[i],
             "verdict": _state(comparison, run, planned)
-            or _word(interval, p[i], p_equivalence[i], table.metric, unit),
+            or _word(interval, p[i], p_equivalence[i], table.metric, _scope(pairs[i], unit)),
             "smallest_detectable": smallest_detectable(values[i], POWER, level, overlap) if several else None,
             "bootstrap": _bootstrap(row, against, pairs[i]),
             "published": _published_difference(published[comparison.row], published[comparison.against]),
@@ -155,6 +171,21 @@ def _compare(
 def _differences(row: Scores, against: Scores) -> Scores:
     """Return the differences of runs with the same fold and seed."""
     return {key: row[key] - against[key] for key in row if key in against}
+
+
+def _by_fold_and_seed(differences: Scores, unit: Unit) -> list[Any]:
+    """Return differences as folds x seeds, or one per unit where not every fold has the same seeds."""
+    folds, seeds = (sorted({key[place] for key in differences}) for place in (0, 1))
+    if unit == "seed" or len(differences) < len(folds) * len(seeds):
+        return list(_units(differences, unit).values())
+    return [[differences[fold, seed] for seed in seeds] for fold in folds]
+
+
+def _scope(pairs: Scores, unit: Unit) -> str:
+    """Return what a verdict holds for alone: one split, or one seed; empty: neither."""
+    if unit == "seed":
+        return " on this split"
+    return " at one seed" if len({seed for _, seed in pairs}) == 1 else ""
 
 
 def _published_difference(row: Scores, against: Scores) -> float | None:
@@ -185,7 +216,7 @@ def _state(comparison: Comparison, run: Keys, planned: Keys) -> str:
     return f"{UNFINISHED}: {pairs} of {all_pairs} runs" if pairs < all_pairs else ""
 
 
-def _word(interval: Interval | None, p: float | None, p_equivalence: float | None, metric: str, unit: Unit) -> str:
+def _word(interval: Interval | None, p: float | None, p_equivalence: float | None, metric: str, scope: str) -> str:
     """Return the verdict and, where there is none, why.
 
     Without any spread no test is possible: such runs are copies of each other, or learned nothing.
@@ -198,7 +229,7 @@ def _word(interval: Interval | None, p: float | None, p_equivalence: float | Non
         return "undecided: no spread"
     word = verdict(interval, p, p_equivalence, ALPHA, metric.partition("/")[0] not in ERRORS)
     small = word in ("better", "worse") and p_equivalence is not None and p_equivalence < ALPHA
-    return f"{word}{' on this split' * (unit == 'seed')}{', but within the margin' * small}"
+    return f"{word}{scope * (word != 'undecided')}{', but within the margin' * small}"
 
 
 def _spread(row: Mapping[int, float], against: Mapping[int, float]) -> dict[str, Any]:
@@ -229,16 +260,25 @@ def _bootstrap(row: Scores, against: Scores, pairs: Scores) -> dict[str, Any] | 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
 
-def _row(row: Row, cells: Mapping[tuple[int, int], Report], scores: Scores, metric: str, unit: Unit) -> dict[str, Any]:
+def _row(
+    row: Row,
+    cells: Mapping[tuple[int, int], Report],
+    scores: Scores,
+    metric: str,
+    unit: Unit,
+    shared_seeds: Sequence[int],
+) -> dict[str, Any]:
     best = {key: report["best"] for key, report in cells.items() if report.get("best")}
     return {
         "name": row.name, "label": row.label or row.name, "control_of": row.control_of, "cells": len(cells),
         "published": _published(row),
         "scores": [{"fold": fold, "seed": seed, "score": value} for (fold, seed), value in scores.items()],
         "score": _mean_sd(scores, unit),
+        "score_of_shared_seeds": _mean_sd({key: scores[key] for key in scores if key[1] in shared_seeds}, unit),
         "seed_sd": _seed_sd(scores) if unit == "fold" else None,
         "best": _mean_sd(_scores(best, metric), unit) if best else None,
         "beside": {name: _fold_mean(cells, name) for name in beside(metric)},
+        "steps": sorted({report["step"] for report in cells.values()}),
         "costs": _costs(list(cells.values())),
         "loss_curve": _mean_curve([report["loss_curve"] for report in cells.values()]),
     }  # fmt: skip

@@ -16,7 +16,7 @@ from hqzoo.compare.cells import read_cell
 from hqzoo.compare.machine import cores
 from hqzoo.compare.runner import Progress, Runner
 from hqzoo.compare.table import Cell
-from hqzoo.errors import ConfigError
+from hqzoo.errors import ConfigError, FailedRunsError
 
 __all__ = ["fill_with_workers"]
 
@@ -38,7 +38,8 @@ def fill_with_workers(runner: Runner, cells: Sequence[Cell], command: Sequence[s
         workers: Number of processes, at least 1.
 
     Raises:
-        ConfigError: If runs fail. If a worker itself breaks down, the others save and end.
+        ConfigError: If a finished cell was made with other settings.
+        FailedRunsError: If runs fail. If a worker itself breaks down, the others save and end.
         KeyboardInterrupt: If the user wants to stop.
     """
     if workers < 1:
@@ -55,7 +56,7 @@ def fill_with_workers(runner: Runner, cells: Sequence[Cell], command: Sequence[s
             _end(processes)
     for log, code in failed.items():
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL:])
-        raise ConfigError(f"A worker ended with exit code {code}. The end of {log}:\n{tail}")
+        raise FailedRunsError(f"A worker ended with exit code {code}. The end of {log}:\n{tail}")
 
 
 def _start(command: Sequence[str], log: Path, threads: int) -> subprocess.Popen[bytes]:

@@ -206,7 +206,7 @@ def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
                     "--rows", "mlp", "--workers", "2", "--", "trainer.strategy=nonsense")  # fmt: skip
     printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, printed
-    assert "A worker ended with exit code 1" in printed
+    assert "A worker ended with exit code 2" in printed
     assert "nonsense" in printed.split("The end of ", 1)[1].split("\n", 1)[1]
 
 

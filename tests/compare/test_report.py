@@ -12,7 +12,7 @@ from PIL import Image
 
 from hqzoo.compare.cells import cell_path, write_json
 from hqzoo.compare.claims import write_claims
-from hqzoo.compare.grids import Grid, result_grid
+from hqzoo.compare.grids import Grid, deciding_p, result_grid, row_grid
 from hqzoo.compare.report import brief, overview, put_between_marks, sentence, write_report
 from hqzoo.compare.table import Cell, Row
 from hqzoo.compare.table_file import dump_table
@@ -27,8 +27,9 @@ def test_report_says_what_the_summary_found(out: Path) -> None:
     for number in (hybrid["score"]["mean"], hybrid["score"]["sd"], hybrid["published"]["mean"], hybrid["seed_sd"],
                    against_unet["interval"]["low"], against_unet["smallest_detectable"]):  # fmt: skip
         assert f"{abs(number):.4f}" in text
-    for words in ("*Replicated: the paper", "`unet` U-Net", "**better**", "(n=5)", "85,889", "boundary IoU", "ECE",
-                  "2.5", "12.5", "own published scores", "25 cells of 20 steps", "Bootstrap over folds"):  # fmt: skip
+    for words in ("*Replicated: the paper", "`unet` U-Net", "**better at one seed**", "(n=5)", "85,889",
+                  "boundary IoU", "ECE", "2.5", "12.5", "own published scores", "25 cells of 20 steps",
+                  "Bootstrap over folds"):  # fmt: skip
         assert words in text
     for absent in ("small-object recall", "best epoch", "GPU peak", "still missing", "None", "nan"):
         assert absent not in text
@@ -76,7 +77,7 @@ def test_one_split_is_said_to_be_one(tmp_path: Path) -> None:
     assert "Fold by fold" not in text
     assert "plain t-test" not in text.partition("own published scores")[0]
     assert sentence(summary["comparisons"][1], "miou", "seed").startswith("hybrid − mlp, paired over 2 seeds: +0.0800 ")
-    assert "| replicated | 4 of 5 | 2 seeds | 1 undecided on this split |" in overview({"report.md": summary})
+    assert "| replicated | 4 of 5 | 2 seeds | 1 undecided |" in overview({"report.md": summary})
 
 
 @pytest.mark.filterwarnings("error")
@@ -109,15 +110,17 @@ def test_the_short_form_has_every_row_once_with_its_difference(out: Path) -> Non
     against_unet, against_mlp = summary["comparisons"]
     grid = result_grid(summary)
     assert [row[0] for row in grid.rows] == ["`unet` U-Net", "`hybrid`", "`mlp`"]
-    assert [row[3] for row in grid.rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`"]
-    assert grid.head[4] == "published difference"
-    assert [row[4] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}", ""]
-    assert [row[5].endswith(" †") for row in grid.rows] == [False, True, False]  # U-Net has one seed, the hybrid two
-    assert [row[7].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
+    assert grid.head[3] == "at seed 0 alone"
+    assert grid.rows[1][3].startswith(f"{fmean(values[0] for values in SCORES['hybrid'].values()):.4f} ± ")
+    assert [row[4] for row in grid.rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`"]
+    assert grid.head[5] == "published difference"
+    assert [row[5] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}", ""]
+    assert [row[6].endswith(" †") for row in grid.rows] == [False, True, False]  # U-Net has one seed, the hybrid two
+    assert [row[8].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
     text = brief(summary, "a/report.png", "a/report.md")
     assert "](a/report.png)" in text
     assert "](a/report.md)" in text
-    assert "Differences: 2 better; `p` is corrected for their number." in text
+    assert "Differences: 1 better at one seed, 1 better; `p` is corrected for their number." in text
     assert "† over the runs that both rows have" in text
     least, most = sorted(each["smallest_detectable"] for each in summary["comparisons"])
     assert f"four tables of five: {least:.4f} to {most:.4f}, by line." in text
@@ -128,7 +131,23 @@ def test_a_row_with_two_differences_has_two_lines(out: Path) -> None:
     two = table(rows=(unet, replace(hybrid, against=("unet", "mlp")), replace(mlp, control_of=None)))
     rows = result_grid(write_report(two, out)).rows
     assert [row[0] for row in rows] == ["`unet` U-Net", "`hybrid`", "", "`mlp`"]
-    assert [row[3] for row in rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`", ""]
+    assert [row[4] for row in rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`", ""]
+
+
+def test_rows_of_unequal_budgets_are_marked(out: Path) -> None:
+    for fold in range(5):
+        cell = Cell("unet", fold, 0)
+        write_json(cell_path(out, cell), report(cell, 0.5, step=999))
+    text = brief(write_report(table(), out), "a/report.png", "a/report.md")
+    assert "‡ between rows that were trained for different numbers of steps." in text
+    assert "] † ‡ |" in text
+    grid = row_grid(write_report(table(), out))
+    assert [row[grid.head.index("steps")] for row in grid.rows] == ["999", "20", "20"]
+
+
+def test_equivalence_shows_the_p_that_it_rests_on() -> None:
+    assert deciding_p({"verdict": "equivalent at one seed", "p": 0.9, "p_equivalence": 0.032}) == ".032 (equivalence)"
+    assert deciding_p({"verdict": "undecided", "p": 0.9, "p_equivalence": 0.032}) == ".900"
 
 
 def test_overview_has_a_line_per_table(out: Path, tmp_path: Path) -> None:
@@ -136,7 +155,7 @@ def test_overview_has_a_line_per_table(out: Path, tmp_path: Path) -> None:
     write_cells(tmp_path / "part", {"hybrid": {0: (0.5,)}, "unet": {0: (0.4,)}})
     part = write_report(table(title="Half done", grade=""), tmp_path / "part")
     lines = overview({"a/report.md": whole, "b/report.md": part}).splitlines()
-    assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 5 folds | 1 better | 1 better |"
+    assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 5 folds | 1 better | 1 better at one seed |"
     assert lines[3] == "| [Half done](b/report.md) |  | 2 of 25 | 5 folds |  | 1 unfinished |"
 
 
@@ -195,7 +214,7 @@ def test_claims_beside_what_was_run(results: Path, tmp_path: Path) -> None:
     assert lines[0][3].startswith("U-Net: miou 0.4100 ± ")
     assert lines[0][3].endswith("(5 folds, 1 seed)")
     assert lines[0][4] == f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
-    assert lines[0][5:] == ["< .001", "replicated", "**better**"]
+    assert lines[0][5:] == ["< .001", "replicated", "**better at one seed**"]
     assert lines[1][4].startswith(f"sd {summary['comparisons'][1]['sd_row']:.4f} against ")
     assert lines[1][5].endswith(" (Brown-Forsythe)")
     assert lines[1][6:] == ["tested in kind", "**undecided**"]

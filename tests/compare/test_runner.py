@@ -10,7 +10,7 @@ import pytest
 from hqzoo.compare.cells import cell_path, read_cell
 from hqzoo.compare.runner import Runner, locked
 from hqzoo.compare.table import Cell, Row, Table
-from hqzoo.errors import ConfigError
+from hqzoo.errors import ConfigError, FailedRunsError
 
 TABLE = Table("t", "recipe.yaml", (Row("a"), Row("b", ("--x=1",))), folds=(3,), seeds=(7,), settings=("--y=2",))
 
@@ -138,6 +138,17 @@ def test_a_run_without_checkpoint_starts_afresh(tmp_path: Path) -> None:
     assert main.verbs == ["fit", "test"]
 
 
+def test_a_damaged_note_starts_afresh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main = CommandLine((130,))
+    cells = TABLE.cells(rows=["a"])
+    with pytest.raises(KeyboardInterrupt):
+        Runner(TABLE, tmp_path, main).fill(cells)
+    (tmp_path / "runs" / cells[0].name / "compare.json").write_text('{"row": "a", ')
+    Runner(TABLE, tmp_path, main).fill(cells)
+    assert "--ckpt_path=last" not in main.calls[1]
+    assert "compare.json is damaged" in capsys.readouterr().out
+
+
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     main = CommandLine((0, 0, 130))
     with pytest.raises(KeyboardInterrupt):
@@ -145,14 +156,14 @@ def test_other_settings_are_refused(tmp_path: Path) -> None:
     other = Table("t", "recipe.yaml", TABLE.rows, folds=(3,), seeds=(7,), settings=("--y=3",))
     with pytest.raises(ConfigError, match=r"a-fold3-seed7\.json was made with other settings.*--y=2, --y=3"):
         Runner(other, tmp_path, main).fill(other.cells())
-    with pytest.raises(ConfigError, match=r"b-fold3-seed7 was made with other settings"):
+    with pytest.raises(FailedRunsError, match=r"b-fold3-seed7 was made with other settings"):
         Runner(other, tmp_path, main).fill(other.cells(rows=["b"]))
     assert len(main.calls) == 3
 
 
 def test_a_failing_run_leaves_the_others_alone(tmp_path: Path) -> None:
     main = CommandLine((2,))
-    with pytest.raises(ConfigError, match=r"1 of 2 cells failed.*\na-fold3-seed7: `hqzoo fit .*with exit code 2"):
+    with pytest.raises(FailedRunsError, match=r"1 of 2 cells failed.*\na-fold3-seed7: `hqzoo fit .*with exit code 2"):
         Runner(TABLE, tmp_path, main).fill(TABLE.cells())
     assert main.verbs == ["fit", "fit", "test"]
     assert [(tmp_path / "cells" / f"{row}-fold3-seed7.json").exists() for row in "ab"] == [False, True]
@@ -161,9 +172,52 @@ def test_a_failing_run_leaves_the_others_alone(tmp_path: Path) -> None:
 def test_if_the_first_runs_all_fail_the_others_would_too(tmp_path: Path) -> None:
     main = CommandLine((2,) * 9)
     table = Table("t", "recipe.yaml", (Row("a"), Row("b")), folds=(0, 1, 2))
-    with pytest.raises(ConfigError, match=r"3 of 6 cells failed"):
+    with pytest.raises(FailedRunsError, match=r"3 of 6 cells failed"):
         Runner(table, tmp_path, main).fill(table.cells())
     assert main.verbs == ["fit"] * 3
+
+
+def test_failing_cells_do_not_block_a_table_that_has_others(tmp_path: Path) -> None:
+    table = Table("t", "recipe.yaml", (Row("a"), Row("b")), folds=(0, 1, 2, 3))
+    Runner(table, tmp_path, CommandLine()).fill(table.cells(rows=["b"], folds=[0]))
+    main = CommandLine((2,) * 4)
+    with pytest.raises(FailedRunsError, match=r"4 of 7 cells failed"):
+        Runner(table, tmp_path, main).fill([*table.cells(rows=["a"]), *table.cells(rows=["b"])])
+    assert not Runner(table, tmp_path, main).missing(table.cells(rows=["b"]))
+
+
+def test_a_run_that_breaks_down_leaves_the_others_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def breaking(arguments: list[str]) -> int:
+        if "a-fold3" in arguments[3]:
+            raise RuntimeError("out of memory")
+        return main(arguments)
+
+    main = CommandLine()
+    with pytest.raises(FailedRunsError, match=r"1 of 2 cells failed.*\na-fold3-seed7: RuntimeError: out of memory"):
+        Runner(TABLE, tmp_path, breaking).fill(TABLE.cells())
+    assert main.verbs == ["fit", "test"]
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_recipe_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
+    """Else the second cell would be said to come from the first one's recipe."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("trainer: {max_epochs: 20}\n")
+    main = CommandLine()
+
+    def editing(arguments: list[str]) -> int:
+        if main.verbs == ["fit"]:
+            recipe.write_text("# a comment alone is no change\ntrainer: {max_epochs: 20}\n")
+        if main.verbs == ["fit", "test"]:
+            recipe.write_text("trainer: {max_epochs: 5}\n")
+        return main(arguments)
+
+    with pytest.raises(FailedRunsError, match=r"b-fold3-seed7: .*recipe\.yaml was changed while cells were run"):
+        Runner(TABLE, tmp_path / "out", editing, recipe_file=recipe).fill(TABLE.cells())
+    assert read_cell(tmp_path / "out", Cell("a", 3, 7))
+    assert read_cell(tmp_path / "out", Cell("b", 3, 7)) is None
+    with pytest.raises(ConfigError, match=r"a-fold3-seed7\.json was made before recipe recipe\.yaml was changed"):
+        Runner(TABLE, tmp_path / "out", main, recipe_file=recipe).fill(TABLE.cells())
 
 
 def test_a_diverged_run_stays_missing(tmp_path: Path) -> None:
@@ -176,7 +230,9 @@ def test_a_diverged_run_stays_missing(tmp_path: Path) -> None:
 
     main = CommandLine()
     for _ in range(2):  # the second time, it is not trained again
-        with pytest.raises(ConfigError, match=r"a-fold3-seed7: its training diverged, with a loss of nan in epoch 2"):
+        with pytest.raises(
+            FailedRunsError, match=r"a-fold3-seed7: its training diverged, with a loss of nan in epoch 2"
+        ):
             Runner(TABLE, tmp_path, diverging).fill(TABLE.cells())
     assert main.verbs == ["fit", "fit", "test"]
     assert read_cell(tmp_path, Cell("a", 3, 7)) is None

@@ -18,7 +18,6 @@ from hqzoo.compare.statistics import (
     holm,
     median_iqr,
     paired_interval,
-    paired_p,
     smallest_detectable,
     tost,
     verdict,
@@ -74,8 +73,10 @@ def test_overlap_widens_the_standard_error(values: list[float], overlap: float) 
     """Nadeau and Bengio 2003: (1/n + n_test/n_train) s^2 for s^2 / n."""
     n, judge = len(values), stats.ttest_1samp(values, 0)
     factor = math.sqrt(1 + n * overlap)
-    assert paired_p(values) == pytest.approx(judge.pvalue, abs=1e-9)
-    assert paired_p(values, overlap) == pytest.approx(2 * stats.t.sf(abs(judge.statistic) / factor, n - 1), abs=1e-9)
+    found, plain = paired_interval(values, overlap=overlap), paired_interval(values)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(judge.statistic) / factor, n - 1), abs=1e-9)
+    assert found.high - found.mean == pytest.approx(factor * (plain.high - plain.mean))
+    assert (found.mean, found.sd, found.n) == (plain.mean, plain.sd, plain.n)
     assert smallest_detectable(values, overlap=overlap) == pytest.approx(factor * smallest_detectable(values))
     widened = np.mean(values) + factor * (np.array(values) - np.mean(values))  # as much wider, and independent
     assert tost(values, 0.1, overlap) == pytest.approx(tost(widened, 0.1), abs=1e-9)
@@ -83,7 +84,42 @@ def test_overlap_widens_the_standard_error(values: list[float], overlap: float) 
 
 def test_overlap_is_not_negative() -> None:
     with pytest.raises(ConfigError, match="overlap=-1"):
-        paired_p([0.1, 0.2], -1)
+        paired_interval([0.1, 0.2], overlap=-1)
+
+
+def test_shared_seeds_by_hand() -> None:
+    """Folds' means 1, 3 (variance 2), seeds' means 0, 2, 4 (variance 4): V = 2 (1/2 + 1) + 4/3."""
+    differences = np.array([[-1.0, 1.0, 3.0], [1.0, 3.0, 5.0]])
+    parts = (2 * (1 / 2 + 1), 1), (4 / 3, 2)
+    variance = 3 + 4 / 3
+    degrees = variance**2 / sum(part**2 / own for part, own in parts)
+    found = paired_interval(differences, overlap=1.0)
+    assert (found.mean, found.sd, found.n) == (pytest.approx(2), pytest.approx(math.sqrt(2)), 2)
+    assert found.high == pytest.approx(2 + stats.t.ppf(0.975, degrees) * math.sqrt(variance))
+    assert found.p == pytest.approx(2 * stats.t.sf(2 / math.sqrt(variance), degrees))
+    above = stats.t.sf((2 + 5) / math.sqrt(variance), degrees)
+    below = stats.t.sf((5 - 2) / math.sqrt(variance), degrees)
+    assert tost(differences, 5, overlap=1.0) == pytest.approx(max(above, below))
+    shift = smallest_detectable(differences, overlap=1.0) / math.sqrt(variance)
+    assert stats.nct.sf(stats.t.ppf(0.975, degrees), degrees, shift) == pytest.approx(0.8)
+
+
+@given(samples)
+def test_one_seed_has_no_spread_over_seeds(values: list[float]) -> None:
+    assert paired_interval([[each] for each in values], overlap=0.2) == paired_interval(values, overlap=0.2)
+
+
+@pytest.mark.parametrize(("seed_sd", "least", "most"), [(0.0, 0.0, 0.05), (0.05, 0.0, 0.06), (0.2, 0.02, 0.09)])
+def test_a_start_that_suits_all_folds_is_no_finding(seed_sd: float, least: float, most: float) -> None:
+    """Runs of five folds and three seeds without a difference: folds alone would find one in up to 80 %."""
+    generator = np.random.default_rng(8)
+    draws = [
+        generator.normal(0, 0.02, (5, 1)) + generator.normal(0, seed_sd, (1, 3)) + generator.normal(0, 0.05, (5, 3))
+        for _ in range(3000)
+    ]
+    assert least <= np.mean([paired_interval(draw).p < 0.05 for draw in draws]) <= most
+    if seed_sd:
+        assert np.mean([paired_interval(draw.mean(axis=1)).p < 0.05 for draw in draws]) > 0.25
 
 
 def test_one_difference_has_no_interval() -> None:
@@ -307,6 +343,8 @@ def test_what_the_published_qu_net_scores_support() -> None:
     ("call", "message"),
     [
         (lambda: paired_interval([]), "at least 1 finite"),
+        (lambda: paired_interval(np.zeros((5, 0))), "folds x seeds"),
+        (lambda: paired_interval(np.zeros((2, 2, 2))), "folds x seeds"),
         (lambda: paired_interval([0.1, math.nan]), "finite"),
         (lambda: paired_interval([0.1, 0.2], 95), "confidence=95 must lie between 0 and 1"),
         (lambda: tost([0.1]), "at least 2"),

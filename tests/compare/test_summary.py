@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from hqzoo.compare.cells import cell_path, read_cells, recipe_digest, score, write_json
+from hqzoo.compare.statistics import paired_interval
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Cell, Row, Table
 from hqzoo.errors import ConfigError
@@ -51,11 +52,14 @@ def test_comparisons_pair_the_same_fold_and_seed(out: Path) -> None:
     assert against_unet["p_plain"] == pytest.approx(judge.pvalue)
     shrunk = judge.statistic / np.sqrt(1 + 5 / 4)  # Nadeau and Bengio's variance, five folds: (1/5 + 1/4) for 1/5
     assert against_unet["p"] == pytest.approx(2 * stats.t.sf(abs(shrunk), 4))
-    assert against_unet["interval"]["low"] == pytest.approx(judge.confidence_interval().low)
-    assert against_unet["verdict"] == "better"
+    half = stats.t.ppf(0.975, 4) * np.sqrt(1 / 5 + 1 / 4) * gaps.std(ddof=1)
+    assert against_unet["interval"]["low"] == pytest.approx(gaps.mean() - half)
+    assert against_unet["verdict"] == "better at one seed"
     assert (against_mlp["row"], against_mlp["against"], against_mlp["runs"]) == ("hybrid", "mlp", 10)
     judge = stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"])
     assert against_mlp["p_plain"] == pytest.approx(judge.pvalue)  # the only control
+    runs = np.array([SCORES["hybrid"][fold] for fold in range(5)]) - [SCORES["mlp"][fold] for fold in range(5)]
+    assert against_mlp["p"] == pytest.approx(paired_interval(runs, overlap=1 / 4).p)
     assert against_mlp["brown_forsythe"] == pytest.approx(
         stats.levene(MEANS["hybrid"], MEANS["mlp"], center="median").pvalue
     )
@@ -117,13 +121,11 @@ def test_published_scores_pass_through_the_same_statistics(out: Path) -> None:
     assert found[0]["p_plain"] == pytest.approx(stats.ttest_rel(published[1], published[0]).pvalue)
 
 
-@pytest.mark.parametrize(
-    ("metric", "verdict"), [("loss", "better"), ("iou/lesion", "better"), ("boundary_iou", "better")]
-)
-def test_lower_losses_are_better(metric: str, verdict: str, out: Path) -> None:
+@pytest.mark.parametrize("metric", ["loss", "iou/lesion", "boundary_iou"])
+def test_lower_losses_are_better(metric: str, out: Path) -> None:
     own = table(metric=metric)
     comparison = summarize(own, read_cells(own, out))["comparisons"][0]
-    assert comparison["verdict"] == verdict
+    assert comparison["verdict"] == "better at one seed"
     assert (comparison["interval"]["mean"] < 0) == (metric == "loss")
 
 
@@ -145,7 +147,7 @@ def test_seeds_are_the_pairs_where_there_is_one_split(tmp_path: Path) -> None:
             stats.levene(seeds["hybrid"], seeds["mlp"], center="median").pvalue
         )
         assert against_mlp["p_plain"] is None  # p is plain: there are no other folds to share images with
-        assert against_mlp["verdict"] == "undecided on this split"
+        assert against_mlp["verdict"] == "undecided"
         assert against_unet["verdict"] == "undecided: one pair"
 
 
@@ -168,6 +170,26 @@ def test_folds_that_were_not_run_are_training_images_too(tmp_path: Path) -> None
     assert found["p"] == pytest.approx(2 * stats.t.sf(abs(shrunk), 2))
 
 
+def test_means_of_unequally_many_seeds_have_equal_ones_beside(out: Path) -> None:
+    found = summarize(table(), read_cells(table(), out))
+    rows = {row["name"]: row for row in found["rows"]}
+    assert found["shared_seeds"] == [0]
+    assert rows["hybrid"]["score_of_shared_seeds"]["mean"] == pytest.approx(fmean(FIRST["hybrid"]))
+    assert rows["unet"]["score_of_shared_seeds"]["mean"] == pytest.approx(rows["unet"]["score"]["mean"])
+    equal = table(rows=(Row("hybrid"), Row("mlp", control_of="hybrid")))
+    found = summarize(equal, read_cells(equal, out))
+    assert (found["shared_seeds"], found["rows"][0]["score_of_shared_seeds"]) == ([], None)
+
+
+def test_unequal_budgets_are_noticed(out: Path) -> None:
+    for fold in range(5):
+        cell = Cell("unet", fold, 0)
+        write_json(cell_path(out, cell), report(cell, 0.5, step=999))
+    found = summarize(table(), read_cells(table(), out))
+    assert [each["equal_steps"] for each in found["comparisons"]] == [False, True]
+    assert found["rows"][0]["steps"] == [999]
+
+
 def test_there_is_no_verdict_before_all_runs_are_there(tmp_path: Path) -> None:
     """Who looks again after every fold, and stops when a word appears, finds differences by chance."""
     gaps = {0: 0.10, 1: 0.11, 2: 0.09, 3: 0.10, 4: 0.10}
@@ -175,7 +197,7 @@ def test_there_is_no_verdict_before_all_runs_are_there(tmp_path: Path) -> None:
         write_cells(tmp_path, {"hybrid": {fold: (0.5 + gaps[fold],)}, "mlp": {fold: (0.5,)}})
         own = table(seeds=(0,))
         found = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
-        assert found["verdict"] == ("better" if number == 5 else f"unfinished: {number} of 5 runs")
+        assert found["verdict"] == ("better at one seed" if number == 5 else f"unfinished: {number} of 5 runs")
 
 
 def test_verdicts_need_more_than_the_plain_test(tmp_path: Path) -> None:
@@ -215,13 +237,21 @@ def test_a_difference_that_nobody_would_mind_is_told_so(tmp_path: Path) -> None:
     gaps = {0: 0.0010, 1: 0.0012, 2: 0.0011, 3: 0.0013, 4: 0.0009}
     write_cells(tmp_path, {"hybrid": {k: (0.5 + v,) for k, v in gaps.items()}, "mlp": dict.fromkeys(gaps, (0.5,))})
     found = summarize(table(seeds=(0,)), read_cells(table(seeds=(0,)), tmp_path))["comparisons"][1]
-    assert found["verdict"] == "better, but within the margin"
+    assert found["verdict"] == "better at one seed, but within the margin"
 
 
 def test_cells_of_other_images_are_refused(out: Path) -> None:
     for cell, images in ((Cell("unet", 0, 0), "a"), (Cell("unet", 1, 0), "b"), (Cell("mlp", 1, 1), "c")):
         write_json(cell_path(out, cell), report(cell, 0.5, data={"images": images}))
     with pytest.raises(ConfigError, match=r"mlp-fold1-seed1\.json was tested on other images than .* fold 1"):
+        read_cells(table(), out)
+
+
+def test_cells_of_other_masks_are_refused(out: Path) -> None:
+    for cell, pixels in ((Cell("unet", 1, 0), 70), (Cell("mlp", 1, 1), 71)):
+        classes = [{"name": "lesion", "iou": 0.5, "truth_pixels": pixels}]
+        write_json(cell_path(out, cell), report(cell, 0.5, classes=classes))
+    with pytest.raises(ConfigError, match=r"mlp-fold1-seed1\.json was tested on other masks than .* fold 1"):
         read_cells(table(), out)
 
 
@@ -326,7 +356,5 @@ def test_earlier_results_of_the_repository_still_count(tmp_path: Path) -> None:
     comparison = found["comparisons"][0]
     assert comparison["interval"]["n"] == 7
     assert comparison["p_plain"] == pytest.approx(judge.pvalue)
-    assert (comparison["interval"]["low"], comparison["interval"]["high"]) == pytest.approx(
-        tuple(judge.confidence_interval())
-    )
+    assert comparison["interval"]["mean"] == pytest.approx(np.mean(np.subtract(*scores)))
     assert comparison["verdict"] == "undecided"
