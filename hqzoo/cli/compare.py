@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hqzoo.errors import ConfigError, FailedRunsError
+from hqzoo.errors import ConfigError, FailedRunsError, HqzooError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 TABLE_FILE = "table.yaml"
+ONE_SPLIT = (
+    "These data have one split and no folds: all of --folds would be the same runs. Use --seeds 0 1 2 ... instead, and "
+    "leave --folds out."
+)
 COLUMNS = ("row", "published", "boundary IoU", "parameters", "step as run, ms")
 
 
@@ -149,26 +153,54 @@ def _check(runner: Runner, cells: Sequence[Cell]) -> None:
 
     from hqzoo.cli.parsing import CommandLine
     from hqzoo.cli.recipes import find_recipe
-    from hqzoo.data import SegmentationDataModule
 
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
-    seen: set[str | int] = set()
+    recipe = ["-c", find_recipe(runner.table.recipe)]
+    plain = [*recipe, *runner.table.settings, *runner.local]
+    if len(runner.table.folds) > 1 and cells and not hasattr(CommandLine("fit", plain).datamodule, "fold"):
+        raise ConfigError(ONE_SPLIT)
+    rows, folds = set[str](), set[int]()
     for cell in cells:
-        if {cell.row, cell.fold} <= seen:
+        if cell.row in rows and cell.fold in folds:
             continue
-        seen |= {cell.row, cell.fold}
-        arguments = ["-c", find_recipe(runner.table.recipe), *runner.settings(cell), *runner.local]
-        data = CommandLine("fit", arguments).datamodule
-        if not isinstance(data, SegmentationDataModule):
-            continue
-        folds = data.fold_numbers()
-        if not folds and len(runner.table.folds) > 1:
-            raise ConfigError(
-                "These data have one split and no folds: all of --folds would be the same runs. Use --seeds 0 1 2 ... "
-                f"instead, and leave --folds out. Here {data.where()}."
-            )
-        if runner.table.folds and folds and cell.fold not in folds:
-            raise ConfigError(f"The data have no fold {cell.fold}; folds: {list(folds)}.")
+        command = CommandLine("fit", [*recipe, *runner.settings(cell), *runner.local])
+        _check_fold(runner.table, cell, command.datamodule)
+        if cell.row not in rows:
+            try:
+                _check_row(command.model, command.datamodule)
+            except HqzooError as error:
+                raise ConfigError(f"Row '{cell.row}': {error}") from error
+        rows.add(cell.row)
+        folds.add(cell.fold)
+
+
+def _check_fold(table: Table, cell: Cell, data: Any) -> None:  # noqa: ANN401 - any data module
+    """Refuse a fold that the data do not have."""
+    from hqzoo.data import SegmentationDataModule
+
+    if not table.folds or not isinstance(data, SegmentationDataModule):
+        return
+    folds = data.fold_numbers()
+    if not folds and len(table.folds) > 1:
+        raise ConfigError(f"{ONE_SPLIT} Here {data.where()}.")
+    if folds and cell.fold not in folds:
+        raise ConfigError(f"The data have no fold {cell.fold}; folds: {list(folds)}.")
+
+
+def _check_row(task: Any, data: Any) -> None:  # noqa: ANN401 - any task, any data module
+    """Build a row's network, and show it an empty image of the size that it is to be trained on."""
+    import torch
+
+    from hqzoo.data import SegmentationDataModule
+    from hqzoo.tasks import SegmentationTask
+
+    if not (isinstance(task, SegmentationTask) and isinstance(data, SegmentationDataModule)):
+        return
+    data.prepare_data()
+    data.setup("fit")
+    bands = len(data.sensor.bands)
+    with torch.no_grad():
+        task.build_model(bands, data.classes).eval()(torch.zeros(1, bands, *data.crop_size))
 
 
 def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> Table:

@@ -49,9 +49,14 @@ def main(verb: str, argv: list[str]) -> int:
     argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
     try:
-        return {"fit": fit, "predict": predict}.get(verb, score)(command)
+        with workers_survive_ctrl_c():
+            return {"fit": fit, "predict": predict}.get(verb, score)(command)
     except MISCONFIGURATION as error:  # Lightning's word for a mistake of the user
         raise ConfigError(str(error)) from error
+    except SystemExit as leaving:  # what Lightning makes of Ctrl-C
+        if isinstance(leaving.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from leaving
+        raise
 
 
 def fit(command: CommandLine) -> int:
@@ -69,8 +74,7 @@ def fit(command: CommandLine) -> int:
             metrics.forget_after(_steps_done(checkpoint))
         write_text(folder.config, command.dump())
     try:
-        with workers_survive_ctrl_c():
-            trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
     except TrainingInterrupted:
         _say_how_to_go_on(trainer, folder)
         return EXIT_INTERRUPTED

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
@@ -17,10 +17,13 @@ from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = ["Claim", "read_claims", "write_claims"]
 
-KEYS = ("claim", "published", "table", "row", "against", "metric", "grade", "about", "note")
+KEYS = ("claim", "published", "table", "row", "against", "metric", "grade", "about", "source", "note")
 NEEDED = ("claim", "published")
 
-About = Literal["score", "spread"]
+About = Literal["score", "spread", "cost"]
+Source = Literal["ours", "published"]
+ABOUT, SOURCES = get_args(About), get_args(Source)
+RECOMPUTED = "recomputed"  # in place of a grade: the paper's own scores through our statistics
 Summaries = dict[tuple[str, str], dict[str, Any]]  # by table and metric
 
 
@@ -34,9 +37,10 @@ class Claim:
         table: Folder of the table that tests it; empty: nothing of ours does.
         row: The row that the claim is about.
         against: What it is compared with.
-        metric: The score; empty: the table's.
+        metric: The score; empty: the table's. Of a cost: one of a row's costs, such as ``parameters``.
         grade: One of ``GRADES``; empty: the table's.
-        about: ``score``: is it higher? ``spread``: does it vary less from fold to fold?
+        about: ``score``: is it higher? ``spread``: does it vary less from fold to fold? ``cost``: is it less?
+        source: ``ours``: what we ran; ``published``: the scores that the paper published fold by fold.
         note: What else a reader should know.
     """
 
@@ -48,13 +52,18 @@ class Claim:
     metric: str = ""
     grade: str = ""
     about: About = "score"
+    source: Source = "ours"
     note: str = ""
 
     def __post_init__(self) -> None:
         if self.table and not (self.row and self.against):
             raise ConfigError(f"Claim '{self.claim}' names table '{self.table}': it also needs 'row' and 'against'.")
-        if self.about not in ("score", "spread"):
-            raise ConfigError(f"Claim '{self.claim}': " + unknown_name("about", self.about, ("score", "spread")))
+        if self.about not in ABOUT:
+            raise ConfigError(f"Claim '{self.claim}': " + unknown_name("about", self.about, ABOUT))
+        if self.source not in SOURCES:
+            raise ConfigError(f"Claim '{self.claim}': " + unknown_name("source", self.source, SOURCES))
+        if self.about == "cost" and not (self.table and self.metric and self.source == "ours"):
+            raise ConfigError(f"Claim '{self.claim}' is about a cost: it needs a 'table' of ours, and a 'metric'.")
         if self.grade and self.grade not in GRADES:
             raise ConfigError(f"Claim '{self.claim}': " + unknown_name("grade", self.grade, GRADES))
 
@@ -111,24 +120,40 @@ def _line(claim: Claim, results: Path, summaries: Summaries) -> list[str]:
     """Return the cells of one claim's line; a table's summary is made once for all its claims."""
     note = f" ({claim.note})" if claim.note else ""
     if not claim.table:
-        return [claim.claim + note, claim.published, "", "", "", "", "not tested", ""]
-    key = claim.table, claim.metric
-    if key not in summaries:
-        summaries[key] = _summary(claim, results / claim.table)
-    summary = summaries[key]
-    pairs = {(each["row"], each["against"]): each for each in summary["comparisons"]}
+        return [claim.claim + note, claim.published, "", "", "", "", claim.grade or "not tested", "**not run**"]
+    metric = "" if claim.about == "cost" else claim.metric
+    if (claim.table, metric) not in summaries:
+        summaries[claim.table, metric] = _summary(metric, results / claim.table)
+    summary = summaries[claim.table, metric]
+    known = {row["name"]: row for row in summary["rows"]}
+    rows = [_row(claim, known, name) for name in (claim.row, claim.against)]
+    if claim.about == "cost":
+        return [claim.claim + note, claim.published, *_cost(claim, summary, rows)]
+    comparison = _comparison(claim, summary)
+    ran, control = (_score(row, summary["metric"], claim.source) for row in rows)
+    difference, p, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
+    grade = (claim.grade or summary["grade"] or "not graded") if comparison["interval"] else "implemented"
+    grade = RECOMPUTED if claim.source == "published" else grade
+    return [claim.claim + note, claim.published, ran, control, difference, p, grade, f"**{word}**"]
+
+
+def _row(claim: Claim, rows: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
+    if name not in rows:
+        raise ConfigError(f"Claim '{claim.claim}': " + unknown_name("row", name, rows))
+    return rows[name]
+
+
+def _comparison(claim: Claim, summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the comparison that a claim names."""
+    found = summary["published_comparisons" if claim.source == "published" else "comparisons"]
+    pairs: dict[tuple[str, str], Mapping[str, Any]] = {(each["row"], each["against"]): each for each in found}
     if (claim.row, claim.against) not in pairs:
         known = ", ".join(f"{row} against {against}" for row, against in pairs)
         raise ConfigError(
             f"Claim '{claim.claim}': table '{claim.table}' does not compare {claim.row} against {claim.against}. It "
             f"compares: {known or 'nothing'}."
         )
-    comparison = pairs[claim.row, claim.against]
-    rows = {row["name"]: row for row in summary["rows"]}
-    ran, control = (_score(rows[name], summary["metric"]) for name in (claim.row, claim.against))
-    difference, p, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
-    grade = (claim.grade or summary["grade"] or "not graded") if comparison["interval"] else "implemented"
-    return [claim.claim + note, claim.published, ran, control, difference, p, grade, f"**{word}**"]
+    return pairs[claim.row, claim.against]
 
 
 def _notes(summaries: Summaries) -> str:
@@ -142,14 +167,19 @@ def _notes(summaries: Summaries) -> str:
     )
 
 
-def _summary(claim: Claim, folder: Path) -> dict[str, Any]:
+def _summary(metric: str, folder: Path) -> dict[str, Any]:
     table = read_table(folder / "table.yaml")
-    if claim.metric:
-        table = table.scored_by(claim.metric)
+    if metric:
+        table = table.scored_by(metric)
     return summarize(table, read_cells(table, folder))
 
 
-def _score(row: Mapping[str, Any], metric: str) -> str:
+def _score(row: Mapping[str, Any], metric: str, source: Source) -> str:
+    if source == "published":
+        score = row["published"]
+        return (
+            f"{row['label']}, its authors' folds: {metric} {score['mean']:.4f} ± {score['sd']:.4f} ({score['n']} folds)"
+        )
     score = row["score"]
     if not score:
         return f"{row['label']}: {'no score' if row['cells'] else 'not run'}"
@@ -165,6 +195,26 @@ def _counted(row: Mapping[str, Any]) -> str:
 
 def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
     return interval_text(comparison["interval"]), deciding_p(comparison), comparison["verdict"]
+
+
+def _cost(claim: Claim, summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the cells behind the published numbers for two rows' costs, which are counted, not tested."""
+    grade = claim.grade or summary["grade"] or "not graded"
+    known = {name for row in rows for name, value in row["costs"].items() if value is not None}
+    if all(row["costs"] for row in rows) and claim.metric not in known:
+        raise ConfigError(f"Claim '{claim.claim}': " + unknown_name("cost", claim.metric, known))
+    values = [row["costs"].get(claim.metric) for row in rows]
+    what = claim.metric.replace("_", " ")
+    shown = [
+        f"{row['label']}: " + ("not run" if value is None else f"{value:,.0f} {what}")
+        for row, value in zip(rows, values, strict=True)
+    ]
+    if None in values:
+        return [*shown, "", "", "implemented", "**not run**"]
+    own, other = values
+    word = "equal" if own == other else "less" if own < other else "more"
+    times = f"{own / other:.2f} times as many" if other else ""
+    return [*shown, times, "", grade, f"**{word}**"]
 
 
 def _spread(comparison: Mapping[str, Any]) -> tuple[str, str, str]:

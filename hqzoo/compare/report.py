@@ -252,8 +252,10 @@ def _notes(summary: Summary) -> list[str]:
 def _footer(summary: Summary) -> str:
     steps = ", ".join(f"{step:,}" for step in summary["steps"])
     seeds = sorted({each["seed"] for row in summary["rows"] for each in row["scores"]})
+    best = ", with the best one on images kept apart from training beside" * any(row["best"] for row in summary["rows"])
+    chosen = f"nothing was chosen on what is scored: the last epoch counts{best}"
     return (
         f"{summary['cells']} cells of {steps} steps, recipe `{summary['recipe']}`, seed{'s' * (len(seeds) != 1)} "
-        f"{', '.join(map(str, seeds)) or 'none'}; nothing was chosen on the fold that is scored. Measured on "
+        f"{', '.join(map(str, seeds)) or 'none'}; {chosen}. Measured on "
         f"{'; '.join(summary['machines'])}."
     )

@@ -175,13 +175,7 @@ class SegmentationTask(pl.LightningModule):
         bands, num_classes = len(self.sensor.bands), len(self.classes)
         check_numbers(bands, self.statistics, num_classes, self.palette)
         self.normalizer = Normalizer(self.statistics.mean, self.statistics.std)
-        if self.head == "sigmoid" and num_classes != 2:
-            raise ConfigError(
-                f"head='sigmoid' tells two classes apart; there are {num_classes}: {', '.join(self.classes)}. "
-                "Use head='softmax'."
-            )
-        logits = 1 if self.head == "sigmoid" else num_classes
-        model = create_model(self.architecture, in_channels=bands, num_classes=logits, **self.architecture_args)
+        model = self.build_model(bands, self.classes)
         if self.channels_last:
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
@@ -191,6 +185,21 @@ class SegmentationTask(pl.LightningModule):
         self.test_metrics = SegmentationMetrics(num_classes, ignore, self.boundary_width)
         self.test_probabilities = ProbabilityMetrics(num_classes, ignore)
         self.test_small_objects = SmallObjectRecall(num_classes, ignore)
+
+    def build_model(self, bands: int, classes: Sequence[str]) -> nn.Module:
+        """Return a fresh model for images of so many bands, with one logit per class, or one with a sigmoid head.
+
+        Raises:
+            ConfigError: If an argument of the architecture makes no sense, or a sigmoid head is asked to tell apart
+                more or fewer than two classes.
+        """
+        if self.head == "sigmoid" and len(classes) != 2:
+            raise ConfigError(
+                f"head='sigmoid' tells two classes apart; there are {len(classes)}: {', '.join(classes)}. "
+                "Use head='softmax'."
+            )
+        logits = 1 if self.head == "sigmoid" else len(classes)
+        return create_model(self.architecture, in_channels=bands, num_classes=logits, **self.architecture_args)
 
     def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's own type is a union of six
         """Return optimizer and per-step schedule."""

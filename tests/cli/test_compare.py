@@ -228,6 +228,9 @@ def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "mpl"], "Did you mean 'mlp'"),
         (["-c", "qu_net/ph2", "--controls", "mlp", "--folds", "0", "1"], "there is no such fold"),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--seeds", "0", "0"], "names one twice"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--folds", "0", "1"], "one split and no folds"),
+        (["-c", "hq_unet/landscapes", "--controls", "quantum", "mlp_time"], "Row 'mlp_time': "),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--", "data.crop_size=72"], "Row 'mlp': "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from hqzoo._lightning import pl
 from hqzoo.cli import main
 from tests.cli.conftest import recipe, write_recipe
 
@@ -19,6 +21,15 @@ PATIENCE = 120.0  # seconds; a loaded machine imports torch slowly
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "import sys; from hqzoo.cli import main; sys.exit(main())", *arguments]
+
+
+class PressCtrlC(pl.Callback):
+    """Presses Ctrl-C in the first batch of whatever is not training."""
+
+    def press(self, *_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    on_test_batch_start = on_validation_batch_start = on_predict_batch_start = press
 
 
 def environment() -> dict[str, str]:
@@ -90,3 +101,19 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     )
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("verb", ["test", "validate", "predict"])
+def test_ctrl_c_ends_the_other_verbs_too(
+    verb: str, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning makes an exit code of 1 of it, and a process that is deaf to the next Ctrl-C."""
+    listening = signal.getsignal(signal.SIGINT)
+    content = yaml.safe_load((whole / "config.yaml").read_text())
+    content["trainer"]["callbacks"] = [{"class_path": f"{__name__}.PressCtrlC"}]
+    settings = write_recipe(content, tmp_path / "recipe.yaml")
+    arguments = ["-c", str(settings), "--ckpt_path", str(whole / "checkpoints" / "last.ckpt")]
+    assert main([verb, *arguments, "--trainer.default_root_dir", str(tmp_path)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) == listening
+    assert not (tmp_path / f"{verb}.json").exists()

@@ -231,6 +231,36 @@ def test_a_claim_that_nobody_ran_is_implemented(results: Path, tmp_path: Path) -
     assert "told from ±0.01 of the score" in text
 
 
+def test_claims_about_published_folds_and_about_costs(results: Path, tmp_path: Path) -> None:
+    own = {"claim": "c", "published": "p", "table": "made_up", "row": "hybrid", "against": "unet"}
+    claims = [
+        {**own, "source": "published"},
+        {**own, "source": "published", "about": "spread"},
+        {**own, "about": "cost", "metric": "circuit_evaluations"},
+        {**own, "against": "mlp", "about": "cost", "metric": "training_seconds"},
+    ]
+    for fold in range(5):
+        costs = {"circuit_evaluations": 0, "training_seconds": 24.0}
+        for seed in (0, 1):
+            cell = Cell("mlp", fold, seed)
+            write_json(cell_path(results / "made_up", cell), report(cell, SCORES["mlp"][fold][seed], costs=costs))
+    path = write(tmp_path / "claims.yaml", {"title": "x", "claims": claims})
+    text = write_claims(path, results, tmp_path / "page.md")
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
+    published = [list(row.published.values()) for row in table().rows[:2]]
+    assert lines[0][2] == "hybrid, its authors' folds: miou 0.5160 ± 0.0777 (5 folds)"
+    assert lines[0][3].startswith("U-Net, its authors' folds: miou 0.4140 ± ")
+    gap = fmean(published[1]) - fmean(published[0])
+    assert lines[0][4].startswith(f"{gap:+.4f} [")
+    assert lines[0][6:] == ["recomputed", "**better**"]
+    assert lines[1][4].startswith("sd 0.0777 against ")
+    assert lines[1][6:] == ["recomputed", "**undecided**"]
+    assert lines[2][2:] == ["hybrid: 48 circuit evaluations", "U-Net: 48 circuit evaluations", "1.00 times as many", "",
+                            "replicated", "**equal**"]  # fmt: skip
+    assert lines[3][2:5] == ["hybrid: 12 training seconds", "mlp: 24 training seconds", "0.50 times as many"]
+    assert lines[3][7] == "**less**"
+
+
 @pytest.mark.parametrize(("factor", "word"), [(50.0, "less steady"), (0.01, "steadier")])
 def test_spread_has_a_direction(factor: float, word: str, tmp_path: Path) -> None:
     folder = tmp_path / "results" / "made_up"
@@ -250,6 +280,10 @@ def test_spread_has_a_direction(factor: float, word: str, tmp_path: Path) -> Non
         ({"about": "spred"}, "Did you mean 'spread'"),
         ({"grade": "proven"}, "Unknown grade 'proven'"),
         ({"against": ""}, "also needs 'row' and 'against'"),
+        ({"source": "theirs"}, "Unknown source 'theirs'"),
+        ({"about": "cost"}, "it needs a 'table' of ours, and a 'metric'"),
+        ({"about": "cost", "metric": "parametres"}, "Did you mean 'parameters'"),
+        ({"row": "hybrids"}, "Did you mean 'hybrid'"),
     ],
 )
 def test_mistakes_in_claims(change: dict[str, str], message: str, results: Path, tmp_path: Path) -> None:

@@ -36,13 +36,6 @@ INERT = {("qu_net", "separable"): {"bottleneck.cores.1": {3}, "skip.cores.1": {3
 pytestmark = pytest.mark.filterwarnings("ignore:1 of the circuit's 4 weights change no output")
 cells = pytest.mark.parametrize(("name", "control"), CELLS)
 
-# Compilers take seconds a model: the quick tests show them every kind of graph, the slow ones every control.
-KINDS_OF_GRAPH = ("", "quantum", "zero", "constant", "conv", "double_conv")
-compiled_cells = pytest.mark.parametrize(
-    ("name", "control"),
-    [pytest.param(*cell, marks=() if cell[1] in KINDS_OF_GRAPH else pytest.mark.slow) for cell in CELLS],
-)
-
 
 def fresh(name: str, control: str, in_channels: int = 3):
     torch.manual_seed(0)
@@ -155,28 +148,21 @@ def test_autocast_spares_the_circuits(name, control):
         torch.testing.assert_close(values, layer.forward(angles.float()))
 
 
-@compiled_cells
-def test_compiles_to_one_graph(name, control):
-    torch._dynamo.reset()
-    model = copy.deepcopy(shared(name, control))
-    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
-    with torch.no_grad():
-        torch.testing.assert_close(compiled(images()), model(images()), atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("backend", "tolerance"), [("aot_eager", 1e-5), pytest.param("inductor", 1e-4, marks=pytest.mark.slow)]
+)
 @cells
-def test_inductor_keeps_function_and_gradient(name, control):
+def test_compiled_to_one_graph_it_keeps_function_and_gradient(name, control, backend, tolerance):
     torch._dynamo.reset()
     model = copy.deepcopy(shared(name, control))
     trained = [p for p in model.parameters() if p.requires_grad]
-    ours, plain = torch.compile(model, fullgraph=True)(images()), model(images())
-    torch.testing.assert_close(ours, plain, atol=1e-4, rtol=1e-4)
+    ours, plain = torch.compile(model, backend=backend, fullgraph=True)(images()), model(images())
+    torch.testing.assert_close(ours, plain, atol=tolerance, rtol=1e-4)
     gradients = [torch.autograd.grad(out.square().mean(), trained, materialize_grads=True) for out in (ours, plain)]
-    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(*gradients, atol=tolerance, rtol=1e-3)
 
 
-@compiled_cells
+@cells
 def test_onnx_computes_the_same_at_any_batch_size(name, control, tmp_path):
     model, path = shared(name, control), tmp_path / "model.onnx"
     batch = {0: torch.export.Dim("batch", min=1, max=64)}
