@@ -5,7 +5,8 @@
     hqzoo data stats -c RECIPE               mean and standard deviation of each band over the training split
 
 Both take a folder, a recipe, or both (the recipe's settings on this folder). `check` reads every image and mask of all
-folds, changes nothing, and ends with 1 if something is missing, damaged or leaks.
+folds, goes on behind what training would stop at, changes nothing, and ends with 1 if something is missing, damaged or
+leaks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ ACTIONS = {
     "check": "what a data set is, what is missing, which splits leak into each other",
     "stats": "mean and standard deviation of each band over the training split",
 }
+SHOWN = 20  # sentences of each kind that the screen shows; the JSON file holds all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -137,6 +139,8 @@ def _check(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:
     report = {
         "module": name,
         "clean": found.clean,
+        "images": found.images,
+        "masks": found.masks,
         "splits": [{"fold": number, **splits} for number, splits in found.splits.items()],
         "sizes": [{"height": h, "width": w, "images": count} for (h, w), count in found.sizes.most_common()],
         "classes": found.classes,
@@ -152,9 +156,7 @@ def _print_inspection(name: str, found: Inspection) -> None:
     from rich.table import Table
 
     console = Console(highlight=False, soft_wrap=True)
-    sizes = ", ".join(f"{count} of {height} x {width}" for (height, width), count in found.sizes.most_common(5))
-    more = f" and {len(found.sizes) - 5} more size(s)" if len(found.sizes) > 5 else ""
-    console.print(f"{name}: {sizes or 'no image'}{more}")
+    console.print(f"{name}: {_contents(found)}")
     if found.splits:
         table = Table("fold", "train", "val", "test", title="images")
         for fold, splits in found.splits.items():
@@ -166,10 +168,27 @@ def _print_inspection(name: str, found: Inspection) -> None:
             shares.add_row(label, f"{share:.4f}")
         console.print(shares)
     for kind, sentences in (("missing", found.missing), ("leak", found.leaks)):
-        for sentence in sentences:
+        for sentence in sentences[:SHOWN]:
             console.print(f"{kind}: {sentence}", markup=False)
+        if len(sentences) > SHOWN:
+            console.print(f"{kind}: ... and {len(sentences) - SHOWN} more, which --json FILE lists")
     if found.clean:
         console.print("Nothing is missing, and no split leaks into another.")
+
+
+def _contents(found: Inspection) -> str:
+    """Say how many images and masks there are, and of which sizes."""
+    if not found.images:
+        return "no image could be looked at"
+    sizes = ", ".join(f"{count} of {height} x {width}" for (height, width), count in found.sizes.most_common(5))
+    more = f" and {len(found.sizes) - 5} more size(s)" if len(found.sizes) > 5 else ""
+    unread = found.images - found.sizes.total()
+    parts = [
+        f"{found.images} images, {found.masks} masks",
+        sizes + more,
+        f"{unread} refused (see below)" * bool(unread),
+    ]
+    return "; ".join(part for part in parts if part)
 
 
 def _stats(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:

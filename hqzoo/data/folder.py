@@ -11,9 +11,10 @@ from typing import Any
 
 from hqzoo.data._progress import progress
 from hqzoo.data.band_names import BandNames, arrange
+from hqzoo.data.faults import Refused, going_on, refuse
 from hqzoo.data.found_classes import find_classes
 from hqzoo.data.labels import ClassMap
-from hqzoo.data.pairs import list_images, pair_files, some
+from hqzoo.data.pairs import Pair, list_images, pair_files, some
 from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_sizes, read_header
 from hqzoo.data.records import Record
 from hqzoo.data.segmentation import SegmentationDataModule, Split
@@ -113,17 +114,14 @@ class FolderSegmentationDataModule(SegmentationDataModule):
 
     def load_records(self, split: Split) -> Sequence[Record]:
         """Return the images of a split with their masks."""
-        files = self._files.get(split, {})
-        headers = self._headers(files)
-        if headers:
-            self._declare([image for part in self._files.values() for image, _ in part.values()])
-        if not hasattr(self, "class_map"):
-            self.class_map = self._read_classes([mask for part in self._files.values() for _, mask in part.values()])
-        records = []
-        for name, (image, mask) in files.items():
-            indexes = self._band_numbers(image, headers[name])
-            records.append(FileRecord(name, image, mask, headers[name], indexes, self.sensor, self.class_map))
-        return records
+        return self._records_of(
+            self._files.get(split, {}), [pair for part in self._files.values() for pair in part.values()]
+        )
+
+    def undivided_records(self) -> Sequence[Record]:
+        """Return all images; none where they lie in a folder for each split."""
+        pairs = {} if self._split_folders() else self._all_pairs
+        return self._records_of(pairs, list(pairs.values()))
 
     def predict_records(self) -> Sequence[Record]:
         """Return the test images, or, where there is no folder of masks, all images."""
@@ -158,7 +156,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
     # Files
 
     @cached_property
-    def _files(self) -> dict[str, dict[str, tuple[Path, Path]]]:
+    def _files(self) -> dict[str, dict[str, Pair]]:
         """Split to image name to image and mask file."""
         if not self.root.is_dir():
             raise self._nothing_found([self.root])
@@ -166,8 +164,10 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             return {split: self._pairs(*pair) for split, pair in folders.items()}
         pairs, splits = self._all_pairs, self._splits()
         if absent := sorted(set(splits) - set(pairs)):
-            raise DataError(
-                f"{len(absent)} image(s) of the split file are not in {self.root / self.images}: {some(absent)}."
+            refuse(
+                DataError(
+                    f"{len(absent)} image(s) of the split file are not in {self.root / self.images}: {some(absent)}."
+                )
             )
         if unlisted := sorted(set(pairs) - set(splits)):
             warnings.warn(f"{len(unlisted)} image(s) of {self.root} are in no split: {some(unlisted)}.", stacklevel=2)
@@ -184,7 +184,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
                 return found
         return {}
 
-    def _pairs(self, images: Path, masks: Path) -> dict[str, tuple[Path, Path]]:
+    def _pairs(self, images: Path, masks: Path) -> dict[str, Pair]:
         found = pair_files(images, masks, self.mask_suffix)
         if not found:
             raise self._nothing_found([images, masks])
@@ -199,7 +199,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         )
 
     @cached_property
-    def _all_pairs(self) -> dict[str, tuple[Path, Path]]:
+    def _all_pairs(self) -> dict[str, Pair]:
         """Image name to image and mask file, where they lie in one folder each."""
         return self._pairs(self.root / self.images, self.root / self.masks)
 
@@ -239,23 +239,45 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         match = re.search(self.scene_pattern, name)
         return match[match.re.groups and 1] if match else ""
 
-    # Sensor and classes
+    # Records
 
-    def _headers(self, files: Mapping[str, tuple[Path, Path]]) -> dict[str, Header]:
-        headers = {}
-        for name in progress(files, "headers of images and masks"):
-            image, mask = files[name]
-            header, truth = read_header(image), read_header(mask)
-            check_sizes(image, header[:2], mask, truth[:2])
-            headers[name] = header
-        return headers
+    def _records_of(self, files: Mapping[str, Pair], every: Sequence[Pair]) -> list[Record]:
+        """Return the records of some files; sensor and classes are those of all."""
+        headers = {name: self._header(*files[name]) for name in progress(files, "headers of images and masks")}
+        if headers:
+            self._declare([image for image, _ in every])
+        if not hasattr(self, "class_map"):
+            self.class_map = self._read_classes([mask for _, mask in every if mask is not None])
+        return [self._record(name, *files[name], header) for name, header in headers.items()]
+
+    def _header(self, image: Path, mask: Path | None) -> Header | DataError:
+        """Return the header of an image that has the size of its mask, or the fault that was refused."""
+        try:
+            header = read_header(image)
+            if mask is not None:
+                check_sizes(image, header[:2], mask, read_header(mask)[:2])
+        except DataError as fault:
+            refuse(fault)
+            return fault
+        return header
+
+    def _record(self, name: str, image: Path, mask: Path | None, header: Header | DataError) -> Record:
+        if isinstance(header, DataError):
+            return Refused(name, image, mask, header)
+        try:
+            indexes = self._band_numbers(image, header)
+        except DataError as fault:
+            refuse(fault)
+            return Refused(name, image, mask, fault)
+        return FileRecord(name, image, mask, header, indexes, self.sensor, self.class_map)
+
+    # Sensor and classes
 
     def _declare(self, images: Sequence[Path]) -> None:
         """Take the sensor from the arguments, and what they leave open from the first image of all splits and folds."""
         if hasattr(self, "sensor"):
             return
-        first = min(images, key=lambda path: (path.name, path))
-        header = read_header(first)
+        first, header = _first_header(sorted(images, key=lambda path: (path.name, path)))
         if self.bands is not None:
             bands = tuple(self.bands)
         elif self.band_indexes is not None:
@@ -289,3 +311,11 @@ class FolderSegmentationDataModule(SegmentationDataModule):
     def _read_classes(self, masks: Sequence[Path]) -> ClassMap:
         stored = self.root / "classes.json"
         return find_classes(masks, self.given_classes, self.ignore, self.given_palette, stored)
+
+
+def _first_header(images: Sequence[Path]) -> tuple[Path, Header]:
+    """Return the first image that can be read, and its header; what stands before it is refused."""
+    for image in images:
+        with going_on():
+            return image, read_header(image)
+    raise DataError(f"None of the {len(images)} image(s) in {images[0].parent} can be read.")

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from hqzoo.data._progress import progress
+from hqzoo.data.faults import going_on
 from hqzoo.data.labels import ClassMap, Colour, colour_value, default_palette, raw_values
-from hqzoo.data.raw_masks import mask_palette, read_mask
+from hqzoo.data.raw_masks import RawMask, mask_palette, read_mask
 from hqzoo.errors import DataError
 
 __all__ = ["find_classes"]
@@ -44,7 +45,8 @@ def find_classes(
     skipped = tuple(content["ignore"] if ignore is None else ignore)
     given = content["palette"] if palette is None else palette
     colours = {int(value): _triple(colour) for value, colour in given.items()}
-    coloured = bool(masks) and read_mask(masks[0]).values.ndim == 3
+    first, raw = _first_mask(masks) if masks else (None, None)
+    coloured = raw is not None and raw.values.ndim == 3
     if names is None:
         names, colours, skipped = _discover(masks, skipped, coloured, colours)
     if coloured and (absent := [value for value in (*names, *skipped) if int(value) not in colours]):
@@ -53,10 +55,18 @@ def find_classes(
             f"It has none for {absent}."
         )
     values = tuple(int(value) for value in names)
-    own = colours or (mask_palette(masks[0]) if masks and not coloured else {})
+    own = colours or (mask_palette(first) if first is not None and not coloured else {})
     hues = default_palette(len(values))
     shown = tuple(own.get(value, hue) for value, hue in zip(values, hues, strict=True))
     return ClassMap(tuple(names.values()), values, shown, skipped, colours if coloured else {})
+
+
+def _first_mask(masks: Sequence[Path]) -> tuple[Path, RawMask]:
+    """Return the first mask that can be read, and what it holds; what stands before it is refused."""
+    for mask in masks:
+        with going_on():
+            return mask, read_mask(mask)
+    raise DataError(f"None of the {len(masks)} mask(s) in {masks[0].parent} can be read.")
 
 
 def _triple(colour: Sequence[int]) -> Colour:
@@ -93,10 +103,11 @@ def _discover(
     found: set[int] = set()
     nodata: set[int] = set()
     for path in progress(masks, "values of the masks"):
-        mask = read_mask(path)
-        values = raw_values(mask.values, path)
-        found.update(np.unique(values if mask.hidden is None else values[~mask.hidden]).tolist())
-        nodata.update(mask.nodata)
+        with going_on():
+            mask = read_mask(path)
+            values = raw_values(mask.values, path)
+            found.update(np.unique(values if mask.hidden is None else values[~mask.hidden]).tolist())
+            nodata.update(mask.nodata)
         if len(found) > _MOST_CLASSES + len(ignore) + len(nodata):
             raise DataError(
                 f"The masks up to {path} hold more than {_MOST_CLASSES} different values: is this a folder "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hqzoo.data.binary_masks import BinaryClassMap
+from hqzoo.data.faults import refuse
 from hqzoo.data.pairs import pair_files
 from hqzoo.data.records import Record
 from hqzoo.data.sensor import Sensor
@@ -71,7 +72,7 @@ class FruitSeg30DataModule(WholeImagesDataModule):
             for stem, (image, mask) in pair_files(kind / "Images", kind / "Mask", "_mask").items():
                 name = f"{kind.name}_{stem}"
                 if name in records:
-                    raise DataError(f"Two images are called '{name}', one of them {image}; rename its folder.")
+                    refuse(DataError(f"Two images are called '{name}', one of them {image}; rename its folder."))
                 records[name] = self._record(name, image, mask)
                 self._kinds[name] = kind.name
         if not records:

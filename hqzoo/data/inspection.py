@@ -1,4 +1,8 @@
-"""Says what a data set holds, what is missing, and which of its splits leak into each other."""
+"""Says what a data set holds, all that is wrong with it, and which of its splits leak into each other.
+
+It asks the data modules what training asks them, with faults collected instead of raised (see
+:mod:`hqzoo.data.faults`): what is refused here is what training refuses.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hqzoo.data._progress import progress
+from hqzoo.data.faults import Refused, collecting, going_on
 from hqzoo.data.labels import IGNORE_INDEX, ClassMap
 from hqzoo.data.pairs import some
 from hqzoo.data.readers import FileRecord
-from hqzoo.data.records import Record
+from hqzoo.data.records import ArrayRecord, Record
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.whole_images import WholeImagesDataModule
@@ -52,14 +57,18 @@ class Inspection:
     """What :func:`inspect` found.
 
     Attributes:
+        images: Number of images that were found, whether they can be read or not.
+        masks: How many of them have a mask.
         splits: Fold (None where there are none) to split to number of images.
-        sizes: Height and width to number of images, in their files' own size.
+        sizes: Height and width to number of images that can be read, in their files' own size.
         classes: Class name to its share of the pixels that are counted.
         ignored: Share of the pixels that are not counted.
         missing: What is missing, damaged or malformed; a sentence each.
         leaks: Which splits share images or scenes; a sentence each.
     """
 
+    images: int = 0
+    masks: int = 0
     splits: dict[int | None, dict[str, int]] = field(default_factory=dict)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     classes: dict[str, float] = field(default_factory=dict)
@@ -81,10 +90,11 @@ def recognise(root: Path) -> type[SegmentationDataModule]:
     """
     import hqzoo.data
 
-    for name in _MODULES:
-        module: type[SegmentationDataModule] = getattr(hqzoo.data, name)
-        if module.recognises(root):
-            return module
+    with collecting():  # a folder is what it is, whatever is wrong with it
+        for name in _MODULES:
+            module: type[SegmentationDataModule] = getattr(hqzoo.data, name)
+            if module.recognises(root):
+                return module
     raise DataError(
         f"{root} {'looks like no known data set' if root.is_dir() else 'is no folder'}. Expected the layout of PH2 "
         "(PH2 Dataset images/), ISBI 2012 (train-volume.tif), FruitSeg30 (<kind>/Images), LandCover.ai "
@@ -95,38 +105,42 @@ def recognise(root: Path) -> type[SegmentationDataModule]:
 def inspect(build: Callable[[int | None], SegmentationDataModule], fold: int | None = None) -> Inspection:
     """Read every image and mask of a data set once, and compare the splits of each fold.
 
+    Where no fold can be made, the images are looked at all the same.
+
     Args:
         build: Returns the data module for a fold; None for the fold that it takes by itself.
         fold: The one fold to look at; None for all.
     """
     found, looks = Inspection(), dict[object, _Look | None]()
     tested: dict[str, list[int | None]] = defaultdict(list)
+    folds: Sequence[int | None] = [fold]
     with _noted(found, ""):
-        folds: Sequence[int | None] = build(None).fold_numbers() if fold is None else [fold]
-        for number in folds or [None]:
-            where = "" if number is None else f"fold {number}: "
-            with _noted(found, where):
-                splits = _inspect_fold(build(number), number, found, looks)
-                for record in splits["test"]:
-                    tested[record.name].append(number)
-        found.leaks += _tested_twice(tested)
+        folds = build(None).fold_numbers() if fold is None else [fold]
+    for number in folds or [None]:
+        with _noted(found, "" if number is None else f"fold {number}: "):
+            splits = _inspect_fold(build(number), number, found, looks)
+            for record in splits["test"]:
+                tested[record.name].append(number)
+    if not found.splits:
+        with _noted(found, ""):
+            module = build(fold)
+            _look_at(module, [("", record) for record in module.undivided_records()], found, looks)
+    found.leaks += _tested_twice(tested)
     return found
 
 
 @contextmanager
 def _noted(found: Inspection, where: str) -> Iterator[None]:
-    """Note what is wrong with a fold, or warned of, and go on behind it."""
-    missing: list[str] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+    """Note all that is wrong with a fold, or warned of, once, and go on behind it."""
+    with warnings.catch_warnings(record=True) as caught, collecting() as faults:
+        warnings.simplefilter("always")
+        with going_on():
             yield
-    except LeakError as error:
-        found.leaks.append(f"{where}{error}")
-    except DataError as error:
-        missing.append(str(error))
+    leaks = [str(fault) for fault in faults if isinstance(fault, LeakError)]
+    missing = [str(fault) for fault in faults if not isinstance(fault, LeakError)]
     missing += [str(each.message) for each in caught if each.category is UserWarning]
-    found.missing += [each for each in dict.fromkeys(missing) if each not in found.missing]
+    found.leaks += [f"{where}{leak}" for leak in dict.fromkeys(leaks) if leak not in found.leaks]
+    found.missing = list(dict.fromkeys(found.missing + missing))
 
 
 def _inspect_fold(
@@ -134,16 +148,27 @@ def _inspect_fold(
 ) -> _Splits:
     splits: _Splits = {split: module.records(split) for split in _ORDER}
     found.splits[number] = {name: len(records) for name, records in splits.items()}
-    for split, record in progress(list(_each(splits)), "images and masks"):
-        if (key := _key(split, record)) not in looks:
-            looks[key] = _look(record, module, found.missing)
-    if len(found.splits) == 1:
-        _sum_up(found, module, [look for image in _each(splits) if (look := looks[_key(*image)])])
+    _look_at(module, list(_each(splits)), found, looks)
     where = "" if number is None else f"fold {number}: "
     found.leaks += [where + leak for leak in _leaks(module, splits, looks)]
     if (known := module.known_leak()) and known not in found.leaks:
         found.leaks.append(known)
     return splits
+
+
+def _look_at(
+    module: SegmentationDataModule,
+    images: Sequence[tuple[str, Record]],
+    found: Inspection,
+    looks: dict[object, _Look | None],
+) -> None:
+    """Look at the images of a fold that no other fold had, and sum up the first fold."""
+    for split, record in progress(images, "images and masks"):
+        if (key := _key(split, record)) not in looks:
+            looks[key] = _look(record, module)
+    if len(found.splits) <= 1:
+        found.images, found.masks = len(images), sum(_has_mask(record) for _, record in images)
+        _sum_up(found, module, [look for image in images if (look := looks[_key(*image)])])
 
 
 def _tested_twice(tested: dict[str, list[int | None]]) -> list[str]:
@@ -164,21 +189,25 @@ def _own(record: Record) -> Record:
 def _key(split: str, record: Record) -> object:
     """Return what names an image in every fold, so that files are read once."""
     own = _own(record)
-    return own.image if isinstance(own, FileRecord) else (split, own.name)
+    return own.image if isinstance(own, FileRecord | Refused) else (split, own.name)
 
 
-def _look(record: Record, module: SegmentationDataModule, missing: list[str]) -> _Look | None:
-    try:
+def _has_mask(record: Record) -> bool:
+    own = _own(record)
+    return not isinstance(own, FileRecord | ArrayRecord | Refused) or own.mask is not None
+
+
+def _look(record: Record, module: SegmentationDataModule) -> _Look | None:
+    """Read one image with its mask; None if it is refused."""
+    with going_on():
         image, mask = _own(record).read()
-    except DataError as error:
-        missing.append(str(error))
-        return None
-    counts = np.zeros(len(module.class_map) + 1, np.int64)
-    if mask is not None:
-        found = np.bincount(mask.ravel(), minlength=256)
-        counts[:-1], counts[-1] = found[: len(counts) - 1], found[IGNORE_INDEX]
-    text = f"{image.shape} {image.dtype}".encode()
-    return _Look(image.shape[1:], hashlib.blake2b(text + image.tobytes(), digest_size=16).hexdigest(), counts)
+        counts = np.zeros(len(module.class_map) + 1, np.int64)
+        if mask is not None:
+            found = np.bincount(mask.ravel(), minlength=256)
+            counts[:-1], counts[-1] = found[: len(counts) - 1], found[IGNORE_INDEX]
+        text = f"{image.shape} {image.dtype}".encode()
+        return _Look(image.shape[1:], hashlib.blake2b(text + image.tobytes(), digest_size=16).hexdigest(), counts)
+    return None
 
 
 def _sum_up(found: Inspection, module: SegmentationDataModule, looks: Sequence[_Look]) -> None:
@@ -189,11 +218,10 @@ def _sum_up(found: Inspection, module: SegmentationDataModule, looks: Sequence[_
     counted = max(1, int(counts[:-1].sum()))
     found.classes = {name: float(count / counted) for name, count in zip(class_map.names, counts, strict=False)}
     found.ignored = float(counts[-1] / max(1, int(counts.sum())))
-    if absent := [name for name, share in found.classes.items() if not share]:
+    if counts.any() and (absent := [name for name, share in found.classes.items() if not share]):
         found.missing.append(f"No pixel has class {some(absent)}; {found.ignored:.1%} of the pixels are ignored.")
-    images = sum(next(iter(found.splits.values())).values())
-    if isinstance(module, WholeImagesDataModule) and images != module.published_images and module.label_fraction == 1:
-        found.missing.append(f"The published data set has {module.published_images} images, this one {images}.")
+    if isinstance(module, WholeImagesDataModule) and (incomplete := module.incomplete()):
+        found.missing.append(incomplete)
 
 
 def _leaks(module: SegmentationDataModule, splits: _Splits, looks: dict[object, _Look | None]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hqzoo.data.binary_masks import BinaryClassMap
 from hqzoo.data.pairs import list_images, pair_files
 from hqzoo.data.raster_files import open_pillow
+from hqzoo.data.raw_masks import encode_mask, read_mask
 from hqzoo.data.readers import check_sizes, read_header
 from hqzoo.data.records import Image, Mask, Record, Window
 from hqzoo.data.sensor import Sensor
@@ -26,6 +27,8 @@ CLASS_MAP = BinaryClassMap(("membrane", "cell"), palette=((20, 20, 30), (235, 22
 VOLUME, LABELS = "train-volume.tif", "train-labels.tif"
 
 _SLICES = 30
+_NAMES = {f"{number:02}" for number in range(_SLICES)}
+_OWN = ("classes.json", "folds.csv", "split.csv")  # files that describe somebody's own folder
 
 
 class ISBI2012DataModule(WholeImagesDataModule):
@@ -76,11 +79,17 @@ class ISBI2012DataModule(WholeImagesDataModule):
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
-        """Tell whether a folder holds the challenge's stack, or 30 grey slices named 00 to 29."""
+        """Tell whether a folder holds the challenge's stack, or nothing but slices named 00 to 29.
+
+        At least half of the 30 must be there, grey, with masks of two values: then the others are missing or damaged,
+        and it is no folder of somebody's own images that happen to be numbered.
+        """
         if (root / VOLUME).exists():
             return True
-        images = list_images(root / "images")
-        return set(images) == {f"{i:02}" for i in range(_SLICES)} and read_header(images["00"]).bands == SENSOR.bands
+        images, masks = list_images(root / "images"), list_images(root / "masks")
+        if not set(images) <= _NAMES or any((root / name).exists() for name in _OWN):
+            return False
+        return 2 * sum(_is_slice(images[name], masks[name]) for name in images if name in masks) >= _SLICES
 
     def find_images(self) -> Mapping[str, Record]:
         """Return the slices of the two stacks, or of the folders ``images`` and ``masks``."""
@@ -93,6 +102,16 @@ class ISBI2012DataModule(WholeImagesDataModule):
                 "masks/00.png, .... Set `root`."
             )
         return {name: self._record(name, image, mask) for name, (image, mask) in files.items()}
+
+    def incomplete(self) -> str | None:
+        """Say how many slices there are if not 30, and name those missing (of a stack nobody knows which)."""
+        sentence, absent = super().incomplete(), sorted(_NAMES - set(self._images))
+        if sentence is None or (self.root / VOLUME).exists() or not set(self._images) <= _NAMES:
+            return sentence
+        return (
+            f"{sentence} Slices missing in {self.root / 'images'}: {', '.join(absent)}. If these are other images, "
+            "take them as a FolderSegmentationDataModule."
+        )
 
     def assign(self, names: Sequence[str]) -> Mapping[str, str]:
         """Return the split of every slice in this fold."""
@@ -149,6 +168,17 @@ class StackRecord(Record):
         mask = CLASS_MAP.encode(_read_page(self.masks, self.page), f"{self.masks}, slice {self.page}")
         check_sizes(self.images, image.shape[1:], self.masks, mask.shape)
         return (image, mask) if window is None else (window.of(image), window.of(mask))
+
+
+def _is_slice(image: Path, mask: Path) -> bool:
+    """Tell whether an image is grey and its mask of two values; a damaged file tells neither."""
+    try:
+        if read_header(image).bands != SENSOR.bands:
+            return False
+        encode_mask(read_mask(mask), CLASS_MAP, mask)
+    except DataError:
+        return False
+    return True
 
 
 def _read_stack(images: Path, masks: Path) -> dict[str, Record]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from hqzoo.data.faults import refuse
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.landcoverai_tiles import TILE_SIZE, cut_tiles, find_orthophotos, read_index, tile_paths
 from hqzoo.data.readers import FileRecord, Header
@@ -128,9 +129,11 @@ class LandCoverAIDataModule(SegmentationDataModule):
             return choose_fold(make_folds(orthophotos, self.num_folds, seed=0), self.fold, "next")
         splits = read_lists({name: self.root / f"{name}.txt" for name in SPLITS})
         if absent := [tile for tile in splits if tile not in orthophotos]:
-            raise DataError(
-                f"{len(absent)} of {len(splits)} tiles of the lists were not cut, such as {absent[0]}: "
-                f"orthophotos are missing in {self.root / 'images'}. Unpack the whole archive, and remove "
-                f"{self.tiles / 'complete'}."
+            refuse(
+                DataError(
+                    f"{len(absent)} of {len(splits)} tiles of the lists were not cut, such as {absent[0]}: "
+                    f"orthophotos are missing in {self.root / 'images'}. Unpack the whole archive, and remove "
+                    f"{self.tiles / 'complete'}."
+                )
             )
-        return splits
+        return {tile: split for tile, split in splits.items() if tile in orthophotos}

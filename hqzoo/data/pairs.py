@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hqzoo.data.faults import refuse
 from hqzoo.data.readers import SUFFIXES
 from hqzoo.errors import DataError
 
-__all__ = ["list_images", "pair_files", "some"]
+__all__ = ["Pair", "list_images", "pair_files", "some"]
+
+Pair = tuple[Path, Path | None]
+"""An image file and its mask file; without mask only while faults are collected (see :mod:`hqzoo.data.faults`)."""
 
 
 def list_images(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
@@ -21,12 +25,12 @@ def list_images(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str,
         if path.suffix.lower() not in suffixes or path.name.startswith("."):
             continue
         if path.stem in files:
-            raise DataError(f"{files[path.stem]} and {path} have the same name; rename or remove one of them.")
-        files[path.stem] = path
+            refuse(DataError(f"{files[path.stem]} and {path} have the same name; rename or remove one of them."))
+        files.setdefault(path.stem, path)
     return files
 
 
-def pair_files(images: Path, masks: Path, mask_suffix: str = "") -> dict[str, tuple[Path, Path]]:
+def pair_files(images: Path, masks: Path, mask_suffix: str = "") -> dict[str, Pair]:
     """Pair the images of one folder with the masks of another by their names.
 
     Args:
@@ -44,13 +48,15 @@ def pair_files(images: Path, masks: Path, mask_suffix: str = "") -> dict[str, tu
     if not found or not truths:
         return {}
     if missing := [f"{name}{mask_suffix}.*" for name in found if name + mask_suffix not in truths]:
-        raise DataError(
-            f"{len(missing)} image(s) in {images} have no mask in {masks}: expected {some(missing)}. Masks carry the "
-            "image's name (see `mask_suffix`)."
+        refuse(
+            DataError(
+                f"{len(missing)} image(s) in {images} have no mask in {masks}: expected {some(missing)}. Masks carry "
+                "the image's name (see `mask_suffix`)."
+            )
         )
-    return {name: (path, truths[name + mask_suffix]) for name, path in found.items()}
+    return {name: (path, truths.get(name + mask_suffix)) for name, path in found.items()}
 
 
 def some(names: list[str]) -> str:
-    """Return the first five names for an error message, with dots where there are more."""
-    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+    """Return the first five names for an error message, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

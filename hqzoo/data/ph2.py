@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from hqzoo.data.binary_masks import BinaryClassMap
-from hqzoo.data.pairs import list_images, pair_files, some
+from hqzoo.data.faults import refuse
+from hqzoo.data.pairs import Pair, list_images, pair_files, some
 from hqzoo.data.records import Record
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import choose_fold, make_folds, read_lists
@@ -144,23 +145,23 @@ def _find_cases(root: Path) -> list[Path]:
     return []
 
 
-def _case_files(cases: Sequence[Path]) -> dict[str, tuple[Path, Path]]:
+def _case_files(cases: Sequence[Path]) -> dict[str, Pair]:
     """Return the image and the mask file of every case.
 
     Raises:
         DataError: If either is missing.
     """
-    files: dict[str, tuple[Path, Path]] = {}
+    files: dict[str, Pair] = {}
     missing: list[str] = []
     for case in cases:
-        pair = []
+        pair: list[Path | None] = []
         for part, name in (("Dermoscopic_Image", case.name), ("lesion", f"{case.name}_lesion")):
             folder = case / f"{case.name}_{part}"
-            found = list_images(folder, (".bmp", ".png", ".jpg")).get(name)
-            pair += [found] if found else []
-            missing += [] if found else [f"{folder / name}.bmp"]
-        if len(pair) == 2:
-            files[case.name] = (pair[0], pair[1])
+            pair.append(list_images(folder, (".bmp", ".png", ".jpg")).get(name))
+            missing += [] if pair[-1] else [f"{folder / name}.bmp"]
+        image, mask = pair
+        if image is not None:
+            files[case.name] = image, mask
     if missing:
-        raise DataError(f"{len(missing)} file(s) of PH2 are missing: {some(missing)}. Unpack the download again.")
+        refuse(DataError(f"{len(missing)} file(s) of PH2 are missing: {some(missing)}. Unpack the download again."))
     return files

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from hqzoo._lightning import pl
 from hqzoo.data.augment import ColourJitter
+from hqzoo.data.faults import refuse
 from hqzoo.data.labels import ClassMap, Colour
 from hqzoo.data.records import Record, RecordCache
 from hqzoo.data.sampling import EpochSampler, GridSampler
@@ -138,6 +139,10 @@ class SegmentationDataModule(pl.LightningDataModule):
     def predict_records(self) -> Sequence[Record]:
         """Return the images to predict: the test split, unless a data set knows better."""
         return self.records("test")
+
+    def undivided_records(self) -> Sequence[Record]:
+        """Return the images that can be looked at where they cannot be divided into splits; none by default."""
+        return ()
 
     def default_crops(self, records: Sequence[Record]) -> int:
         """Return the crops in an epoch if the user gives none: as many as fit side by side."""
@@ -268,7 +273,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     def _load(self, split: Split) -> Sequence[Record]:
         records = self.load_records(split)
         if not records and split != "val":
-            raise DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}.")
+            refuse(DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}."))
         return records
 
     def _divide_training(self) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from hqzoo.data.faults import refuse
 from hqzoo.data.readers import SUFFIXES
 from hqzoo.errors import ConfigError, DataError, LeakError, did_you_mean, unknown_name
 
@@ -42,7 +43,7 @@ def read_split(path: Path) -> dict[str, str]:
     splits = {name: row["split"] for name, row in _read_table(path, ("name", "split")).items()}
     for name, split in splits.items():
         if split not in SPLITS:
-            raise DataError(f"{path}, image '{name}': {unknown_name('split', split, SPLITS)}")
+            refuse(DataError(f"{path}, image '{name}': {unknown_name('split', split, SPLITS)}"))
     return splits
 
 
@@ -64,7 +65,7 @@ def read_lists(paths: Mapping[str, Path]) -> dict[str, str]:
             if not (name := stem(line.strip())):
                 continue
             if splits.setdefault(name, split) != split:
-                raise LeakError(f"{path}: the image '{name}' is in the split '{splits[name]}' as well.")
+                refuse(LeakError(f"{path}: the image '{name}' is in the split '{splits[name]}' as well."))
     return splits
 
 
@@ -96,7 +97,8 @@ def read_folds(
     folds: dict[str, int] = {}
     for name, row in table.items():
         if not row["fold"].lstrip("-").isdigit():
-            raise DataError(f"{path}, image '{name}': a fold is a whole number, got '{row['fold']}'.")
+            refuse(DataError(f"{path}, image '{name}': a fold is a whole number, got '{row['fold']}'."))
+            continue
         folds[name] = int(row["fold"])
     _check_scenes(path, scenes, folds)
     return scenes, folds
@@ -257,13 +259,15 @@ def _drawn(names: Sequence[str], seed: int) -> list[str]:
 def _check_scenes(path: Path, scenes: Mapping[str, str], folds: Mapping[str, int]) -> None:
     of_scene: dict[str, set[int]] = defaultdict(set)
     for name, scene in scenes.items():
-        of_scene[scene].add(folds[name])
+        of_scene[scene] |= {folds[name]} if name in folds else set()
     for scene, found in of_scene.items():
         if len(found) > 1:
             which = f"The scene '{scene}' lies" if scene else "Images without scene lie"
-            raise LeakError(
-                f"{path}: {which} in folds {sorted(found)}. Neighbours on both sides of a split make scores "
-                "too good; put them into one fold."
+            refuse(
+                LeakError(
+                    f"{path}: {which} in folds {sorted(found)}. Neighbours on both sides of a split make scores "
+                    "too good; put them into one fold."
+                )
             )
 
 
@@ -279,8 +283,8 @@ def _read_table(path: Path, needed: Collection[str]) -> dict[str, dict[str, str]
         values = {key: (value or "").strip() for key, value in row.items() if key is not None}
         name = stem(values["name"])
         if name in table:
-            raise DataError(f"{path}, line {reader.line_num}: the image '{name}' is listed twice.")
-        table[name] = values
+            refuse(DataError(f"{path}, line {reader.line_num}: the image '{name}' is listed twice."))
+        table.setdefault(name, values)
     return table
 
 

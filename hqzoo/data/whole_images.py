@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hqzoo.data.faults import Refused, refuse
 from hqzoo.data.pairs import some
 from hqzoo.data.readers import FileRecord, check_sizes, read_header
 from hqzoo.data.records import Record
@@ -82,6 +83,16 @@ class WholeImagesDataModule(SegmentationDataModule):
         """Return one crop an image where images are taken whole."""
         return len(records) if self.crop_size == self.size else super().default_crops(records)
 
+    def undivided_records(self) -> Sequence[Record]:
+        """Return all images in their own size."""
+        return list(self._images.values())
+
+    def incomplete(self) -> str | None:
+        """Say in a sentence that the published data set has another number of images, or return None."""
+        if (found := len(self._images)) == self.published_images:
+            return None
+        return f"The published data set has {self.published_images} images, this one {found}."
+
     @cached_property
     def _images(self) -> Mapping[str, Record]:
         return self.find_images()
@@ -90,18 +101,28 @@ class WholeImagesDataModule(SegmentationDataModule):
     def _assigned(self) -> Mapping[str, str]:
         assigned = self.assign(list(self._images))
         if absent := sorted(set(assigned) - set(self._images)):
-            raise DataError(
-                f"{len(absent)} image(s) of the splits are missing: {some(absent)}; {self.where()}. "
-                "Get the whole data set, or correct the lists."
+            refuse(
+                DataError(
+                    f"{len(absent)} image(s) of the splits are missing: {some(absent)}; {self.where()}. "
+                    "Get the whole data set, or correct the lists."
+                )
             )
         if unlisted := sorted(set(self._images) - set(assigned)):
             warnings.warn(f"{len(unlisted)} image(s) are in no split: {some(unlisted)}; {self.where()}.", stacklevel=2)
         return assigned
 
-    def _record(self, name: str, image: Path, mask: Path) -> Record:
+    def _record(self, name: str, image: Path, mask: Path | None) -> Record:
         """Return an image file with its mask file, after a look at their headers."""
-        header, truth = read_header(image), read_header(mask)
-        check_sizes(image, header[:2], mask, truth[:2])
+        try:
+            return self._file_record(name, image, mask)
+        except DataError as fault:
+            refuse(fault)
+            return Refused(name, image, mask, fault)
+
+    def _file_record(self, name: str, image: Path, mask: Path | None) -> FileRecord:
+        header = read_header(image)
+        if mask is not None:
+            check_sizes(image, header[:2], mask, read_header(mask)[:2])
         if len(header.indexes) != len(self.sensor):
             raise DataError(
                 f"The image {image} has {len(header.indexes)} band(s); {type(self).__name__} expects "

@@ -77,8 +77,18 @@ class QuNet(nn.Module):
             raise ConfigError(
                 f"This Qu-Net takes images of a height that {rows} divides and a width that {columns} divides, "
                 f"because {self.depth} poolings must leave whole patches; got {height}x{width}. Resize or pad to "
-                f"{-(-height // rows) * rows}x{-(-width // columns) * columns}, or choose another patch."
+                f"{-(-height // rows) * rows}x{-(-width // columns) * columns}{self._other_patches(height, width)}."
             )
+
+    def _other_patches(self, height: int, width: int) -> str:
+        """Return which patches would fit an image, in words; nothing where it is the poolings that do not fit."""
+        filters = self._filters().values()
+        if height % 2**self.depth or width % 2**self.depth or not filters:
+            return ""
+        step, block = max(filters, key=lambda pair: pair[0])  # what divides the smaller map divides the larger, too
+        size = height // step, width // step
+        patches = ", ".join(map(str, block.patches_for(*size)))
+        return f", or choose a patch that divides the map of {size[0]}x{size[1]}: {patches}" if patches else ""
 
 
 @register_model(

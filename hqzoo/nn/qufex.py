@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
 from hqzoo.nn.controls import build_core
+from hqzoo.nn.qufex_sizes import fitting_patches, listed, patches_in_words, too_large
 from hqzoo.quantum import QuantumLayer, circuits
+from hqzoo.quantum.engines.size import SizeError
+from hqzoo.quantum.engines.statevector import MAX_WIRES
 
 __all__ = ["QuFeX"]
 
@@ -45,7 +48,8 @@ class QuFeX(nn.Module):
     Raises:
         ConfigError: If an option is unknown, channels do not fall into groups, a patch does not make an even number of
             at least 4 values, or the control does not fit.
-        CircuitError: If there is no layer, or the engine cannot run the circuit.
+        CircuitError: If there is no layer, or the engine cannot run the circuit. Where that is for its size: a
+            SizeError that says which arguments make how many qubits, and which ones fit.
     """
 
     def __init__(
@@ -72,18 +76,16 @@ class QuFeX(nn.Module):
         self.channels, self.maps = channels, maps
         self.patch_height, self.patch_width = patch
         self.residual_weight, self.squash = residual_weight, squash
-        self.cores = nn.ModuleList(
-            build_core(
-                control,
-                circuits.qufex(self.n_qubits, kind, n_layers),
-                rest=rest,
-                hidden=control_hidden,
-                engine=engine,
-                copies=n_filters * blocks,
-                init="keras",
+        self._most_qubits = MAX_WIRES if n_layers > 1 else None
+        filters = [circuits.qufex(self.n_qubits, kind, n_layers) for kind in KINDS[:n_filters]]
+        copies = n_filters * blocks
+        try:
+            self.cores = nn.ModuleList(
+                build_core(control, each, rest=rest, hidden=control_hidden, engine=engine, copies=copies, init="keras")
+                for each in filters
             )
-            for kind in KINDS[:n_filters]
-        )
+        except SizeError as error:
+            raise too_large(error, channels, patch, maps, n_filters, n_layers, engine) from error
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to ``(B, n_filters C, H, W)``.
@@ -133,6 +135,13 @@ class QuFeX(nn.Module):
         parts = patches.reshape(*patches.shape[:4], self.patch_height, self.patch_width, self.maps)
         return parts.permute(0, 1, 6, 2, 4, 3, 5).flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
+    def patches_for(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Return patches that divide a map of this size, and that QuFeX has a circuit for: at most six, near its own.
+
+        Where circuits have several layers, patches of more qubits than a state vector holds are not among them.
+        """
+        return fitting_patches((height, width), self.maps, self.patch_height * self.patch_width, self._most_qubits)
+
     def _check(self, channels: int, height: int, width: int) -> None:
         rows, columns = self.patch_height, self.patch_width
         if channels != self.channels:
@@ -142,6 +151,7 @@ class QuFeX(nn.Module):
             raise ConfigError(
                 f"patch=({rows}, {columns}) does not divide a map of {height}x{width}. Heights that work are multiples "
                 f"of {rows}, widths multiples of {columns}: {next_height}x{next_width} is the next larger."
+                f"{patches_in_words(self.patches_for(height, width))}"
             )
 
 
@@ -155,18 +165,14 @@ def _patch_values(channels: int, patch: tuple[int, int], maps: int) -> int:
         raise ConfigError(f"patch={patch}: give its height and width, each at least 1, such as (2, 2).")
     divisors = [k for k in range(1, channels + 1) if channels % k == 0]
     if maps not in divisors:
-        raise ConfigError(f"maps={maps} does not divide {channels} channels. Choose one of {_listed(divisors)}.")
+        raise ConfigError(f"maps={maps} does not divide {channels} channels. Choose one of {listed(divisors)}.")
     area = patch[0] * patch[1]
     n = area * maps
     if n < 4 or n % 2:
         fitting = [k for k in divisors if area * k >= 4 and area * k % 2 == 0]
-        mend = f"maps={_listed(fitting)}, or another patch" if fitting else "another patch"
+        mend = f"maps={listed(fitting)}, or another patch" if fitting else "another patch"
         raise ConfigError(
             f"patch=({patch[0]}, {patch[1]}) and maps={maps} make {n} qubits; QuFeX takes an even number of at least "
             f"4. Choose {mend}: (2, 2), (3, 2) and (3, 4) are published."
         )
     return n
-
-
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(map(str, numbers))

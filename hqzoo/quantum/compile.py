@@ -18,8 +18,9 @@ from hqzoo.quantum.engines.cone import ConeEngine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, TooLarge, plan_cone
 from hqzoo.quantum.engines.density import DensityEngine, plan_density
 from hqzoo.quantum.engines.pennylane import PennyLaneEngine
-from hqzoo.quantum.engines.state_plan import estimate, plan_state
-from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine
+from hqzoo.quantum.engines.size import SizeError
+from hqzoo.quantum.engines.state_plan import connected_wires, estimate, plan_state
+from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine, refuse_too_wide
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 from hqzoo.quantum.engines.transforms import in_transform
 from hqzoo.quantum.noise import IDEAL
@@ -41,6 +42,7 @@ ENGINES: dict[str, Build] = {
 """Engines by name; ``auto`` chooses between the first two."""
 
 
+MEND = "Use a circuit of fewer gates, or one whose gates connect fewer wires."
 MAX_CONE_TERMS = 200_000
 QUICK_CONE_TERMS = 20_000  # where a state vector is at hand, a larger network costs seconds to find and gains nothing
 # Measured on CPUs: the cone's few matrix products spend a FLOP in a tenth of the time that a state vector's many small
@@ -79,7 +81,8 @@ def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     sums that nearly cancel, and need double precision.
 
     Raises:
-        CircuitError: If the engine is unknown, or cannot run the circuit.
+        CircuitError: If the engine is unknown, or cannot run the circuit. Where that is for its size: a SizeError, and
+            from ``auto`` only if no state vector can hold the circuit either.
     """
     if engine not in ("auto", *ENGINES):
         raise CircuitError(unknown_name("engine", engine, ("auto", *ENGINES)))
@@ -87,29 +90,61 @@ def plan(circuit: Circuit, engine: str = "auto") -> Plan:
     if engine == "density":
         exact = plan_density(circuit, IDEAL)
         return Plan(engine, exact.largest_piece, exact.flops, 0, f"asked for; {exact.reason}")
+    if engine == "cone":
+        return _cone_asked_for(circuit)
+    if engine == "auto" and _widest(circuit) > MAX_WIRES:
+        return _cone_alone(circuit)
+    if engine == "statevector":
+        refuse_too_wide(circuit)
     component = max(len(part.wires) for part in plan_state(circuit))
     state = Plan(engine, component, *estimate(circuit), "asked for")
-    if engine not in ("auto", "cone"):
-        return state
-    in_double = any(isinstance(observable, Probabilities) for observable in circuit.observables)
+    return _cheaper(circuit, replace(state, engine="statevector")) if engine == "auto" else state
+
+
+def _widest(circuit: Circuit) -> int:
+    """Return the most wires that gates connect."""
+    return max(map(len, connected_wires(circuit)))
+
+
+def _cone_asked_for(circuit: Circuit) -> Plan:
+    try:
+        return _cone_plan(circuit, plan_cone(circuit))
+    except TooLarge as size:
+        widest = _widest(circuit)
+        state = f"A state vector holds no {widest} connected wires, but {MAX_WIRES} at most. {MEND}"
+        raise SizeError(
+            f"engine='cone' was asked for, but the observables see too much of this circuit ({size}).",
+            "Use engine='auto'." if widest <= MAX_WIRES else state,
+        ) from None
+
+
+def _cone_alone(circuit: Circuit) -> Plan:
+    """Return the plan of a circuit that no state vector can hold."""
+    try:
+        return _cone_plan(circuit, plan_cone(circuit))
+    except TooLarge as size:
+        raise SizeError(
+            f"Neither engine of 'auto' can run this circuit: its gates connect {_widest(circuit)} wires, where "
+            f"'statevector' holds at most {MAX_WIRES}, and for 'cone' its observables see too much ({size}).",
+            MEND,
+        ) from None
+
+
+def _cheaper(circuit: Circuit, state: Plan) -> Plan:
+    """Return the plan of the state vector, or of the cone where that is worth it."""
     # Looking for pieces pays only as long as they cost less than the state vector that they spare.
     worth = max(CONE_FREE_FLOPS, CONE_FLOP_RATIO * state.flops)
-    if in_double:
+    if _in_double(circuit):
         worth = max(CONE_FREE_FLOPS_IN_DOUBLE, state.flops)
-    limit = MAX_CONE_TERMS if engine == "cone" or circuit.n_wires > MAX_WIRES else QUICK_CONE_TERMS
+    limit = MAX_CONE_TERMS if circuit.n_wires > MAX_WIRES else QUICK_CONE_TERMS
     try:
-        cone = _cone_plan(plan_cone(circuit, limit), in_double)
+        cone = _cone_plan(circuit, plan_cone(circuit, limit))
     except TooLarge as size:
-        if engine == "cone":
-            raise CircuitError(
-                f"engine='cone' was asked for, but the observables see too much of this circuit ({size}). "
-                "Use engine='statevector' or 'auto'."
-            ) from None
-        return replace(state, engine="statevector", reason=f"the pieces that the observables see need {size}")
-    if engine == "cone" or cone.flops <= worth:
+        return replace(state, reason=f"the pieces that the observables see need {size}")
+    if cone.flops <= worth:
         return cone
     reason = f"{state.flops:,} FLOP per sample, where the pieces that the observables see need {cone.flops:,}"
-    return replace(state, engine="statevector", reason=reason)
+    return replace(state, reason=reason)
 
 
 def _as_run(circuit: Circuit, engine: str) -> Circuit:
@@ -117,9 +152,14 @@ def _as_run(circuit: Circuit, engine: str) -> Circuit:
     return fold_swap_tests(circuit) if engine == "auto" else circuit
 
 
-def _cone_plan(program: ConeProgram, in_double: bool) -> Plan:
+def _in_double(circuit: Circuit) -> bool:
+    """Return whether ``cone`` needs double precision."""
+    return any(isinstance(observable, Probabilities) for observable in circuit.observables)
+
+
+def _cone_plan(circuit: Circuit, program: ConeProgram) -> Plan:
     reason = f"the observables see pieces of at most {program.largest_piece} correlated qubit(s)"
-    return Plan("cone", program.largest_piece, program.flops, (8 if in_double else 4) * program.rows, reason)
+    return Plan("cone", program.largest_piece, program.flops, (8 if _in_double(circuit) else 4) * program.rows, reason)
 
 
 class CompiledCircuit(nn.Module):

@@ -27,10 +27,11 @@ def test_a_clean_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     root = write_ph2(tmp_path / "ph2", size=(8, 10))
     assert main(["data", "check", str(root), "--json", str(tmp_path / "found.json")]) == 0
     out = capsys.readouterr().out
-    assert "PH2DataModule: 67 of 8 x 10" in out
+    assert "PH2DataModule: 200 images, 200 masks; 67 of 8 x 10" in out
     assert "Nothing is missing" in out
     report = json.loads((tmp_path / "found.json").read_text())
     assert report["clean"]
+    assert (report["images"], report["masks"]) == (200, 200)
     assert report["splits"][4] == {"fold": 5, "train": 160, "val": 0, "test": 40}
     assert report["sizes"][0] == {"height": 8, "width": 10, "images": 67}
     assert sum(report["classes"].values()) == pytest.approx(1)
@@ -46,7 +47,44 @@ def test_a_set_that_leaks_by_its_construction_says_so(tmp_path: Path, capsys: py
 def test_what_is_missing_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = write_ph2(tmp_path, count=4)
     assert main(["data", "check", str(root)]) == 1
-    assert "missing: The authors' folds divide all 200 images of PH2, but 4 were found" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "PH2DataModule: 4 images, 4 masks; 2 of 24 x 32" in out
+    assert "missing: The authors' folds divide all 200 images of PH2, but 4 were found" in out
+
+
+def test_all_bad_files_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks = write_ph2(tmp_path / "ph2", original=False, size=(12, 10)) / "masks"
+    Image.fromarray(np.zeros((10, 10), np.uint8)).save(masks / "IMD005.png")
+    Image.fromarray(np.full((12, 12), 7, np.uint8)).save(masks / "IMD010.png")
+    (masks / "IMD020.png").unlink()
+    assert main(["data", "check", str(tmp_path / "ph2"), "--json", str(tmp_path / "found.json")]) == 1
+    out = capsys.readouterr().out
+    report = json.loads((tmp_path / "found.json").read_text())
+    assert "PH2DataModule: 200 images, 199 masks; 67 of 12 x 11, 66 of 12 x 10, 65 of 12 x 12; 2 refused" in out
+    assert (report["images"], report["masks"], report["clean"]) == (200, 199, False)
+    assert report["splits"][0] == {"fold": 1, "train": 160, "val": 0, "test": 40}
+    no_mask, size, values = report["missing"]
+    assert "expected IMD020.*" in no_mask
+    assert "IMD005.png has 10 x 10 pixels" in size
+    assert "IMD010.png holds the values 7" in values
+    assert all(f"missing: {sentence}" in out for sentence in report["missing"])
+
+
+def test_many_bad_files_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_ph2(tmp_path / "ph2", original=False, size=(12, 10))
+    masks = sorted((root / "masks").iterdir())
+    for path in masks[:30]:
+        Image.fromarray(np.zeros((5, 5), np.uint8)).save(path)
+    for path in masks[30:38]:
+        path.unlink()
+    assert main(["data", "check", str(root), "--json", str(tmp_path / "found.json")]) == 1
+    out = capsys.readouterr().out
+    assert "8 image(s)" in out
+    assert f"{masks[34].stem}.* and 3 more" in out
+    assert out.count("missing: The mask") == 19
+    assert "missing: ... and 11 more, which --json FILE lists" in out
+    report = json.loads((tmp_path / "found.json").read_text())
+    assert len(report["missing"]) == 31
 
 
 def test_many_sizes_are_cut_short(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -139,9 +139,89 @@ def test_damaged_files_are_all_named_once(tmp_path: Path) -> None:
     assert len(found.missing) == 2
     assert "scene1_1.png is damaged" in "".join(found.missing)
     assert "scene2_0.png holds values 9" in "".join(found.missing)
+    assert (found.images, found.masks, found.sizes.total()) == (6, 6, 4)
     (root / "masks" / "scene0_1.png").unlink()
-    (missing,) = look(root).missing
-    assert "expected scene0_1.*" in missing
+    Image.fromarray(np.ones((5, 6), np.uint8)).save(root / "masks" / "scene0_0.png")
+    (root / "images" / "scene1_0.png").write_bytes(b"no image")
+    found = look(root)
+    assert (found.images, found.masks, found.sizes.total()) == (6, 5, 2)
+    assert found.splits == {fold: {"train": 2, "val": 2, "test": 2} for fold in range(3)}
+    told = "".join(found.missing[:5])
+    assert len(found.missing) == 5
+    for words in ("expected scene0_1.*", "scene0_0.png has 5 x 6", "scene1_0.png is damaged", "scene1_1", "values 9"):
+        assert words in told
+
+
+def test_faults_of_lists_and_files_are_told_together(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    rows = [{"name": f"scene{n}_{i}", "scene": f"scene{n}", "fold": str(n)} for n in range(3) for i in range(2)]
+    rows[1]["fold"] = "1"
+    rows += [
+        {"name": "absent", "scene": "other", "fold": "2"},
+        {"name": "lost", "scene": "third", "fold": "two"},
+        rows[4],
+    ]
+    write_csv(root / "folds.csv", rows)
+    (root / "images" / "scene2_1.tif").write_bytes(b"")
+    Image.fromarray(np.full((96, 80), 9, np.uint8)).save(root / "masks" / "scene2_0.png")
+    found = look(root)
+    assert list(found.splits) == [0, 1, 2]
+    told = "\n".join(found.missing)
+    assert len(found.missing) == 5
+    for words in (
+        "line 10: the image 'scene2_0' is listed twice",
+        "image 'lost': a fold is a whole number, got 'two'",
+        "scene2_1.tif have the same name",
+        "1 image(s) of the split file are not in",
+        "scene2_0.png holds values 9",
+    ):
+        assert words in told
+    assert found.leaks[0].endswith("put them into one fold.")
+    assert found.leaks[0].startswith(f"{root / 'folds.csv'}: The scene 'scene0' lies in folds [0, 1].")
+    assert found.leaks[1:] == [
+        "fold 0: val and test share 1 scene(s): scene0.",
+        "fold 1: train and test share 1 scene(s): scene0.",
+        "fold 2: train and val share 1 scene(s): scene0.",
+    ]
+
+
+def test_files_are_looked_at_where_no_fold_can_be_made(tmp_path: Path) -> None:
+    root = write_folder(tmp_path / "folder")
+    (root / "folds.csv").write_text("image,fold\nscene0_0,0\n")
+    Image.fromarray(np.full((96, 80), 9, np.uint8)).save(root / "masks" / "scene2_0.png")
+    found = look(root)
+    assert (found.images, found.masks, found.splits) == (6, 6, {})
+    column, values = found.missing
+    assert "folds.csv has no column 'name'" in column
+    assert "scene2_0.png holds values 9" in values
+    ph2 = write_ph2(tmp_path / "ph2", count=199, size=(8, 10)) / "PH2 Dataset images"
+    (ph2 / "IMD007" / "IMD007_Dermoscopic_Image" / "IMD007.bmp").unlink()
+    (ph2 / "IMD009" / "IMD009_lesion" / "IMD009_lesion.bmp").write_bytes(b"")
+    found = look(tmp_path / "ph2", PH2DataModule)
+    assert (found.images, found.masks, found.sizes.total()) == (198, 198, 197)
+    told = "".join(found.missing)
+    for words in ("IMD007.bmp. Unpack", "IMD009_lesion.bmp is damaged", "but 198 were found", "this one 198."):
+        assert words in told
+
+
+def test_the_first_file_may_be_the_bad_one(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    (root / "classes.json").unlink()
+    for path in (root / "images" / "scene0_0.png", root / "masks" / "scene0_1.png"):
+        path.write_bytes(path.read_bytes()[: 20 if path.stem == "scene0_0" else -90])
+    (root / "masks" / "scene2_1.png").unlink()
+    found = look(root)
+    assert len(found.missing) == 3
+    assert (found.images, found.masks, found.sizes.total()) == (6, 5, 4)
+    assert list(found.classes) == ["class 0", "class 1", "class 2", "class 3"]
+
+
+def test_training_refuses_what_the_check_went_on_behind(tmp_path: Path) -> None:
+    root = write_folder(tmp_path)
+    (root / "masks" / "scene0_1.png").unlink()
+    assert not look(root).clean
+    with pytest.raises(DataError, match="have no mask"):
+        FolderSegmentationDataModule(str(root)).setup("fit")
 
 
 def test_an_image_on_both_sides_of_a_fold_leaks_and_the_other_folds_are_looked_at(tmp_path: Path) -> None:
@@ -156,7 +236,7 @@ def test_an_image_on_both_sides_of_a_fold_leaks_and_the_other_folds_are_looked_a
     (root / "folds" / "fold_5_val.txt").write_text("\n".join(names[:1] + names[9:]))
     (root / "folds" / "fold_5_train.txt").write_text("\n".join(names[1:9]))
     found = look(root, PH2DataModule)
-    assert list(found.splits) == [1, 3, 4, 5]
+    assert list(found.splits) == [1, 2, 3, 4, 5]
     assert found.missing == ["The published data set has 200 images, this one 10."]
     straddles, twice = found.leaks
     assert straddles.startswith("fold 2: ")

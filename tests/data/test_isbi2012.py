@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hqzoo.data import ISBI2012DataModule, Window
+from hqzoo.data import FolderSegmentationDataModule, ISBI2012DataModule, Window
+from hqzoo.data.inspection import inspect, recognise
 from hqzoo.errors import ConfigError, DataError
 from tests.fixtures.whole_images import blob, write_isbi2012
 
@@ -106,6 +107,44 @@ def test_damaged_stacks_are_named(tmp_path: Path) -> None:
     volume.write_bytes(volume.read_bytes()[: volume.stat().st_size // 2])
     with pytest.raises(DataError, match=r"train-volume\.tif"):
         [record.read() for record in module(tmp_path).records("train")]
+
+
+def test_some_slices_may_be_missing(tmp_path: Path) -> None:
+    write_isbi2012(tmp_path, stacks=False)
+    for name in ("images/05", "masks/05", "images/17"):
+        (tmp_path / f"{name}.png").unlink()
+    (tmp_path / "images" / "00.png").write_bytes(b"no image")
+    Image.fromarray(np.full((32, 40), 7, np.uint8)).save(tmp_path / "masks" / "02.png")
+    assert recognise(tmp_path) is ISBI2012DataModule
+    found = inspect(lambda fold: module(tmp_path, fold=fold or 0, grouped=True))
+    assert (found.images, found.masks, found.sizes.total()) == (28, 28, 26)
+    told = "\n".join(found.missing)
+    assert "30 images, this one 28. Slices missing in" in told
+    assert "images: 05, 17. If these are other images" in told
+    assert "00.png is damaged" in told
+    assert "02.png holds the values 7" in told
+    assert len(found.missing) == 3
+
+
+def test_a_short_stack_does_not_know_which_slice_is_missing(tmp_path: Path) -> None:
+    write_isbi2012(tmp_path, count=29)
+    found = inspect(lambda fold: module(tmp_path, fold=fold or 0, grouped=True))
+    assert (found.images, found.masks) == (29, 29)
+    assert found.missing == ["The published data set has 30 images, this one 29."]
+
+
+def test_other_peoples_numbered_images_are_no_slices(tmp_path: Path) -> None:
+    few = write_isbi2012(tmp_path / "few", stacks=False, count=10)
+    colour, classes, described, more = (write_isbi2012(tmp_path / name, stacks=False) for name in "abcd")
+    for path in (colour / "images").iterdir():
+        Image.open(path).convert("RGB").save(path)
+    for path in (classes / "masks").iterdir():
+        Image.fromarray(np.asarray(Image.open(path)) // 255 + np.eye(32, 40, dtype=np.uint8)).save(path)
+    (described / "folds.csv").write_text("name,fold\n")
+    for folder in ("images", "masks"):
+        Image.open(more / folder / "00.png").save(more / folder / "30.png")
+    for root in (few, colour, classes, described, more):
+        assert recognise(root) is FolderSegmentationDataModule, root
 
 
 def test_no_such_fold(tmp_path: Path) -> None:

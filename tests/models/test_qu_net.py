@@ -1,5 +1,7 @@
 """Qu-Net: published totals, placements, sizes."""
 
+import re
+
 import pytest
 import torch
 
@@ -199,3 +201,30 @@ def test_card():
     assert "2501.13165" in info.paper
     assert info.controls == (*CONTROLS, "conv")
     assert info.qubits == qu_net().bottleneck.n_qubits
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"patch": (5, 4)}, r"320x256, or choose a patch that divides the map of 6x8: .*\(3, 4\)"),
+        ({"patch": (3, 3), "maps": 2}, r"192x288, or choose a patch that divides the map of 6x8: .*\(2, 4\)"),
+        ({"patch": (5, 4), "placement": "skip"}, r"divides the map of 12x16: .*\(6, 4\)"),
+    ],
+    ids=str,
+)
+def test_error_names_patches_that_work(arguments, message):
+    model = qu_net(**arguments)
+    with pytest.raises(ConfigError, match=message) as error:
+        model.circuit_evaluations(192, 256)
+    for rows, columns in re.findall(r"\((\d+), (\d+)\)", str(error.value)):
+        assert (
+            qu_net(**{**arguments, "patch": (int(rows), int(columns)), "control": "zero"}).circuit_evaluations(192, 256)
+            == 0
+        )
+
+
+def test_no_patch_is_named_where_poolings_do_not_fit():
+    with pytest.raises(ConfigError, match=r"192x256\.$"):
+        qu_net().circuit_evaluations(190, 256)
+    with pytest.raises(ConfigError, match=r"192x256\.$"):
+        qu_net(control="conv").circuit_evaluations(190, 256)

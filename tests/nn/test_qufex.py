@@ -201,3 +201,28 @@ def test_layers_repeat_with_weights_of_their_own():
 def test_state_is_the_weights_of_the_filters():
     assert list(QuFeX(8, n_filters=2).state_dict()) == ["cores.0.weights", "cores.1.weights"]
     assert isinstance(QuFeX(8, control="identity").cores[0], nn.Identity)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"patch": (6, 8), "engine": "statevector"},
+            r"patch=\(6, 8\), maps=1 make 6 x 8 x 1 = 48 qubits.*engine='statevector'.*limit is 24.*"
+            r"Choose engine='auto', or with maps=1 a patch such as \(6, 4\) \(24 qubits\), \(3, 8\)",
+        ),
+        (
+            {"patch": (2, 4), "maps": 4, "engine": "statevector"},
+            r"make 2 x 4 x 4 = 32 qubits.*with maps=4 a patch such as .*\(2, 2\) \(16 qubits\)"
+            r".*with this patch maps=1, 2\.",
+        ),
+    ],
+)
+def test_too_many_qubits_are_told_by_the_arguments_that_make_them(arguments, message):
+    with pytest.raises(CircuitError, match=message):
+        QuFeX(8, **arguments)
+
+
+def test_patches_that_divide_a_map_are_named():
+    with pytest.raises(ConfigError, match=r"Patches that divide this map: .*\(3, 4\).*\(2, 4\)"):
+        QuFeX(8, (5, 2)).evaluations(6, 8)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.compile import plan
+from hqzoo.quantum.engines.size import SizeError
 
 __all__ = ["BATCH", "MAX_FLOPS", "SCALES", "affordable", "draw"]
 
@@ -29,4 +30,7 @@ def draw(circuit: Circuit, n: int, generator: torch.Generator, scale: float = 1.
 
 def affordable(circuit: Circuit, evaluations: int) -> bool:
     """Return whether running the circuit so often stays below :data:`MAX_FLOPS`; a gradient counts as three runs."""
-    return plan(circuit).flops * evaluations <= MAX_FLOPS
+    try:
+        return plan(circuit).flops * evaluations <= MAX_FLOPS
+    except SizeError:
+        return False

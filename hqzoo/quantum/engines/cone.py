@@ -8,6 +8,7 @@ from torch import Tensor
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.cone_plan import ConeProgram, Level, plan_cone
+from hqzoo.quantum.engines.size import refuse_beyond_memory
 from hqzoo.quantum.observables import Probabilities
 
 __all__ = ["ConeEngine"]
@@ -29,6 +30,7 @@ class ConeEngine(Engine):
 
     Raises:
         TooLarge: If the circuit's network is too large to be worth it.
+        SizeError: If this machine has too little memory for it.
     """
 
     lowest: Tensor
@@ -47,6 +49,11 @@ class ConeEngine(Engine):
         )
         self.program: ConeProgram = plan_cone(circuit)
         program = self.program
+        refuse_beyond_memory(
+            program.flops * torch.finfo(self.dtype).bits // 8,  # half as many entries, and their gradients
+            "The matrices of the pieces that the observables see",
+            "Use a circuit of fewer gates, or engine='statevector' where these connect few wires.",
+        )
         self._affine("data", program.data_angles, circuit.n_data)
         self._affine("weight", program.weight_angles, circuit.n_weights)
         self.constant("first", torch.tensor(program.first, dtype=torch.long))

@@ -18,6 +18,7 @@ from hqzoo.quantum.engines.density_pieces import Piece, pieces_of
 from hqzoo.quantum.engines.density_trajectories import TrajectoryPiece
 from hqzoo.quantum.engines.dilation import dilate
 from hqzoo.quantum.engines.draws import Draws
+from hqzoo.quantum.engines.size import SizeError
 from hqzoo.quantum.noise import IDEAL, NoiseModel
 from hqzoo.quantum.observables import Pauli
 
@@ -81,9 +82,10 @@ def plan_density(
             )
     most = {"exact": MAX_EXACT_WIRES, "trajectories": MAX_TRAJECTORY_WIRES}[direct]
     if largest > most:
-        raise CircuitError(
+        raise SizeError(
             f"The observables of this circuit see {largest} wires at once; method='{direct}' holds at most {most} with "
-            "noise. Read observables that see less, or shorten the circuit; without noise use engine='auto'."
+            "noise.",
+            "Read observables that see less, or shorten the circuit; without noise use engine='auto'.",
         )
     reason = f"the observables see up to {largest} wire(s) at once"
     return DensityPlan(direct, largest, flops, f"{reason}; exact up to {AUTO_EXACT_WIRES}")

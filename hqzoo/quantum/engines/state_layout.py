@@ -178,24 +178,22 @@ def _after(cells: Cells, bits: frozenset[int]) -> int:
     return next(k for k, cell in enumerate(reversed(cells)) if cell & bits)
 
 
-def rearrangement(
-    ops: list[Elementary], before: Bits, after: Bits
-) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
+def rearrangement(ops: list[Elementary], before: Bits, after: Bits) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
     """Return ``index, sign`` with ``new[k] = sign[k] * old[index[k]]`` for gates and a change of the bits' order."""
     n = len(before)
     index = np.arange(2**n).reshape([2] * n)
-    sign = np.ones([2] * n)
+    sign = np.ones([2] * n, dtype=np.int8)
     for op in ops:
         source, flips = op.moves()
         axes = [before.index(wire) for wire in op.wires]
         index = _permuted(index, axes, source)
-        sign = _permuted(sign, axes, source, flips)
+        sign = _permuted(sign, axes, source, flips.astype(np.int8))
     order = [before.index(bit) for bit in after]
     return index.transpose(order).reshape(-1), sign.transpose(order).reshape(-1)
 
 
 def _permuted(
-    grid: NDArray[Any], axes: list[int], source: NDArray[np.int64], factor: NDArray[np.floating[Any]] | None = None
+    grid: NDArray[Any], axes: list[int], source: NDArray[np.int64], factor: NDArray[np.int8] | None = None
 ) -> NDArray[Any]:
     front = list(range(len(axes)))
     moved = np.moveaxis(grid, axes, front)

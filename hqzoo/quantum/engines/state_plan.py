@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import torch
+
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary
-from hqzoo.quantum.engines.state_layout import Applied, Bits, Item, Read, lay_out
+from hqzoo.quantum.engines.state_layout import Applied, Bits, Item, Read, Rearranged, lay_out
 from hqzoo.quantum.engines.state_schedule import Block, Move, Queues, cost, overhead, schedule, seen_gates
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 from hqzoo.quantum.pauli import PauliString, from_letters, support
 
-__all__ = ["Component", "estimate", "parity_of_y", "plan_state"]
+__all__ = ["Component", "connected_wires", "estimate", "parity_of_y", "plan_state", "table_bytes"]
 
 READ_WIRES = 4  # wires of a reduced density matrix
 TABLE_ENTRIES = 2**22  # signs of diagonal observables that are worth keeping
@@ -56,6 +58,11 @@ class Component:
         """Bits of the state, the imaginary one included."""
         return len(self.wires) + self.is_complex
 
+    @property
+    def keeps_signs(self) -> bool:
+        """Whether a table of the signs of all strings is small enough to be kept."""
+        return len(self.strings) << len(self.wires) <= TABLE_ENTRIES
+
 
 def parity_of_y(string: PauliString) -> int:
     """Return 1 for an odd number of Y, whose matrix is imaginary."""
@@ -68,6 +75,11 @@ def plan_state(circuit: Circuit) -> tuple[Component, ...]:
     ops = seen_gates(circuit)
     groups = _connected(circuit, ops)
     return tuple(_component(circuit, wires, [op for op in ops if op.wires[0] in wires]) for wires in groups)
+
+
+def connected_wires(circuit: Circuit) -> list[tuple[int, ...]]:
+    """Return the wires of the independent parts, without a plan of how each is simulated, which takes its time."""
+    return _connected(circuit, seen_gates(circuit))
 
 
 def _connected(circuit: Circuit, ops: list[Elementary]) -> list[tuple[int, ...]]:
@@ -129,7 +141,7 @@ def _component(circuit: Circuit, wires: tuple[int, ...], ops: list[Elementary]) 
     has_data = any(op.has_data for op in ops)
     component = Component(wires, is_complex, has_data, runs, _groups(wires, starts), strings=list(strings))
     reads: list[Read] = []
-    if diagonal and steps and isinstance(steps[-1], Move) and 2 ** len(wires) * len(strings) <= TABLE_ENTRIES:
+    if diagonal and steps and isinstance(steps[-1], Move) and component.keeps_signs:
         cut = steps[:-1]
         component.tail = steps[-1].ops
     else:
@@ -262,3 +274,25 @@ def estimate(circuit: Circuit) -> tuple[int, int]:
             if isinstance(item, Applied):
                 flops += 2 * size * 2 ** len(item.bits)
     return flops, kept
+
+
+def table_bytes(circuit: Circuit, dtype: torch.dtype = torch.float32) -> int:
+    """Return the bytes that the ``statevector`` engine takes while it is built, without making a large tensor.
+
+    They are tables of where amplitudes go when bits change places, which it keeps, and what the largest of these needs
+    for a moment.
+    """
+    number, index = torch.finfo(dtype).bits // 8, 8
+    kept = largest = 0
+    for component in plan_state(circuit):
+        size = 2**component.n_bits
+        for item in component.items:
+            if isinstance(item, Rearranged):
+                signed = any((op.moves()[1] < 0).any() for op in item.ops)
+                kept += 2 * size * (4 + number * signed)
+            elif item.order:
+                kept += index * size
+        others = (read for read in circuit.observables if not isinstance(read, Pauli))
+        kept += index * size * sum(not set(component.wires).isdisjoint(read.wires) for read in others)
+        largest = max(largest, 4 * index * size)
+    return kept + largest

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.state_blocks import MatrixBank, Slot
@@ -15,6 +15,7 @@ from hqzoo.quantum.engines.state_evolve import density_matrices
 from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, embed, pauli_matrix, real_form
 from hqzoo.quantum.engines.state_layout import Applied, Bits, Read, rearrangement
 from hqzoo.quantum.engines.state_plan import Component, parity_of_y
+from hqzoo.quantum.engines.state_signs import SignedSums, flip_mask, power_of_i, signs_of
 from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["Marginal", "Swap", "Values", "inner_product"]
@@ -48,6 +49,7 @@ class Values(Engine):
         super().__init__(dtype)
         self._matrices: list[_Matrix] = []
         self._masks: list[bool] = []
+        self.sums = nn.ModuleList()  # of strings that read too many amplitudes for a table of their signs
         numbers: list[int] = []
         for item in component.items:
             if isinstance(item, Applied) and isinstance(item.what, Read):
@@ -59,7 +61,11 @@ class Values(Engine):
             groups.setdefault((string[0], parity_of_y(string)), []).append(number)
         for (x, odd), chosen in groups.items():
             numbers += chosen
-            self._add_mask(component, x, odd, [component.strings[number] for number in chosen])
+            strings = [component.strings[number] for number in chosen]
+            if component.keeps_signs:
+                self._add_mask(component, x, odd, strings)
+            else:
+                self.sums.append(SignedSums(odd, strings, component.last, dtype))
         order = [numbers.index(number) for number in range(len(component.strings))]
         self._as_is = order == sorted(order)
         self.constant("order", torch.tensor(order, dtype=torch.long))
@@ -115,6 +121,7 @@ class Values(Engine):
         for number, moves in enumerate(self._masks):
             products = state * state.index_select(1, self.get_buffer(f"partner_{number}")) if moves else state.square()
             found.append(torch.mm(self.get_buffer(f"signs_{number}"), products.T).T)
+        found += [sums(state) for sums in self.sums]
         values = torch.cat(found, 1) if len(found) > 1 else found[0]
         return values if self._as_is else values.index_select(1, self.get_buffer("order"))
 
@@ -131,20 +138,8 @@ def _partners(
     x: int, odd: int, strings: list[PauliString], order: Bits
 ) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
     """Return ``j -> partner`` and signs with ``<P> = sum_j sign_j psi_j psi_partner(j)``."""
-    n = len(order)
-    index = np.arange(2**n)
-    bit = {name: (index >> (n - 1 - place)) & 1 for place, name in enumerate(order)}
-    flip = sum(1 << (n - 1 - place) for place, name in enumerate(order) if (x >> name & 1 if name >= 0 else odd))
-    signs = np.empty((2**n, len(strings)))
-    for column, (_, z) in enumerate(strings):
-        power = (x & z).bit_count()
-        parity = np.zeros_like(index)
-        for wire, _ in single_letters((0, z)):
-            parity ^= bit[wire] ^ (x >> wire & 1)
-        if odd:  # i times a real number turns the real part into the imaginary one
-            parity = parity ^ (1 - bit[COMPLEX])
-        signs[:, column] = (1 - 2 * parity) * (-1) ** ((power - odd) // 2)
-    return index ^ flip, signs
+    signs = signs_of(odd, strings, order) * [power_of_i(odd, string) for string in strings]
+    return np.arange(2 ** len(order)) ^ flip_mask(x, odd, order), signs
 
 
 class Marginal(Engine):

@@ -5,25 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
+from hqzoo.quantum.engines.size import SizeError, refuse_beyond_memory
 from hqzoo.quantum.engines.state_blocks import MatrixBank
 from hqzoo.quantum.engines.state_evolve import Apply, Shuffle, Step, evolve
 from hqzoo.quantum.engines.state_layout import Read, Rearranged, rearrangement
-from hqzoo.quantum.engines.state_plan import Component, estimate, plan_state
+from hqzoo.quantum.engines.state_plan import Component, connected_wires, estimate, plan_state, table_bytes
 from hqzoo.quantum.engines.state_readout import Marginal, Swap, Values, inner_product
 from hqzoo.quantum.engines.state_start import Start
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 from hqzoo.quantum.pauli import from_letters
 
-__all__ = ["MAX_WIRES", "StatevectorEngine", "estimate"]
+__all__ = ["MAX_WIRES", "StatevectorEngine", "estimate", "refuse_too_wide"]
 
 MAX_WIRES = 24
+MEND = "Use a circuit whose gates connect fewer wires."
 CHUNK_BYTES = 2**20  # states of a batch that are carried through the circuit together: they should stay in the cache
+
+
+def refuse_too_wide(circuit: Circuit) -> None:
+    """Raise if gates connect more wires than a state vector can hold.
+
+    Raises:
+        SizeError: If they do.
+    """
+    largest = max(map(len, connected_wires(circuit)))
+    if largest > MAX_WIRES:
+        raise SizeError(
+            f"A state vector of {largest} wires has 2^{largest} amplitudes; the limit is {MAX_WIRES} wires.",
+            "Try engine='auto', which takes 'cone' where the observables see little enough of the circuit.",
+        )
 
 
 class StatevectorEngine(Engine):
@@ -39,18 +55,15 @@ class StatevectorEngine(Engine):
         dtype: ``torch.float32`` or ``torch.float64``.
 
     Raises:
-        CircuitError: If gates connect more wires than a state vector can hold.
+        SizeError: If gates connect more wires than a state vector can hold, or this machine has too little memory.
     """
 
     def __init__(self, circuit: Circuit, dtype: torch.dtype = torch.float32) -> None:
         super().__init__(dtype)
+        refuse_too_wide(circuit)
         components = plan_state(circuit)
         largest = max(len(component.wires) for component in components)
-        if largest > MAX_WIRES:
-            raise CircuitError(
-                f"A state vector of {largest} wires has 2^{largest} amplitudes; the limit is {MAX_WIRES} wires. "
-                "Use engine='cone', which needs only what the observables see."
-            )
+        refuse_beyond_memory(table_bytes(circuit, dtype), f"The tables of a state vector of {largest} wires", MEND)
         self.circuit = circuit
         bank = MatrixBank(circuit.n_data, circuit.n_weights, dtype)
         self.parts = nn.ModuleList(_Part(component, bank, dtype) for component in components)
@@ -202,7 +215,8 @@ class _Part(Engine):
 
     def _shuffle(self, item: Rearranged) -> Shuffle:
         index, signs = rearrangement(item.ops, item.before, item.after)
-        inverse = index.argsort()
+        inverse = np.empty_like(index)
+        inverse[index] = np.arange(len(index))
         tables = [torch.tensor(table, dtype=torch.int32) for table in (index, inverse)]  # half the traffic of int64
         flips = bool((signs < 0).any())
         if flips:

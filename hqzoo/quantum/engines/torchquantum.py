@@ -18,6 +18,7 @@ from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.extras import need
+from hqzoo.quantum.engines.size import SizeError
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 
@@ -52,9 +53,9 @@ class TorchQuantumEngine(Engine):
                 "Use dtype=torch.float32, or engine='statevector' for double precision."
             )
         if circuit.n_wires > MAX_WIRES:
-            raise CircuitError(
-                f"engine='torchquantum' would hold 2^{circuit.n_wires} amplitudes; the limit is {MAX_WIRES} wires. "
-                "Use engine='cone', which needs only what the observables see."
+            raise SizeError(
+                f"engine='torchquantum' would hold 2^{circuit.n_wires} amplitudes; the limit is {MAX_WIRES} wires.",
+                "Try engine='auto', which takes 'cone' where the observables see little enough of the circuit.",
             )
         need("torchquantum", "torchquantum", "engine='torchquantum'", below_python=(3, 13))
         self.circuit = circuit
