@@ -19,7 +19,7 @@ from hqzoo.compare.machine import cores
 from tests.cli.conftest import recipe, write_recipe
 from tests.fixtures.folder import write_csv, write_folder
 
-PATIENCE = 120.0  # seconds; a loaded machine imports torch slowly
+PATIENCE = 300.0  # seconds; a loaded machine imports torch slowly
 OVERRIDES = ("model.init_args.optimizer.lr=0.02", "data.init_args.num_workers=0")
 SAME = ("miou", "oa", "boundary_iou", "classes", "confusion", "loss_curve", "best", "settings", "command")
 

@@ -16,7 +16,7 @@ from hqzoo._lightning import pl
 from hqzoo.cli import main
 from tests.cli.conftest import recipe, write_recipe
 
-PATIENCE = 120.0  # seconds; a loaded machine imports torch slowly
+PATIENCE = 300.0  # seconds; a loaded machine imports torch slowly
 
 
 def command(*arguments: str) -> list[str]:
