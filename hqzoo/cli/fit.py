@@ -8,6 +8,8 @@ import pickle
 import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,14 +51,9 @@ def main(verb: str, argv: list[str]) -> int:
     argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
     try:
-        with workers_survive_ctrl_c():
-            return {"fit": fit, "predict": predict}.get(verb, score)(command)
+        return {"fit": fit, "predict": predict}.get(verb, score)(command)
     except MISCONFIGURATION as error:  # Lightning's word for a mistake of the user
         raise ConfigError(str(error)) from error
-    except SystemExit as leaving:  # what Lightning makes of Ctrl-C
-        if isinstance(leaving.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from leaving
-        raise
 
 
 def fit(command: CommandLine) -> int:
@@ -74,13 +71,9 @@ def fit(command: CommandLine) -> int:
             metrics.forget_after(_steps_done(checkpoint))
         write_text(folder.config, command.dump())
     try:
-        trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except TrainingInterrupted:
-        _say_how_to_go_on(trainer, folder)
-        return EXIT_INTERRUPTED
-    except SystemExit as leaving:  # what Lightning makes of a second signal, or of one before training began
-        if not isinstance(leaving.__context__, KeyboardInterrupt):
-            raise
+        with _interruptible():
+            trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except (TrainingInterrupted, KeyboardInterrupt):  # the latter: a second signal, or one before training began
         _say_how_to_go_on(trainer, folder)
         return EXIT_INTERRUPTED
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
@@ -100,7 +93,8 @@ def score(command: CommandLine) -> int:
     trainer = command.build_trainer(_plain_callbacks(command), [])
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
-    run(task, datamodule=command.datamodule, verbose=False)
+    with _interruptible():
+        run(task, datamodule=command.datamodule, verbose=False)
     if not trainer.is_global_zero:
         return 0
     seconds, step = time.perf_counter() - began, _steps_done(checkpoint)
@@ -121,10 +115,23 @@ def predict(command: CommandLine) -> int:
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
     writers = [] if own else [PredictionWriter(str(output))]
     trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
-    trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
+    with _interruptible():
+        trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
     if not own and trainer.is_global_zero:
         _say(f"Written: {output}")
     return 0
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C arrive as KeyboardInterrupt: Lightning makes an exit of it, and hears no other one afterwards."""
+    try:
+        with workers_survive_ctrl_c():
+            yield
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from leaving
+        raise
 
 
 def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callback]:

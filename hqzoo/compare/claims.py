@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
-from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, interval_text, p_text
+from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, interval_text, mean_text, p_text
 from hqzoo.compare.summary import ALPHA, NOT_RUN, UNFINISHED, summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
@@ -176,10 +176,7 @@ def _summary(metric: str, folder: Path) -> dict[str, Any]:
 
 def _score(row: Mapping[str, Any], metric: str, source: Source) -> str:
     if source == "published":
-        score = row["published"]
-        return (
-            f"{row['label']}, its authors' folds: {metric} {score['mean']:.4f} ± {score['sd']:.4f} ({score['n']} folds)"
-        )
+        return f"{row['label']}, its authors' folds: {metric} {mean_text(row['published'])}"
     score = row["score"]
     if not score:
         return f"{row['label']}: {'no score' if row['cells'] else 'not run'}"

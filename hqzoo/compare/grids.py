@@ -17,6 +17,7 @@ __all__ = [
     "fold_grid",
     "interval_text",
     "markdown_table",
+    "mean_text",
     "p_text",
     "result_grid",
     "row_grid",
@@ -68,7 +69,7 @@ def result_grid(summary: Summary) -> Grid:
     lines = []
     for row in summary["rows"]:
         if row["score"]:
-            name = [_row_name(row), *(_mean_text(row[key]) for key in ("published", "score", "score_of_shared_seeds"))]
+            name = [_row_name(row), *(mean_text(row[key]) for key in ("published", "score", "score_of_shared_seeds"))]
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
             found = [
                 [pair_name(each), _signed(each["published"]), _difference(each), deciding_p(each), _verdict(each)]
@@ -87,10 +88,10 @@ def row_grid(summary: Summary) -> Grid:
     """Return one line per row that was run: what was published, what we found, what it costs."""
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "row": _row_name,
-        "published": lambda row: _mean_text(row["published"]),
-        f"{summary['metric']}, last epoch": lambda row: _mean_text(row["score"]),
-        _shared_heading(summary): lambda row: _mean_text(row["score_of_shared_seeds"]),
-        "best epoch": lambda row: _mean_text(row["best"]),
+        "published": lambda row: mean_text(row["published"]),
+        f"{summary['metric']}, last epoch": lambda row: mean_text(row["score"]),
+        _shared_heading(summary): lambda row: mean_text(row["score_of_shared_seeds"]),
+        "best epoch": lambda row: mean_text(row["best"]),
         "published median / IQR": lambda row: _median_text(row["published"]),
         "median / IQR": lambda row: _median_text(row["score"]),
         "sd over seeds": lambda row: _number(row["seed_sd"]),
@@ -194,7 +195,8 @@ def _cost(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda row: _scaled(row["costs"].get(name), 1.0, ",.0f")
 
 
-def _mean_text(score: Mapping[str, Any] | None) -> str:
+def mean_text(score: Mapping[str, Any] | None) -> str:
+    """Return a mean with its spread over folds and their number, or nothing."""
     if score is None:
         return ""
     spread = "" if score["sd"] is None else f" ± {score['sd']:.4f}"

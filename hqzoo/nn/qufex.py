@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
 from hqzoo.nn.controls import build_core
-from hqzoo.nn.qufex_sizes import fitting_patches, listed, patches_in_words, too_large
+from hqzoo.nn.qufex_sizes import divisors, fits_circuit, fitting_patches, listed, patches_in_words, too_large
 from hqzoo.quantum import QuantumLayer, circuits
 from hqzoo.quantum.engines.size import SizeError
 from hqzoo.quantum.engines.statevector import MAX_WIRES
@@ -163,13 +163,14 @@ def _patch_values(channels: int, patch: tuple[int, int], maps: int) -> int:
     """
     if not isinstance(patch, Sequence) or len(patch) != 2 or min(patch) < 1:
         raise ConfigError(f"patch={patch}: give its height and width, each at least 1, such as (2, 2).")
-    divisors = [k for k in range(1, channels + 1) if channels % k == 0]
-    if maps not in divisors:
-        raise ConfigError(f"maps={maps} does not divide {channels} channels. Choose one of {listed(divisors)}.")
+    if maps not in divisors(channels):
+        raise ConfigError(
+            f"maps={maps} does not divide {channels} channels. Choose one of {listed(divisors(channels))}."
+        )
     area = patch[0] * patch[1]
     n = area * maps
-    if n < 4 or n % 2:
-        fitting = [k for k in divisors if area * k >= 4 and area * k % 2 == 0]
+    if not fits_circuit(n):
+        fitting = [k for k in divisors(channels) if fits_circuit(area * k)]
         mend = f"maps={listed(fitting)}, or another patch" if fitting else "another patch"
         raise ConfigError(
             f"patch=({patch[0]}, {patch[1]}) and maps={maps} make {n} qubits; QuFeX takes an even number of at least "

@@ -78,7 +78,7 @@ def too_large(
 def _smaller(channels: int, patch: tuple[int, int], maps: int, n_filters: int, n_layers: int, engine: str) -> list[str]:
     """Return smaller patches, which divide the maps that this one divides, and fewer maps."""
     n_qubits = patch[0] * patch[1] * maps
-    sizes = {k * maps for k in range(1, patch[0] * patch[1]) if (patch[0] * patch[1]) % k == 0}
+    sizes = {k * maps for k in divisors(patch[0] * patch[1])}
     sizes |= {patch[0] * patch[1] * k for k in divisors(channels)}
     below = sorted((n for n in sizes if fits_circuit(n) and n < n_qubits and n <= MAX_WIRES), reverse=True)
     name = "auto" if engine == "cone" else engine

@@ -248,7 +248,7 @@ def test_claims_about_published_folds_and_about_costs(results: Path, tmp_path: P
     text = write_claims(path, results, tmp_path / "page.md")
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]
     published = [list(row.published.values()) for row in table().rows[:2]]
-    assert lines[0][2] == "hybrid, its authors' folds: miou 0.5160 ± 0.0777 (5 folds)"
+    assert lines[0][2] == "hybrid, its authors' folds: miou 0.5160 ± 0.0777 (n=5)"
     assert lines[0][3].startswith("U-Net, its authors' folds: miou 0.4140 ± ")
     gap = fmean(published[1]) - fmean(published[0])
     assert lines[0][4].startswith(f"{gap:+.4f} [")
