@@ -62,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reports = parser.add_mutually_exclusive_group()
     reports.add_argument("--report-only", action="store_true", help="train nothing")
     reports.add_argument("--no-report", action="store_true", help="only fill cells")
+    # What a comparison gives its own workers: it has checked their cells.
+    parser.add_argument("--checked", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="behind --: overrides of every run")
 
 
@@ -216,7 +218,8 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     cells = table.cells(args.rows, args.folds, args.seeds)
     runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, Path(find_recipe(table.recipe)))
     missing = runner.missing(cells)  # refuses a folder of other settings before its table is replaced
-    _check(runner, missing)
+    if not args.checked:
+        _check(runner, missing)
     if len({(cell.fold, cell.seed) for cell in table.cells()}) == 1:
         sys.stdout.write("One fold, one seed: differences can be seen, but no verdict rests on one pair.\n")
     file = out / TABLE_FILE
@@ -240,7 +243,7 @@ def _worker(args: argparse.Namespace, out: Path, settings: list[str]) -> list[st
     parts = {"--rows": args.rows, "--folds": args.folds, "--seeds": args.seeds}
     part = [text for option, values in parts.items() if values for text in (option, *map(str, values))]
     keep = ["--keep"] if args.keep else []
-    command = [sys.executable, "-m", "hqzoo", "compare", "--out", str(out), *part, *keep, "--no-report"]
+    command = [sys.executable, "-m", "hqzoo", "compare", "--out", str(out), *part, *keep, "--no-report", "--checked"]
     return [*command, "--", *settings]
 
 
