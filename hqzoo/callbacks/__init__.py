@@ -9,7 +9,6 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.callbacks.best import BestCheckpoint as BestCheckpoint
     from hqzoo.callbacks.panel import PredictionPanel as PredictionPanel
-    from hqzoo.callbacks.panel import draw_panel as draw_panel
     from hqzoo.callbacks.prediction_writer import PredictionWriter as PredictionWriter
     from hqzoo.callbacks.progress import LineProgress as LineProgress
     from hqzoo.callbacks.resume import Resumable as Resumable
@@ -26,6 +25,5 @@ __getattr__, __dir__, __all__ = attach(
         "Resumable": "resume",
         "TrainingInterrupted": "resume",
         "WrappedShare": "wrapping",
-        "draw_panel": "panel",
     },
 )

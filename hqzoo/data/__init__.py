@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from hqzoo.data.sampling import EpochSampler as EpochSampler
     from hqzoo.data.sampling import GridSampler as GridSampler
     from hqzoo.data.segmentation import SegmentationDataModule as SegmentationDataModule
+    from hqzoo.data.sensor import Inputs as Inputs
     from hqzoo.data.sensor import Sensor as Sensor
     from hqzoo.data.sensor import Statistics as Statistics
+    from hqzoo.data.targets import Targets as Targets
     from hqzoo.data.whole_images import WholeImagesDataModule as WholeImagesDataModule
 
 __getattr__, __dir__, __all__ = attach(
@@ -42,6 +44,7 @@ __getattr__, __dir__, __all__ = attach(
         "GridSampler": "sampling",
         "IGNORE_INDEX": "labels",
         "ISBI2012DataModule": "isbi2012",
+        "Inputs": "sensor",
         "LandCoverAIDataModule": "landcoverai",
         "LandscapesDataModule": "landscapes",
         "PH2DataModule": "ph2",
@@ -50,6 +53,7 @@ __getattr__, __dir__, __all__ = attach(
         "SegmentationDataModule": "segmentation",
         "Sensor": "sensor",
         "Statistics": "sensor",
+        "Targets": "targets",
         "WholeImagesDataModule": "whole_images",
         "Window": "records",
     },

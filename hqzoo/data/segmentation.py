@@ -17,12 +17,13 @@ from torch.utils.data import DataLoader
 from hqzoo._lightning import pl
 from hqzoo.data.augment import ColourJitter
 from hqzoo.data.faults import refuse
-from hqzoo.data.labels import ClassMap, Colour
+from hqzoo.data.labels import IGNORE_INDEX, ClassMap
 from hqzoo.data.records import Record, RecordCache
 from hqzoo.data.sampling import EpochSampler, GridSampler
 from hqzoo.data.sensor import Sensor, Statistics
 from hqzoo.data.splits import hold_out, keep_share
 from hqzoo.data.statistics import compute_statistics
+from hqzoo.data.targets import Targets
 from hqzoo.data.windows import CropDataset, GridDataset, as_size
 from hqzoo.errors import ConfigError, DataError
 
@@ -173,19 +174,19 @@ class SegmentationDataModule(pl.LightningDataModule):
     # What tasks, callbacks and users read
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes ``0..K-1``."""
-        return self.class_map.names
+    def sensors(self) -> dict[str, Sensor]:
+        """The sensor of the images, by their name in a batch."""
+        return {"image": self.sensor}
 
     @property
-    def palette(self) -> tuple[Colour, ...]:
-        """Colours of the classes."""
-        return self.class_map.palette or ()
+    def targets(self) -> Targets:
+        """What the masks teach."""
+        return Targets("mask", self.class_map.names, self.class_map.palette or (), IGNORE_INDEX)
 
     @cached_property
-    def statistics(self) -> Statistics:
-        """Mean and standard deviation per band over the training split, in the sensor's unit."""
-        return self.compute_statistics()
+    def statistics(self) -> dict[str, Statistics]:
+        """Mean and standard deviation per band over the training split, in the sensor's unit, by name in a batch."""
+        return {"image": self.compute_statistics()}
 
     def records(self, split: Split) -> Sequence[Record]:
         """Return the images of a split.
@@ -204,7 +205,7 @@ class SegmentationDataModule(pl.LightningDataModule):
     def fingerprint(self, split: Split) -> str:
         """Return a digest of names and sizes of a split's images, and of the classes: is this the same test?"""
         images = sorted((record.name, record.height, record.width) for record in self.records(split))
-        return hashlib.sha256(json.dumps([images, self.classes]).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps([images, self.class_map.names]).encode()).hexdigest()[:12]
 
     def where(self) -> str:
         """Say where the images come from, for error messages."""

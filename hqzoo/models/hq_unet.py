@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
+from hqzoo.models.protocol import Model
 from hqzoo.models.registry import register_model
 from hqzoo.nn import CONTROLS, DoubleConv, QuantumBottleneck, UNetDecoder, UNetEncoder
 from hqzoo.quantum import QuantumLayer, circuits
@@ -14,7 +15,7 @@ from hqzoo.quantum import QuantumLayer, circuits
 __all__ = ["HQUNet", "hq_unet"]
 
 
-class HQUNet(nn.Module):
+class HQUNet(Model):
     """Encoder, bottleneck, decoder and a 1x1 convolution to the classes; see :func:`hq_unet`."""
 
     def __init__(

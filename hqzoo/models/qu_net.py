@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
+from hqzoo.models.protocol import Model
 from hqzoo.models.registry import register_model
 from hqzoo.nn import CONTROLS, FilterDecoder, FilterEncoder, QuFeX
 from hqzoo.nn.filter_unet import convolution, keras_defaults
@@ -18,14 +19,12 @@ __all__ = ["QuNet", "qu_net"]
 PLACES = {"bottleneck": ("bottleneck",), "skip": ("skip",), "both": ("bottleneck", "skip")}
 
 
-class QuNet(nn.Module):
+class QuNet(Model):
     """Encoder, bottleneck, what the deepest skip connection passes, decoder and head; see :func:`qu_net`.
 
     Attributes:
         size_multiple: Height and width of images are multiples of these.
     """
-
-    input_size: int | None = None
 
     def __init__(
         self, encoder: FilterEncoder, bottleneck: nn.Module, skip: nn.Module, decoder: FilterDecoder, head: nn.Module

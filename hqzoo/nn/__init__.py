@@ -2,7 +2,8 @@
 
 from hqzoo.nn.controls import CONTROLS, build_core
 from hqzoo.nn.filter_unet import FilterDecoder, FilterEncoder
-from hqzoo.nn.normalizer import Normalizer
+from hqzoo.nn.frozen import Frozen, frozen_parts
+from hqzoo.nn.normalizer import Normalizer, Rescale
 from hqzoo.nn.quantum_bottleneck import QuantumBottleneck
 from hqzoo.nn.qufex import QuFeX
 from hqzoo.nn.unet import DoubleConv, UNetDecoder, UNetEncoder
@@ -12,10 +13,13 @@ __all__ = [
     "DoubleConv",
     "FilterDecoder",
     "FilterEncoder",
+    "Frozen",
     "Normalizer",
     "QuFeX",
     "QuantumBottleneck",
+    "Rescale",
     "UNetDecoder",
     "UNetEncoder",
     "build_core",
+    "frozen_parts",
 ]
