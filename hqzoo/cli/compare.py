@@ -200,9 +200,10 @@ def _check_row(task: Any, data: Any) -> None:  # noqa: ANN401 - any task, any da
         return
     data.prepare_data()
     data.setup("fit")
-    bands = len(data.sensor.bands)
+    task.adopt(data)
+    task.configure_model()
     with torch.no_grad():
-        task.build_model(bands, data.classes).eval()(torch.zeros(1, bands, *data.crop_size))
+        task.eval()(torch.zeros(1, len(data.sensor), *data.crop_size))
 
 
 def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> Table:

@@ -83,7 +83,7 @@ class LandCoverAIDataModule(SegmentationDataModule):
     def prepare_data(self) -> None:
         """Cut the tiles that are not cut yet; where all are, neither the archive nor TorchGeo is needed."""
         if not (self.tiles / "complete").exists():
-            cut_tiles(find_orthophotos(self.root, self.download), self.tiles, self.palette)
+            cut_tiles(find_orthophotos(self.root, self.download), self.tiles, self.class_map.palette or ())
             (self.tiles / "complete").touch()
 
     def load_records(self, split: Split) -> Sequence[Record]:

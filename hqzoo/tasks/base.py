@@ -296,9 +296,9 @@ class Task(pl.LightningModule):
         return super().load_state_dict({**own, **state_dict}, strict, assign)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make the checkpoint say what rebuilds it: the class, all arguments, frozen parts, the version that wrote it."""
-        path = f"{type(self).__module__}.{type(self).__qualname__}"
-        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**self.hparams, "_class_path": path}
+        """Make the checkpoint say what rebuilds it: class, arguments, frozen parts, the version that wrote it."""
+        lightning = {"_class_path": _path(type(self)), "_instantiator": _path(instantiate)}
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**self.hparams, **lightning}
         checkpoint["frozen"] = self._frozen_references()
         checkpoint["hqzoo_version"] = __version__
 
@@ -354,7 +354,8 @@ class Task(pl.LightningModule):
         Raises:
             SensorError: If the number of bands is wrong, or a pixel is NaN or infinite.
         """
-        return self.model(self.normalise(images))
+        normalised = self.normalise(images)
+        return self.model(normalised)
 
     def normalise(self, images: Tensor | Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - Tensor, or a dictionary of them
         """Return normalised images, as the model takes them: a tensor, or a dictionary where there are several sensors.
@@ -448,7 +449,7 @@ class Task(pl.LightningModule):
     def description(self) -> dict[str, Any]:
         """Return what the model is, and its numbers of weights, as plain types."""
         return {
-            "task": f"{type(self).__module__}.{type(self).__qualname__}",
+            "task": _path(type(self)),
             "architecture": self.architecture,
             "architecture_args": to_plain(self.architecture_args),
             "frozen": self._frozen_references(),
@@ -479,6 +480,15 @@ class Task(pl.LightningModule):
     def samples(self) -> dict[str, npt.NDArray[Any]]:
         """Return what the last test or validation found of every sample, as columns; empty where none was kept."""
         return {name: np.asarray(values) for name, values in (self._found.samples if self._found else {}).items()}
+
+
+def instantiate(cls: type[Task], arguments: Mapping[str, Any]) -> Task:
+    """Build a task from the arguments in a checkpoint; Lightning's ``load_from_checkpoint`` finds this function there."""
+    return cls(**{name: value for name, value in arguments.items() if not name.startswith("_")})
+
+
+def _path(named: Any) -> str:  # noqa: ANN401 - a class or a function
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _value(cls: Any, given: Any) -> Any:  # noqa: ANN401 - one of three classes of plain values
