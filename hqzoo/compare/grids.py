@@ -93,12 +93,7 @@ def row_grid(summary: Summary) -> Grid:
         "parameters": _cost("parameters"),
         "quantum": _cost("quantum_parameters"),
         "trained in place of the circuit": _replaced("core"),
-        **{
-            name: _replaced(name)
-            for row in summary["rows"]
-            for name in row["costs"].get("replaced", {})
-            if name != "core"
-        },
+        **{name: _replaced(name) for name in _replaced_names(summary) if name != "core"},
         "circuit runs / image": _cost("circuit_evaluations"),
         "MFLOPs / image": lambda row: _scaled(row["costs"].get("flops"), 1e-6),
         "training as run, s": _cost("training_seconds"),
@@ -191,6 +186,10 @@ def _beside(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _cost(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda row: _scaled(row["costs"].get(name), 1.0, ",.0f")
+
+
+def _replaced_names(summary: Summary) -> list[str]:
+    return list(dict.fromkeys(name for row in summary["rows"] for name in row["costs"].get("replaced", {})))
 
 
 def _replaced(name: str) -> Callable[[Mapping[str, Any]], str]:

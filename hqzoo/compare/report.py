@@ -163,7 +163,10 @@ def _what(summary: Summary) -> str:
     meaning = summary["meaning"]
     unit = f" ({meaning['unit']})" if meaning["unit"] else ""
     lower = ", lower is better" if meaning["direction"] == "min" else ""
-    return f"{grade}Score: {summary['metric']}{unit} {what}{lower}; mean ± standard deviation over {summary['unit']}s (n){missing}."
+    return (
+        f"{grade}Score: {summary['metric']}{unit} {what}{lower}; mean ± standard deviation over {summary['unit']}s (n)"
+        f"{missing}."
+    )
 
 
 def _by_fold(summary: Summary) -> str:

@@ -51,12 +51,12 @@ def dump_table(table: Table) -> str:
     """Return the table as a table file."""
     content: dict[str, Any] = {
         "name": table.name, "title": table.title, "recipe": table.recipe, "metric": _dump_metric(table),
-        "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds), "set": list(table.settings),
+        "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
+        "set": list(table.settings),
         "rows": {row.name: _dump_row(row) for row in table.rows},
     }  # fmt: skip
-    return yaml.safe_dump(
-        {key: value for key, value in content.items() if value not in ("", [], None)}, sort_keys=False
-    )
+    said = {key: value for key, value in content.items() if value not in ("", [], None)}
+    return yaml.safe_dump(said, sort_keys=False)
 
 
 def _dump_metric(table: Table) -> str | dict[str, Any]:
