@@ -404,7 +404,10 @@ def test_direction_and_margin_are_those_of_the_metric(tmp_path: Path, out: Path)
 
 
 def test_without_a_margin_nothing_is_equivalent(tmp_path: Path) -> None:
-    small = {"hybrid": {k: (0.5 + (-1) ** k * 1e-4 * (k + 1),) for k in range(5)}, "mlp": dict.fromkeys(range(5), (0.5,))}
+    small = {
+        "hybrid": {k: (0.5 + (-1) ** k * 1e-4 * (k + 1),) for k in range(5)},
+        "mlp": dict.fromkeys(range(5), (0.5,)),
+    }
     write_cells(tmp_path, small, metric=LOSS)
     words = {}
     for margin in (None, 0.01):
