@@ -12,7 +12,11 @@ from typing import Any
 
 import torch.multiprocessing as mp
 
+import hqzoo.cli.fit  # noqa: F401 - what is imported here need not be imported by every process
 from hqzoo.cli import main
+from hqzoo.models import list_models
+
+list_models()
 
 PATIENCE = 240.0  # seconds; a loaded machine is slow
 
