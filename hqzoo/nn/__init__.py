@@ -4,6 +4,7 @@ from hqzoo.nn.controls import CONTROLS, build_core
 from hqzoo.nn.filter_unet import FilterDecoder, FilterEncoder
 from hqzoo.nn.frozen import Frozen, frozen_parts
 from hqzoo.nn.normalizer import Normalizer, Rescale
+from hqzoo.nn.processes import several_processes, sum_over_processes
 from hqzoo.nn.quantum_bottleneck import QuantumBottleneck
 from hqzoo.nn.qufex import QuFeX
 from hqzoo.nn.unet import DoubleConv, UNetDecoder, UNetEncoder
@@ -22,4 +23,6 @@ __all__ = [
     "UNetEncoder",
     "build_core",
     "frozen_parts",
+    "several_processes",
+    "sum_over_processes",
 ]

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from hqzoo._lightning import pl
-from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, get_random_state, set_random_state
+from hqzoo.callbacks.random_state import get_random_state, set_random_state
+from hqzoo.callbacks.resume import Resumable, TrainingInterrupted
 from hqzoo.data import ArrayRecord, ClassMap, ImageRecord, SegmentationDataModule, Sensor
 from hqzoo.errors import CheckpointError
 
