@@ -11,7 +11,7 @@ from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = [
     "ACCURACY", "BOUNDARY_IOU", "ECE", "F1", "IOU", "LOSS", "MACRO_F1", "MICRO_F1", "MIOU", "OA", "PRECISION", "RECALL",
-    "SMALL_OBJECT_RECALL", "SOFT_IOU", "Metric", "by_name",
+    "SMALL_OBJECT_RECALL", "SOFT_IOU", "Metric", "by_name", "standard_metrics",
 ]  # fmt: skip
 
 
@@ -100,3 +100,8 @@ def by_name(name: str, metrics: Iterable[Metric]) -> Metric:
     if own not in known:
         raise ConfigError(unknown_name("metric", name, known))
     return known[own]
+
+
+def standard_metrics() -> tuple[Metric, ...]:
+    """Return the metrics of this module, for whoever has a name and no report that says what it means."""
+    return tuple(each for each in globals().values() if isinstance(each, Metric))
