@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError, unknown_name
-from hqzoo.quantum import Circuit, QuantumLayer
+from hqzoo.quantum import Circuit, QuantumLayer, separable
 
 __all__ = ["CONTROLS", "Constant", "Mlp", "Zero", "build_core", "widest_hidden"]
 
@@ -105,7 +105,7 @@ def build_core(
         case "frozen":
             return QuantumLayer(circuit, engine, init).requires_grad_(False)
         case "separable":
-            return QuantumLayer(circuit.without_entanglers(), engine, init)
+            return QuantumLayer(separable(circuit), engine, init)
         case "zero":
             return Zero(outputs)
         case "constant":

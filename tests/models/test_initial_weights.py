@@ -1,4 +1,4 @@
-"""What trained numbers rest on: totals and first weights of every control at a fixed seed, as published tables had them."""
+"""Totals and first weights of every control at a fixed seed: what published tables were trained from."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ MODELS = {
 
 
 def measured(model: str, control: str) -> dict[str, object]:
-    """Names and shapes as a digest; values as one sum with signs and sizes of their own, which no order leaves alone."""
+    """Names and shapes as a digest; values as one sum in which each has a factor of its own."""
     torch.manual_seed(3)
     hidden = {"control_hidden": 5} if control == "mlp_time" else {}
     name = model.split(",")[0]
