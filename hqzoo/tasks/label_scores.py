@@ -33,8 +33,8 @@ def label_scores(
 
     Returns:
         ``accuracy`` (of several labels: the share of images with all of them right), ``macro_f1``, ``micro_f1`` and
-        ``ece`` (15 bins; of several labels: over all of them alike); and rows with ``name``, ``f1``, ``precision``, ``recall``,
-        ``images`` and ``predicted_images``.
+        ``ece`` (15 bins; of several labels: over all of them alike); and rows with ``name``, ``f1``, ``precision``,
+        ``recall``, ``images`` and ``predicted_images``.
     """
     several = truth.ndim == 2
     predicted = probability >= threshold if several else _one_hot(probability.argmax(1), len(classes))
