@@ -145,16 +145,8 @@ def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callba
     if settings["enable_checkpointing"] is False:
         return callbacks
     if pl.callbacks.ModelCheckpoint not in own:
-        callbacks.append(_best_checkpoint(command))
+        callbacks.append(BestCheckpoint(command.folder.best))
     return [*callbacks, resumable]  # last: its checkpoint holds the state of the others
-
-
-def _best_checkpoint(command: CommandLine) -> BestCheckpoint:
-    """Return what keeps the best checkpoint by the score that the task names."""
-    from hqzoo.tasks import Task
-
-    monitor = command.model.monitor if isinstance(command.model, Task) else ("val/loss", "min")
-    return BestCheckpoint(command.folder.best, *monitor)
 
 
 def _plain_callbacks(command: CommandLine) -> list[pl.Callback]:

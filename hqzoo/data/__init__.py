@@ -11,6 +11,7 @@ from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
     from hqzoo.data.augment import ColourJitter as ColourJitter
+    from hqzoo.data.base import DataModule as DataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hqzoo.data.landscapes import LandscapesDataModule as LandscapesDataModule
     from hqzoo.data.ph2 import PH2DataModule as PH2DataModule
     from hqzoo.data.records import ArrayRecord as ArrayRecord
+    from hqzoo.data.records import ImageRecord as ImageRecord
     from hqzoo.data.records import Record as Record
     from hqzoo.data.records import Window as Window
     from hqzoo.data.resized import Resized as Resized
@@ -38,12 +40,14 @@ __getattr__, __dir__, __all__ = attach(
         "ArrayRecord": "records",
         "ClassMap": "labels",
         "ColourJitter": "augment",
+        "DataModule": "base",
         "EpochSampler": "sampling",
         "FolderSegmentationDataModule": "folder",
         "FruitSeg30DataModule": "fruitseg30",
         "GridSampler": "sampling",
         "IGNORE_INDEX": "labels",
         "ISBI2012DataModule": "isbi2012",
+        "ImageRecord": "records",
         "Inputs": "sensor",
         "LandCoverAIDataModule": "landcoverai",
         "LandscapesDataModule": "landscapes",

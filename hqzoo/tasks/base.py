@@ -29,7 +29,7 @@ from hqzoo.tasks.optim import OptimizerSettings, ScheduleSettings, build_optimiz
 from hqzoo.tasks.report import Report
 from hqzoo.tasks.settings import as_settings, to_plain
 
-__all__ = ["Found", "Stage", "Task"]
+__all__ = ["Found", "Stage", "Task", "class_path"]
 
 Batch = Mapping[str, Any]
 Stage = Literal["val", "test"]
@@ -297,8 +297,9 @@ class Task(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make the checkpoint say what rebuilds it: class, arguments, frozen parts, the version that wrote it."""
-        lightning = {"_class_path": _path(type(self)), "_instantiator": _path(instantiate)}
-        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**self.hparams, **lightning}
+        # How Lightning's own command line and load_from_checkpoint find the class; hqzoo.load reads the first of them.
+        own = {"_class_path": class_path(type(self)), "_instantiator": f"{pl.__name__}.cli.instantiate_module"}
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**self.hparams, **own}
         checkpoint["frozen"] = self._frozen_references()
         checkpoint["hqzoo_version"] = __version__
 
@@ -449,7 +450,7 @@ class Task(pl.LightningModule):
     def description(self) -> dict[str, Any]:
         """Return what the model is, and its numbers of weights, as plain types."""
         return {
-            "task": _path(type(self)),
+            "task": class_path(type(self)),
             "architecture": self.architecture,
             "architecture_args": to_plain(self.architecture_args),
             "frozen": self._frozen_references(),
@@ -482,13 +483,9 @@ class Task(pl.LightningModule):
         return {name: np.asarray(values) for name, values in (self._found.samples if self._found else {}).items()}
 
 
-def instantiate(cls: type[Task], arguments: Mapping[str, Any]) -> Task:
-    """Build a task from the arguments in a checkpoint; Lightning's ``load_from_checkpoint`` finds this function there."""
-    return cls(**{name: value for name, value in arguments.items() if not name.startswith("_")})
-
-
-def _path(named: Any) -> str:  # noqa: ANN401 - a class or a function
-    return f"{named.__module__}.{named.__qualname__}"
+def class_path(cls: type) -> str:
+    """Return where a class is found, ``package.module.Class``."""
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _value(cls: Any, given: Any) -> Any:  # noqa: ANN401 - one of three classes of plain values

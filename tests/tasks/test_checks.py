@@ -44,7 +44,7 @@ def test_classes_are_compared_by_name_and_order():
     check_targets(Targets("mask", ("a", "b")), Targets("mask", ("a", "b")), ("mask",), "Task")
     with pytest.raises(ConfigError, match="knows the classes a, b; the data has b, a"):
         check_targets(Targets("mask", ("a", "b")), Targets("mask", ("b", "a")), ("mask",), "Task")
-    with pytest.raises(ConfigError, match="Task needs a class per image.*the data has a class per pixel"):
+    with pytest.raises(ConfigError, match=r"Task needs a class per image.*the data has a class per pixel"):
         check_targets(None, Targets("mask", ("a", "b")), ("label",), "Task")
 
 

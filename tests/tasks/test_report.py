@@ -59,7 +59,7 @@ def test_there_and_back_through_json():
 
 
 def test_other_schemas_are_refused():
-    with pytest.raises(ConfigError, match="schema 3.*Update hqzoo"):
+    with pytest.raises(ConfigError, match=r"schema 3.*Update hqzoo"):
         Report.from_dict({**report().to_dict(), "schema": 3})
-    with pytest.raises(ConfigError, match="schema none.*Test the checkpoint again"):
+    with pytest.raises(ConfigError, match=r"schema none.*Test the checkpoint again"):
         Report.from_dict({"miou": 0.5})
