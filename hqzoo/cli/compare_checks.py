@@ -13,7 +13,7 @@ from hqzoo.cli.recipes import find_recipe
 from hqzoo.compare import Runner, Table
 from hqzoo.compare.runner import FOLD, SEED
 from hqzoo.compare.table import Cell
-from hqzoo.data import SegmentationDataModule as DataModule  # until the base of all
+from hqzoo.data import DataModule
 from hqzoo.errors import ConfigError, HqzooError, unknown_name
 from hqzoo.tasks import Task
 from hqzoo.tasks.metric import by_name
@@ -95,7 +95,7 @@ def _check_row(metric: str, task: Any, data: Any) -> None:  # noqa: ANN401 - any
     task.adopt(data)
     task.configure_model()
     _check_metric(metric, task)
-    images = {name: torch.zeros(1, len(sensor), *data.crop_size) for name, sensor in data.sensors.items()}
+    images = {name: torch.zeros(1, *shape) for name, shape in data.sample_shapes().items()}
     with torch.no_grad():
         task.eval()(images)
 

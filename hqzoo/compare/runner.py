@@ -264,7 +264,7 @@ def _failure(cell: Cell, error: Exception) -> str:
 
 def _without_root(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a report knows of its data, without the folder on this machine."""
-    arguments = {name: value for name, value in data["init_args"].items() if name != "root"}
+    arguments = {name: value for name, value in data.get("init_args", {}).items() if name != "root"}
     return {**data, "init_args": arguments}
 
 
