@@ -36,6 +36,7 @@ def metric_of(table: Table, results: Results) -> tuple[str, Metric]:
         raise ConfigError(f"Table '{table.name}' names no metric, and no cell is there that does: give it one.")
     if first is None:
         return name, by_name(name, standard_metrics())
+    first.score(name)  # refuses one that is none, with the nearest score of that class
     meaning = first.metric(name)
     for cell, report in reports.items():
         own = report.metric(name)
