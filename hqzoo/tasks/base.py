@@ -21,7 +21,7 @@ from hqzoo.data.targets import Targets
 from hqzoo.errors import CheckpointError, ConfigError
 from hqzoo.models import check_arguments, count_parameters, create_model
 from hqzoo.models.registry import Kind
-from hqzoo.nn import Normalizer, frozen_parts
+from hqzoo.nn import Normalizer, frozen_parts, several_processes, sum_over_processes
 from hqzoo.tasks.checks import check_image, check_sensors, check_targets
 from hqzoo.tasks.costs import model_costs
 from hqzoo.tasks.metric import Metric
@@ -392,10 +392,17 @@ class Task(pl.LightningModule):
         return len(batch[next(iter(self.sensors or ()))])
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the loss of one batch; logs ``train/loss``."""
+        """Return the loss of one batch; logs ``train/loss``, in steps that loggers get the mean over all processes."""
         loss = self.compute_loss(batch)
-        self.log("train/loss", loss, prog_bar=True, batch_size=self.size_of(batch))
+        self.log("train/loss", self._mean_where_logged(loss.detach()), prog_bar=True, batch_size=self.size_of(batch))
         return loss
+
+    def _mean_where_logged(self, loss: Tensor) -> Tensor:
+        # Lightning's own `sync_dist` would make accelerators wait for each other in every step.
+        every = self.trainer.log_every_n_steps if several_processes() else 0  # type: ignore[attr-defined]
+        if not every or (self.global_step + 1) % every:
+            return loss
+        return sum_over_processes(loss) / self.trainer.world_size
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> Any:  # noqa: ANN401 - see evaluate
         """Count one batch and return its predictions."""
