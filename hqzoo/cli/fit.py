@@ -64,6 +64,8 @@ def fit(command: CommandLine) -> int:
     metrics = MetricsFile(folder.metrics)
     clock = StepClock()
     trainer = command.build_trainer([clock, *_fit_callbacks(command, resumable)], [metrics])
+    if checkpoint is None and not command.config["trainer"]["fast_dev_run"]:
+        folder.refuse_second_run()  # on every process: the others would wait for one that ends alone
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         if checkpoint is None:
             folder.start()
@@ -73,9 +75,14 @@ def fit(command: CommandLine) -> int:
     try:
         with _interruptible():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except (TrainingInterrupted, KeyboardInterrupt):  # the latter: a second signal, or one before training began
+    except (
+        TrainingInterrupted,
+        KeyboardInterrupt,
+    ) as stop:  # the latter: a second signal, or one before training began
         _say_how_to_go_on(trainer, folder)
-        return EXIT_INTERRUPTED
+        # The first process speaks for all that stopped together: launchers kill the others as soon as one fails.
+        speaks = trainer.is_global_zero or isinstance(stop, KeyboardInterrupt)
+        return EXIT_INTERRUPTED if speaks else 0
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         timing = clock.report()
         folder.write_json("timing.json", timing)
@@ -234,6 +241,7 @@ def _notify(sentence: str) -> None:
     os.write(2, f"\n{sentence}\n".encode())  # a signal handler must not enter a buffered stream twice
 
 
+@pl.utilities.rank_zero_only
 def _say(sentence: str) -> None:
     sys.stdout.write(sentence + "\n")
     sys.stdout.flush()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hqzoo import __version__
-from hqzoo.data.segmentation import SegmentationDataModule as DataModule  # until base
+from hqzoo.data.base import DataModule
 
 if TYPE_CHECKING:
     from hqzoo._lightning import pl

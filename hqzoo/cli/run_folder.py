@@ -73,11 +73,11 @@ class RunFolder:
             "start training afresh, leave --ckpt_path out."
         )
 
-    def start(self) -> None:
-        """Prepare a fresh run.
+    def refuse_second_run(self) -> None:
+        """Make sure that a fresh run overwrites nothing.
 
         Raises:
-            ConfigError: If the folder holds a run already, or cannot be written.
+            ConfigError: If the folder holds a run already.
         """
         if any(self.last.parent.glob("*.ckpt")):
             raise ConfigError(
@@ -85,6 +85,13 @@ class RunFolder:
                 f"--ckpt_path last. Start another one: --trainer.default_root_dir {self.root}-2. "
                 "Or remove the folder first."
             )
+
+    def start(self) -> None:
+        """Prepare a fresh run; one process does it for all.
+
+        Raises:
+            ConfigError: If the folder cannot be written.
+        """
         try:
             self.last.parent.mkdir(parents=True, exist_ok=True)
             self.metrics.unlink(missing_ok=True)  # of a run that never reached a checkpoint

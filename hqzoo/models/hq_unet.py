@@ -10,7 +10,7 @@ from hqzoo.errors import ConfigError
 from hqzoo.models.protocol import Model
 from hqzoo.models.registry import register_model
 from hqzoo.nn import CONTROLS, Control, DoubleConv, QuantumBottleneck, Slot, UNetDecoder, UNetEncoder, fill
-from hqzoo.quantum import QuantumLayer, circuits
+from hqzoo.quantum import circuits
 
 __all__ = ["HQUNet", "hq_unet"]
 
