@@ -86,7 +86,7 @@ def test_batches_are_raw_images_with_class_indices():
     assert 0 <= batch["mask"].min() <= batch["mask"].max() <= 4
     assert batch["image"].max() > 100  # digital numbers, not scaled
     assert data.sensor == SENSOR
-    assert data.classes == ("background", "building", "woodland", "water", "road")
+    assert data.targets.classes == ("background", "building", "woodland", "water", "road")
 
 
 def test_test_windows_are_the_landscape():
@@ -176,7 +176,7 @@ def classifier_score(data, classifier, side, pixels):
 def network_score(data, control, steps=STEPS, rate=5e-3):
     torch.manual_seed(0)
     network = create_model("hq_unet", in_channels=3, num_classes=5, width=16, control=control)
-    model = torch.nn.Sequential(Normalizer(data.statistics.mean, data.statistics.std), network)
+    model = torch.nn.Sequential(Normalizer(data.statistics["image"].mean, data.statistics["image"].std), network)
     model = model.to(memory_format=torch.channels_last)
     criterion = SegmentationLoss(LossSettings(), 5)
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=1e-4)
