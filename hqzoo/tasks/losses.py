@@ -111,7 +111,8 @@ class SegmentationLoss(nn.Module):
         """Divide by the weight of all labelled pixels together; 0 without any (so is the numerator then)."""
         weight = valid.sum() if self.weight is None else (self.weight[mask.where(valid, 0)] * valid).sum()
         total, weight = self._of_all(torch.stack([total, weight.to(total.dtype)]))
-        return total / weight.where(weight > 0, 1.0)
+        mean: Tensor = total / weight.where(weight > 0, 1.0)
+        return mean
 
     def _of_all(self, sums: Tensor) -> Tensor:
         # Not in validation, where Lightning weighs the losses of the processes by their labelled pixels.
@@ -126,7 +127,8 @@ class SegmentationLoss(nn.Module):
         overlap, size, truth_size = self._of_all(sums)
         dice = (2 * overlap + 1) / (size + truth_size + 1)
         present = truth_size > 0
-        return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+        mean: Tensor = ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+        return mean
 
 
 def _class_weights(weights: list[float] | None, num_classes: int) -> Tensor | None:
