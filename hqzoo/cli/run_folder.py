@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from hqzoo._files import replacing, write_text
@@ -105,6 +107,14 @@ class RunFolder:
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
         write_text(path, text)
         return path
+
+    def write_arrays(self, name: str, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write columns of arrays into a compressed file of the folder; where there are none, there is no file."""
+        path = self.root / name
+        path.unlink(missing_ok=True)  # one of an earlier run
+        if columns:
+            with replacing(path) as beside, beside.open("wb") as file:
+                np.savez_compressed(file, **dict(columns))  # type: ignore[arg-type]
 
 
 class MetricsFile(pl.loggers.Logger):

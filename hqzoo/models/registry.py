@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -143,8 +143,9 @@ def check_arguments(name: str, arguments: dict[str, Any], kinds: Collection[Kind
                 f"Its arguments: {', '.join(known)}."
             )
     control = arguments.get("control")
-    if info.controls and control is not None and control not in (*info.controls, *CONTROLS):
-        raise ConfigError(unknown_name(f"control of '{name}'", str(control), info.controls))
+    for each in control.values() if isinstance(control, Mapping) else [control]:  # one for all parts, or one by part
+        if info.controls and each is not None and each not in (*info.controls, *CONTROLS):
+            raise ConfigError(unknown_name(f"control of '{name}'", str(each), info.controls))
 
 
 def count_parameters(model: nn.Module) -> dict[str, Any]:

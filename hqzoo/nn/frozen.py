@@ -33,7 +33,7 @@ class Frozen(nn.Module):
         self.module = module.requires_grad_(False).eval()
         self.reference: dict[str, Any] = {"source": source, "sha256": tensor_digest(module)}
         if seed is not None:
-            self.reference |= {"seed": seed, "torch": torch.__version__}
+            self.reference |= {"seed": seed, "torch": str(torch.__version__)}
 
     def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode, whatever the model around does."""

@@ -9,6 +9,7 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.tasks.base import Found as Found
     from hqzoo.tasks.base import Task as Task
+    from hqzoo.tasks.classification import ClassificationTask as ClassificationTask
     from hqzoo.tasks.losses import LossSettings as LossSettings
     from hqzoo.tasks.losses import SegmentationLoss as SegmentationLoss
     from hqzoo.tasks.metric import Metric as Metric
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "ClassificationTask": "classification",
         "Found": "base",
         "LossSettings": "losses",
         "Metric": "metric",

@@ -29,7 +29,7 @@ from hqzoo.tasks.optim import OptimizerSettings, ScheduleSettings, build_optimiz
 from hqzoo.tasks.report import Report
 from hqzoo.tasks.settings import as_settings, to_plain
 
-__all__ = ["Found", "Stage", "Task"]
+__all__ = ["Found", "Stage", "Task", "class_path"]
 
 Batch = Mapping[str, Any]
 Stage = Literal["val", "test"]
@@ -296,9 +296,10 @@ class Task(pl.LightningModule):
         return super().load_state_dict({**own, **state_dict}, strict, assign)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make the checkpoint say what rebuilds it: the class, all arguments, frozen parts, the version that wrote it."""
-        path = f"{type(self).__module__}.{type(self).__qualname__}"
-        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**self.hparams, "_class_path": path}
+        """Make the checkpoint say what rebuilds it: class, arguments, frozen parts, the version that wrote it."""
+        # How Lightning's own command line and load_from_checkpoint find the class; hqzoo.load reads the first of them.
+        own = {"_class_path": class_path(type(self)), "_instantiator": f"{pl.__name__}.cli.instantiate_module"}
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**self.hparams, **own}
         checkpoint["frozen"] = self._frozen_references()
         checkpoint["hqzoo_version"] = __version__
 
@@ -354,7 +355,8 @@ class Task(pl.LightningModule):
         Raises:
             SensorError: If the number of bands is wrong, or a pixel is NaN or infinite.
         """
-        return self.model(self.normalise(images))
+        normalised = self.normalise(images)
+        return self.model(normalised)
 
     def normalise(self, images: Tensor | Mapping[str, Tensor]) -> Any:  # noqa: ANN401 - Tensor, or a dictionary of them
         """Return normalised images, as the model takes them: a tensor, or a dictionary where there are several sensors.
@@ -455,7 +457,7 @@ class Task(pl.LightningModule):
     def description(self) -> dict[str, Any]:
         """Return what the model is, and its numbers of weights, as plain types."""
         return {
-            "task": f"{type(self).__module__}.{type(self).__qualname__}",
+            "task": class_path(type(self)),
             "architecture": self.architecture,
             "architecture_args": to_plain(self.architecture_args),
             "frozen": self._frozen_references(),
@@ -486,6 +488,11 @@ class Task(pl.LightningModule):
     def samples(self) -> dict[str, npt.NDArray[Any]]:
         """Return what the last test or validation found of every sample, as columns; empty where none was kept."""
         return {name: np.asarray(values) for name, values in (self._found.samples if self._found else {}).items()}
+
+
+def class_path(cls: type) -> str:
+    """Return where a class is found, ``package.module.Class``."""
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _value(cls: Any, given: Any) -> Any:  # noqa: ANN401 - one of three classes of plain values

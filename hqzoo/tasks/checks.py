@@ -84,8 +84,8 @@ def check_sensors(trained: Mapping[str, Sensor], given: Mapping[str, Sensor]) ->
     """
     if set(trained) != set(given):
         raise SensorError(
-            f"The model was built for images of {', '.join(trained)}; the data has {', '.join(given)}. Choose data with "
-            "the model's sensors, or train a model for these."
+            f"The model was built for images of {', '.join(trained)}; the data has {', '.join(given)}. Choose data "
+            "with the model's sensors, or train a model for these."
         )
     for name, sensor in trained.items():
         difference = sensor.difference(given[name])

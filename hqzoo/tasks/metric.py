@@ -11,7 +11,7 @@ from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = [
     "ACCURACY", "BOUNDARY_IOU", "ECE", "F1", "IOU", "LOSS", "MACRO_F1", "MICRO_F1", "MIOU", "OA", "PRECISION", "RECALL",
-    "SMALL_OBJECT_RECALL", "SOFT_IOU", "Metric", "by_name",
+    "SMALL_OBJECT_RECALL", "SOFT_IOU", "Metric", "by_name", "standard_metrics",
 ]  # fmt: skip
 
 
@@ -27,6 +27,7 @@ class Metric:
         unit: Unit; empty for shares from 0 to 1.
         margin: The difference that nobody would mind, in the unit: scores nearer than this are equivalent. None: no
             such difference is known, so that nothing is called equivalent.
+        mean_of: Name of the score of classes whose mean this is; empty: of none.
 
     Raises:
         ConfigError: If name, direction or margin do not make sense.
@@ -37,6 +38,7 @@ class Metric:
     label: str = ""
     unit: str = ""
     margin: float | None = None
+    mean_of: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:
@@ -71,19 +73,19 @@ class Metric:
 
 
 # CHOICE throughout: one point of a share is the margin of the published tables.
-MIOU = Metric("miou", label="mIoU", margin=0.01)
+MIOU = Metric("miou", label="mIoU", margin=0.01, mean_of="iou")
 IOU = Metric("iou", label="IoU", margin=0.01)
 OA = Metric("oa", label="OA", margin=0.01)
 F1 = Metric("f1", label="F1", margin=0.01)
 PRECISION = Metric("precision", margin=0.01)
 RECALL = Metric("recall", margin=0.01)
-BOUNDARY_IOU = Metric("boundary_iou", label="boundary IoU", margin=0.01)
-SOFT_IOU = Metric("soft_iou", label="soft IoU", margin=0.01)
+BOUNDARY_IOU = Metric("boundary_iou", label="boundary IoU", margin=0.01, mean_of="boundary_iou")
+SOFT_IOU = Metric("soft_iou", label="soft IoU", margin=0.01, mean_of="soft_iou")
 SMALL_OBJECT_RECALL = Metric("small_object_recall", label="small-object recall", margin=0.01)
 ECE = Metric("ece", "min", label="ECE", margin=0.01)
 LOSS = Metric("loss", "min")
 ACCURACY = Metric("accuracy", margin=0.01)
-MACRO_F1 = Metric("macro_f1", label="macro F1", margin=0.01)
+MACRO_F1 = Metric("macro_f1", label="macro F1", margin=0.01, mean_of="f1")
 MICRO_F1 = Metric("micro_f1", label="micro F1", margin=0.01)
 
 
@@ -98,3 +100,8 @@ def by_name(name: str, metrics: Iterable[Metric]) -> Metric:
     if own not in known:
         raise ConfigError(unknown_name("metric", name, known))
     return known[own]
+
+
+def standard_metrics() -> tuple[Metric, ...]:
+    """Return the metrics of this module, for whoever has a name and no report that says what it means."""
+    return tuple(each for each in globals().values() if isinstance(each, Metric))

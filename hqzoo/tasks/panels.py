@@ -17,7 +17,7 @@ from hqzoo.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_panel"]
+__all__ = ["draw_labels", "draw_panel"]
 
 UNLABELLED = (255, 255, 255)
 RIGHT = (214, 214, 214)
@@ -137,3 +137,45 @@ def _figure(rows: Sequence[Sequence[Pixels]], classes: Sequence[str], colours: P
     patches = [Patch(facecolor=colour, edgecolor="0.4", label=name) for name, colour in entries]
     figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
     return figure
+
+
+def draw_labels(
+    images: Sequence[Tensor],
+    truths: Sequence[Tensor],
+    probabilities: Sequence[Tensor],
+    classes: Sequence[str],
+    path: str | Path,
+    *,
+    scale: float | None = None,
+    bands: Sequence[int] = (0, 1, 2),
+) -> Path:
+    """Draw images in a row, each with its true labels above and the three most probable ones below.
+
+    Args:
+        images: ``(C, H, W)`` each, in any unit.
+        truths: Class index, or multi-hot ``(K,)``, each.
+        probabilities: ``(K,)`` each.
+        classes: Names of the K classes.
+        path: PNG file to write; it appears when it is whole.
+        scale: Value shown as white; ``None``: each image from its 2nd to its 98th percentile.
+        bands: Indices of the bands shown as red, green and blue.
+
+    Returns:
+        The path.
+    """
+    from matplotlib.figure import Figure  # half a second, and only pictures need it
+
+    figure = Figure(figsize=(CELL * len(images), CELL + 1.1), layout="constrained")
+    grid = figure.subplots(1, len(images), squeeze=False)[0]
+    for axes, image, truth, chances in zip(grid, images, truths, probabilities, strict=True):
+        wanted = truth.nonzero().flatten().tolist() if truth.ndim else [int(truth)]
+        axes.imshow(_picture(_array(image), scale, bands), interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(", ".join(classes[k] for k in wanted) or "none", fontsize=8, wrap=True)
+        best = chances.argsort(descending=True)[:3].tolist()
+        right = best[0] in wanted
+        lines = "\n".join(f"{classes[k]} {float(chances[k]):.0%}" for k in best)
+        axes.set_xlabel(lines, fontsize=8, color="black" if right else np.array(WRONG) / 255)
+    with replacing(Path(path)) as beside:
+        figure.savefig(beside, format="png", dpi=120)
+    return Path(path)

@@ -20,11 +20,12 @@ class Report:
     Args:
         scores: Score by metric name; None where it does not exist, such as of a class that is absent.
         metrics: What these scores, and those of classes, mean.
-        classes: A row per class: ``name``, scores by metric name, and counts; empty where there are no classes.
+        classes: A row per class: ``name``, scores by metric name, and counts; empty where there are no classes. Counts
+            of the truth alone, which are the same for every model, have names that begin with ``truth_``.
         model: ``architecture``, ``architecture_args``, numbers of parameters, references of frozen parts.
         costs: Circuit runs, FLOPs, memory, step time.
         data: Where the data came from: class, arguments, fingerprint of the images, folds, how many samples.
-        run: Split, checkpoint, step, seconds, versions, machine, command, losses.
+        run: Split, checkpoint, step, seconds, version.
         details: Further plain values behind the scores, such as the confusion matrix.
     """
 
@@ -38,6 +39,12 @@ class Report:
     data: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def truth(self) -> dict[str, dict[str, Any]]:
+        """What is known of the truth that was scored, by class: two models are compared only where it is the same."""
+        found = {row["name"]: {key: row[key] for key in row if key.startswith("truth_")} for row in self.classes}
+        return {name: counts for name, counts in found.items() if counts}
 
     def metric(self, name: str) -> Metric:
         """Return what a score means: ``miou``, or one of a class, ``iou/lesion``.

@@ -34,7 +34,8 @@ class SegmentationTask(Task):
     """Train, check and use any model that gives logits per pixel.
 
     Args:
-        architecture: See :class:`hqzoo.tasks.base.Task`.
+        architecture: Name of a registered model, see ``hqzoo.models.list_models``.
+        architecture_args: Its arguments.
         loss: What is minimised.
         boundary_width: Width in pixels of the band that boundary IoU looks at; ``None``: 2 % of the window's
             diagonal.
@@ -51,21 +52,25 @@ class SegmentationTask(Task):
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = (
-        metric.MIOU, metric.OA, metric.BOUNDARY_IOU, metric.SOFT_IOU, metric.ECE, metric.SMALL_OBJECT_RECALL, metric.LOSS,
-        metric.IOU, metric.F1, metric.PRECISION, metric.RECALL,
+        metric.MIOU, metric.OA, metric.BOUNDARY_IOU, metric.SOFT_IOU, metric.ECE, metric.SMALL_OBJECT_RECALL,
+        metric.LOSS, metric.IOU, metric.F1, metric.PRECISION, metric.RECALL,
     )  # fmt: skip
     model_kinds: ClassVar[tuple[Kind, ...]] = ("segmentation",)
     target_kinds: ClassVar[tuple[str, ...]] = ("mask",)
 
+    loss: SegmentationLoss
+    scenes: Samples
+
     def __init__(
         self,
         architecture: str,
+        architecture_args: dict[str, Any] | None = None,
         loss: LossSettings = LOSS,
         boundary_width: int | None = None,
         head: Literal["softmax", "sigmoid"] = "softmax",
         **common: Any,  # noqa: ANN401 - the base class checks them
     ) -> None:
-        super().__init__(architecture, **common)
+        super().__init__(architecture, architecture_args, **common)
         if head not in ("softmax", "sigmoid"):
             raise ConfigError(f"head='{head}' is not one of softmax, sigmoid.")
         self.head = head
@@ -94,8 +99,6 @@ class SegmentationTask(Task):
             )
         return 1
 
-    loss: SegmentationLoss
-
     def build_parts(self) -> None:
         """Build loss and metrics."""
         number, ignore = len(self.classes), self.ignore_index
@@ -105,6 +108,9 @@ class SegmentationTask(Task):
         self.probabilities = ProbabilityMetrics(number, ignore)
         self.small_objects = SmallObjectRecall(number, ignore)
         self.scenes = Samples(windows=True)
+
+    def _counted(self, stage: Stage) -> SegmentationMetrics:
+        return self.scores[stage]  # type: ignore[return-value]
 
     # One batch ----------------------------------------------------------------------------------------------
 
@@ -128,7 +134,7 @@ class SegmentationTask(Task):
         """Count one batch and return its class maps ``(B, H, W)``; logs ``<stage>/loss``."""
         loss, logits = self._loss_and_logits(batch)
         prediction, mask = logits.argmax(1), batch["mask"]
-        self.scores[stage].update(prediction, mask)
+        self._counted(stage).update(prediction, mask)
         labelled = int((mask != self.ignore_index).sum())
         # Weighted by labelled pixels, so that the loss of a split does not depend on its batches either.
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=labelled, sync_dist=True)
@@ -147,7 +153,7 @@ class SegmentationTask(Task):
 
     def summarise(self, stage: Stage) -> Found:
         """Return the scores of the whole split; those of a test also look at probabilities and small objects."""
-        counted: SegmentationMetrics = self.scores[stage]  # type: ignore[assignment]
+        counted = self._counted(stage)
         found = counted.report(self.classes)
         counted.reset()
         scores, rows = {name: found[name] for name in MEANS}, found["classes"]

@@ -13,7 +13,7 @@ import torch
 import hqzoo.tasks
 from hqzoo import __version__
 from hqzoo.errors import CheckpointError, did_you_mean
-from hqzoo.tasks.base import Task
+from hqzoo.tasks.base import Task, class_path
 
 __all__ = ["load"]
 
@@ -36,7 +36,7 @@ def load(path: str | Path, map_location: str | torch.device = "cpu") -> Task:
     path = Path(path)
     checkpoint = _read(path)
     arguments = dict(checkpoint["hyper_parameters"])
-    cls = _task_class(arguments, path)
+    cls = _task_class(str(arguments.get("_class_path")), path)
     task = cls(**_constructor_arguments(cls, arguments, checkpoint, path))
     task.configure_model()
     if not hasattr(task, "model"):
@@ -59,7 +59,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"tensors and plain types ({reason}). Copy it again, or use the run's other checkpoint."
         ) from error
     arguments = checkpoint.get("hyper_parameters") if isinstance(checkpoint, Mapping) else None
-    named = isinstance(arguments, Mapping) and "architecture" in arguments
+    named = isinstance(arguments, Mapping) and "architecture" in arguments and "_class_path" in arguments
     if not named or "state_dict" not in checkpoint:
         raise CheckpointError(
             f"The file {path} is no checkpoint of an hqzoo task: it does not say which architecture it "
@@ -78,12 +78,11 @@ def _remedy(path: Path) -> str:
     return f"{did_you_mean(path.name, there)} The folder holds: {', '.join(there)}."
 
 
-def _task_class(arguments: Mapping[str, Any], path: Path) -> type[Task]:
+def _task_class(name: str, path: Path) -> type[Task]:
     """Return the class that wrote the checkpoint; only classes that are imported already are looked at."""
-    name = str(arguments.get("_class_path"))
     for own in hqzoo.tasks.__all__:
         getattr(hqzoo.tasks, own)  # imports hqzoo's own tasks
-    known = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in _with_subclasses(Task)}  # type: ignore[type-abstract]
+    known = {class_path(cls): cls for cls in _with_subclasses(Task)}  # type: ignore[type-abstract]
     if name not in known:
         raise CheckpointError(
             f"The checkpoint {path} was written by the task {name}, which is not imported. Import its module "
