@@ -44,7 +44,7 @@ def recipe(images: Path, root: Path, processes: int, task: str = "ToyTask", call
         "data": {
             "class_path": "hqzoo.data.FolderSegmentationDataModule",
             "init_args": {
-                "root": str(images), "fold": 0, "crop_size": 16, "batch_size": BATCH // processes,
+                "root": str(images), "fold": 0, "crop_size": 24, "batch_size": BATCH // processes,
                 "crops_per_epoch": SAMPLES,
             },
         },

@@ -47,14 +47,15 @@ def same(first: Any, second: Any) -> bool:
 def test_scores_of_two_processes_are_those_of_one(verb: str, images: Path, run: Path, tmp_path: Path) -> None:
     one, two = (report(verb, processes, images, run, tmp_path / str(processes)) for processes in (1, 2))
     for key in ("scores", "classes", "details"):
-        assert same(one[key], two[key]), key
+        assert same(one[key], two[key]), (key, one[key], two[key])
     assert one["details"]["confusion"] == two["details"]["confusion"]
 
 
 def test_scores_during_training_are_those_of_the_checkpoint(images: Path, run: Path, tmp_path: Path) -> None:
     logged = [row for row in rows(run) if row["val/miou"]][-1]
     found = report("validate", 1, images, run, tmp_path)["scores"]
-    assert {name: float(logged[f"val/{name}"]) for name in found} == pytest.approx(found, abs=1e-12)
+    expected = {name: value for name, value in found.items() if value is not None}
+    assert {name: float(logged[f"val/{name}"]) for name in expected} == pytest.approx(expected, abs=1e-7)  # float32
     assert checkpoint(run)["callbacks"]["BestCheckpoint"]["score"] == max(
         float(row["val/miou"]) for row in rows(run) if row["val/miou"]
     )
