@@ -13,7 +13,8 @@ import torch
 import hqzoo.tasks
 from hqzoo import __version__
 from hqzoo.errors import CheckpointError, did_you_mean
-from hqzoo.tasks.base import Task, class_path
+from hqzoo.tasks.base import Task
+from hqzoo.tasks.known_data import class_path
 
 __all__ = ["load"]
 

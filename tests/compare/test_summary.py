@@ -438,7 +438,7 @@ def test_a_table_that_was_not_run_knows_its_metric() -> None:
     found = summarize(table(metric="ece"), nothing)
     assert (found["meaning"]["direction"], found["margin"]) == ("min", 0.01)
     assert summarize(table(metric="x", meaning=Metric("x", unit="dB")), nothing)["meaning"]["unit"] == "dB"
-    with pytest.raises(ConfigError, match="Unknown metric 'mioo'. Did you mean 'miou'"):
+    with pytest.raises(ConfigError, match=r"Unknown metric 'mioo'\. Did you mean 'miou'"):
         summarize(table(metric="mioo"), nothing)
     with pytest.raises(ConfigError, match="names no metric, and no cell is there that does"):
         summarize(table(), nothing)

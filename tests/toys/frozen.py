@@ -25,7 +25,7 @@ class OnBackbone(Model):
             torch.manual_seed(seed)
             backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU())
         self.backbone = Frozen(backbone, "random", seed=seed)
-        circuit = circuits.qcnn()
+        circuit = circuits.qufex()
         self.angles = nn.Conv2d(8, circuit.n_data, 1)
         self.core = Slot(circuit)
         self.head = nn.Conv2d(circuit.n_observables + 8, num_classes, 1)

@@ -22,7 +22,7 @@ class QuantumHead(Model):
 
     def __init__(self, in_channels, num_classes):
         super().__init__()
-        circuit = circuits.qcnn()
+        circuit = circuits.qufex()
         self.features = nn.Sequential(nn.Conv2d(in_channels, 8, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
         self.angles = nn.Linear(8, circuit.n_data)
         self.core = Slot(circuit)

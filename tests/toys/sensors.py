@@ -21,7 +21,7 @@ class TwoTowers(Model):
 
     def __init__(self, inputs):
         super().__init__()
-        circuit = circuits.qcnn()
+        circuit = circuits.qufex()
         bands = {name: len(sensor) for name, sensor in inputs.sensors.items()}
         self.encoders = nn.ModuleDict({name: nn.Linear(16 * n, circuit.n_data) for name, n in bands.items()})
         self.core, self.head = Slot(circuit), nn.Linear(circuit.n_observables, 4)
