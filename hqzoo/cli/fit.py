@@ -260,5 +260,6 @@ def _quieten() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # our samplers are
+        ".*find_unused_parameters=True was specified.*",  # costs little, and some control may need it
     ):
         warnings.filterwarnings("ignore", message)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hqzoo._lightning import pl
 from hqzoo.cli.explain import explain
+from hqzoo.cli.launched import build_trainer
 from hqzoo.cli.run_folder import RunFolder
 from hqzoo.errors import ConfigError, HqzooError
 
@@ -155,7 +156,7 @@ class CommandLine(LightningCLI):
         arguments = dict(self.config_init["trainer"])
         arguments["callbacks"] = [*self.callbacks, *callbacks]
         arguments["logger"] = False if arguments["logger"] is False else [*loggers, *self.loggers]
-        return pl.Trainer(**arguments)
+        return build_trainer(arguments)
 
     @property
     def callbacks(self) -> list[pl.Callback]:

@@ -50,8 +50,8 @@ class SegmentationLoss(nn.Module):
       labelled pixel in the batch (CHOICE: a class that a batch does not show gives no signal rather than a
       noisy one).
 
-    In training on several processes the sums run over the batches of all of them, so that loss and gradients are those
-    of the whole batch, however unlabelled pixels are spread.
+    On several processes the sums run over the batches of all of them, so that loss and gradients are those of the
+    whole batch, however unlabelled pixels are spread. Each process must call it equally often.
 
     Args:
         settings: Which loss, and its numbers.
@@ -110,13 +110,9 @@ class SegmentationLoss(nn.Module):
     def _mean(self, total: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
         """Divide by the weight of all labelled pixels together; 0 without any (so is the numerator then)."""
         weight = valid.sum() if self.weight is None else (self.weight[mask.where(valid, 0)] * valid).sum()
-        total, weight = self._of_all(torch.stack([total, weight.to(total.dtype)]))
+        total, weight = sum_over_processes(torch.stack([total, weight.to(total.dtype)]))
         mean: Tensor = total / weight.where(weight > 0, 1.0)
         return mean
-
-    def _of_all(self, sums: Tensor) -> Tensor:
-        # Not in validation, where Lightning weighs the losses of the processes by their labelled pixels.
-        return sum_over_processes(sums) if self.training else sums
 
     def _dice(self, log_p: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
         classes = torch.arange(self.num_classes, device=mask.device).view(1, -1, 1, 1)
@@ -124,7 +120,7 @@ class SegmentationLoss(nn.Module):
         p = log_p.exp() * valid.unsqueeze(1)
         over = (0, 2, 3)
         sums = torch.stack([(p * truth).sum(over), p.sum(over), truth.sum(over)])
-        overlap, size, truth_size = self._of_all(sums)
+        overlap, size, truth_size = sum_over_processes(sums)
         dice = (2 * overlap + 1) / (size + truth_size + 1)
         present = truth_size > 0
         mean: Tensor = ((1 - dice) * present).sum() / present.sum().clamp(min=1)

@@ -20,6 +20,14 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("images") / "set", size=(64, 56))
 
 
+@pytest.fixture(scope="session")
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on one process, without interruption."""
+    root = tmp_path_factory.mktemp("whole")
+    fit(recipe(images, root, 1), 1)
+    return root
+
+
 def recipe(images: Path, root: Path, processes: int, task: str = "ToyTask", callbacks: tuple[Any, ...] = ()) -> Path:
     """Write the recipe of a run in float64, in which all processes together take batches of four."""
     content: dict[str, Any] = {
@@ -44,7 +52,7 @@ def recipe(images: Path, root: Path, processes: int, task: str = "ToyTask", call
         "data": {
             "class_path": "hqzoo.data.FolderSegmentationDataModule",
             "init_args": {
-                "root": str(images), "fold": 0, "crop_size": 16, "batch_size": BATCH // processes,
+                "root": str(images), "fold": 0, "crop_size": 24, "batch_size": BATCH // processes,
                 "crops_per_epoch": SAMPLES,
             },
         },

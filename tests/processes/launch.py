@@ -13,6 +13,7 @@ from typing import Any
 import torch.multiprocessing as mp
 
 import hqzoo.cli.fit  # noqa: F401 - what is imported here need not be imported by every process
+from hqzoo._lightning import pl
 from hqzoo.cli import main
 from hqzoo.models import list_models
 
@@ -72,6 +73,7 @@ def on_processes(world: int, function: Callable[..., Any], *arguments: Any) -> l
 
 def _child(pipe: Any, variables: dict[str, str], function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     os.environ.update(variables)
+    pl.utilities.rank_zero_only.rank = int(variables["RANK"])  # what Lightning reads there when it is imported
     try:
         answer = True, function(*arguments)
     except BaseException:  # noqa: BLE001 - told by the parent

@@ -8,14 +8,6 @@ import torch
 from tests.processes.conftest import EPOCHS, checkpoint, fit, losses, recipe, rows, seen
 
 
-@pytest.fixture(scope="module")
-def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on one process."""
-    root = tmp_path_factory.mktemp("whole")
-    fit(recipe(images, root, 1), 1)
-    return root
-
-
 def test_two_processes_do_what_one_does(images: Path, whole: Path, tmp_path: Path) -> None:
     outputs = fit(recipe(images, tmp_path, 2), 2)
     assert seen(tmp_path) == seen(whole)

@@ -23,6 +23,7 @@ class ToyNet(nn.Module):
         self.before = nn.Conv2d(in_channels, circuit.n_data, 3, padding=1)
         self.dropout = nn.Dropout(dropout)
         self.layer = QuantumLayer(circuit, dtype=torch.float64)
+        self.unused = nn.Linear(3, 3)  # as what stands before a control that ignores its input
         self.after = nn.Conv2d(circuit.n_data + circuit.n_observables, num_classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class Seen(pl.Callback):
 
 
 class Interrupt(pl.Callback):
-    """Presses Ctrl-C on one process, before a step; ``everywhere`` is what a terminal does."""
+    """Presses Ctrl-C on one process, before a step."""
 
     def __init__(self, step: int, rank: int = 1, times: int = 1) -> None:
         self.step, self.rank, self.times = step, rank, times
