@@ -123,6 +123,11 @@ def score(command: CommandLine) -> int:
 
 def predict(command: CommandLine) -> int:
     """Write the class maps of the prediction images."""
+    if command.own:
+        raise ConfigError(
+            "hqzoo predict writes the predictions of hqzoo's tasks. A LightningModule of your own predicts by "
+            "trainer.predict in Python."
+        )
     checkpoint, folder = _checkpoint_and_folder(command)
     task = _load(checkpoint, command)
     output = folder.root / "predictions"
@@ -267,6 +272,7 @@ def _quieten() -> None:
         ".*Total length of `list` across ranks is zero.*",  # no validation: a choice
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
+        ".*callbacks used to create the checkpoint need to be provided.*",  # they save, and nothing is saved in a test
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # our samplers are
     ):
         warnings.filterwarnings("ignore", message)

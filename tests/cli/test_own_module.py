@@ -1,5 +1,6 @@
-"""Someone's own LightningModule with PennyLane's layer, in a package in the working folder, through the real command."""
+"""Someone's own LightningModule with PennyLane's layer, in a package of the working folder, by the real command."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -11,9 +12,12 @@ import pytest
 import torch
 import yaml
 
+from hqzoo.cli import main
 from hqzoo.cli.own_module import own_report, place_control
 from hqzoo.compare import read_table
 from hqzoo.compare.cells import read_cells
+from hqzoo.models import create_model
+from hqzoo.quantum import QuantumLayer
 
 MODULE = """
 import pennylane as qml
@@ -40,7 +44,8 @@ def layer():
 class Hybrid(pl.LightningModule):
     def __init__(self, width: int = 16):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(4, 32 * width), nn.ReLU(), nn.Linear(32 * width, 2), layer(), nn.Linear(2, 1))
+        before = nn.Sequential(nn.Linear(4, 32 * width), nn.ReLU(), nn.Linear(32 * width, 2))
+        self.net = nn.Sequential(*before, layer(), nn.Linear(2, 1))
         self.accuracy = BinaryAccuracy()
         self.seen = []
 
@@ -147,8 +152,6 @@ def test_fit_and_test_with_a_control(folder):
 
 def test_compare(folder):
     chosen = ["--controls", "quantum", "constant", "--seeds", "0", "1", "2", "--out", "table"]
-    told = run(folder, "compare", "-c", "own.yaml", *chosen, "--metric", "val_acc", code=2)
-    assert "give --metric val_acc and --direction max or min" in told
     meaning = ["--metric", "val_acc", "--direction", "max", "--margin", "0.02"]
     run(folder, "compare", "-c", "own.yaml", *chosen, *meaning)
     table = read_table(folder / "table/table.yaml")
@@ -160,28 +163,58 @@ def test_compare(folder):
     assert [each.model["quantum_parameters"] for each in reports["constant"]] == [0] * 3
     (found,) = json.loads((folder / "table/summary.json").read_text())["comparisons"]
     pairs = zip(reports["quantum"], reports["constant"], strict=True)
-    assert found["mean"] == pytest.approx(np.mean([a.score("val_acc") - b.score("val_acc") for a, b in pairs]))
-    assert found["mean"] > 0.2  # a constant cannot tell points apart
-    # The table grows by a control, under the same meaning.
-    run(folder, "compare", "-c", "own.yaml", "--controls", "zero", "--seeds", "0", "--out", "table", *meaning)
-    assert read_table(folder / "table/table.yaml").row_names == ("quantum", "constant", "zero")
-
-
-def test_mistakes_are_told(folder):
-    told = run(folder, "fit", "-c", "own.yaml", "--control", "mpl", code=2)
-    assert "Unknown control 'mpl'. Did you mean 'mlp'" in told
-    told = run(folder, "compare", "-c", "own.yaml", "--controls", "quantum", "--margin", "0.1", code=2)
-    assert "give --metric and --direction" in told
+    assert found["interval"]["mean"] == pytest.approx(
+        np.mean([a.score("val_acc") - b.score("val_acc") for a, b in pairs])
+    )
+    assert found["sd_against"] == 0  # a constant gives all points one answer
+    assert "equivalent: told from ±0.02" in (folder / "table/report.md").read_text()
 
 
 @pytest.fixture
 def module(folder, monkeypatch):
+    """The package, imported in this process."""
+    monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
-    import my_pkg.my_file
-
-    yield my_pkg.my_file
+    yield importlib.import_module("my_pkg.my_file")
     for name in ("my_pkg", "my_pkg.my_file"):
         sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fit", "--control", "mpl"), "Unknown control 'mpl'. Did you mean 'mlp'"),
+        (("fit", "--control", "mlp_time"), "control_hidden"),
+        (("compare", "--controls", "quantum", "--margin", "0.1"), "give --metric and --direction"),
+        (("compare", "--controls", "zero", "--metric", "val_acc"), "give --metric val_acc and --direction max or min"),
+        (("compare", "--controls", "mlp_time", "--metric", "a", "--direction", "max"), "Row 'mlp_time': control='mlp"),
+        (("predict", "--ckpt_path", "own.yaml"), "hqzoo predict writes the predictions of hqzoo's tasks"),
+    ],
+)
+@pytest.mark.usefixtures("module")
+def test_mistakes_are_told_before_anything_is_trained(arguments, message, capsys):
+    verb, *rest = arguments
+    assert main([verb, "-c", "own.yaml", *rest]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+@pytest.mark.usefixtures("module")
+def test_a_table_grows_by_a_control_and_needs_the_score(capsys):
+    chosen = ["compare", "-c", "own.yaml", "--out", "table", "--metric", "accc", "--direction", "max"]
+    assert main([*chosen, "--controls", "zero", "--", "trainer.max_epochs=1"]) == 2
+    assert "Unknown metric 'accc'. Did you mean 'val_acc'" in capsys.readouterr().err
+    chosen[chosen.index("accc")] = "val_acc"
+    for control in ("zero", "constant"):
+        arguments = ["--controls", control, "--out", "grown", "--", "trainer.max_epochs=1"]
+        assert main(["compare", "-c", "own.yaml", "--metric", "val_acc", "--direction", "max", *arguments]) == 0
+    assert read_table(Path("grown/table.yaml")).row_names == ("zero", "constant")
+    assert read_table(Path("grown/table.yaml")).meaning.direction == "max"
+
+
+def test_tasks_have_the_control_among_their_architectures_arguments(capsys):
+    assert main(["fit", "-c", "hq_unet/landscapes", "--control", "mlp"]) == 2
+    assert "--model.init_args.architecture_args.control mlp" in capsys.readouterr().err
 
 
 def test_looking_at_a_batch_leaves_no_trace(module):
@@ -197,6 +230,20 @@ def test_looking_at_a_batch_leaves_no_trace(module):
         assert not each.accuracy.update_called
     assert placed.seen is not own.seen
     assert torch.equal(placed.net[0].weight, own.net[0].weight)
+
+
+@pytest.mark.usefixtures("module")
+def test_a_factory_with_another_librarys_layer_is_an_architecture():
+    """At random weights, on the factory's own layer: outputs as of the model itself, or of a constant."""
+    models = {}
+    for control in (None, "quantum", "constant"):
+        torch.manual_seed(0)
+        arguments = {} if control is None else {"control": control, "sample_size": 4}
+        models[control] = create_model("my_pkg.my_file.net", in_channels=3, num_classes=2, **arguments)
+    image = torch.rand(1, 3, 4, 4)
+    torch.testing.assert_close(models["quantum"](image), models[None](image), atol=1e-5, rtol=1e-4)
+    assert isinstance(models["quantum"].quantum, QuantumLayer)
+    assert models["constant"](image).std((2, 3)).max() < 1e-6
 
 
 def test_scores_are_named_as_they_were_logged(module):
