@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,24 +13,29 @@ from hqzoo.cli.parsing import CommandLine
 from hqzoo.cli.recipes import find_recipe
 from hqzoo.compare import Runner, Table
 from hqzoo.compare.runner import FOLD, SEED
-from hqzoo.compare.table import Cell
+from hqzoo.compare.table import CONTROL, OWN_CONTROL, Cell
 from hqzoo.data import DataModule
 from hqzoo.errors import ConfigError, HqzooError, unknown_name
 from hqzoo.tasks import Task
 from hqzoo.tasks.metric import by_name
 
-__all__ = ["check", "data_arguments", "own_fold"]
+__all__ = ["check", "data_arguments", "look"]
 
 ONE_SPLIT = (
     "These data have one split and no folds: all of --folds would be the same runs. Use --seeds 0 1 2 ... instead, and "
     "leave --folds out."
 )
+UNKNOWN_DIRECTION = (
+    "Nothing says whether a higher or a lower {name} is better in a LightningModule of your own: give --metric {name} "
+    "and --direction max or min, or in table.yaml metric: {{name: {name}, direction: max}}."
+)
 
 
-def own_fold(recipe: str) -> tuple[int, ...]:
-    """Return the fold that a recipe's data module takes, if its data have folds."""
-    fold = _init_args(CommandLine("fit", ["-c", find_recipe(recipe)])).get(FOLD)
-    return (fold,) if isinstance(fold, int) else ()
+def look(recipe: str) -> tuple[tuple[int, ...], str]:
+    """Return the fold that a recipe's data module takes, if its data have folds, and the option of its controls."""
+    command = CommandLine("fit", ["-c", find_recipe(recipe)])
+    fold = _init_args(command).get(FOLD)
+    return (fold,) if isinstance(fold, int) else (), OWN_CONTROL if command.own else CONTROL
 
 
 def data_arguments(runner: Runner) -> tuple[str, ...]:
@@ -58,15 +64,24 @@ def check(runner: Runner, cells: Sequence[Cell], metric: str) -> None:
     for cell in cells:
         if cell.row in rows and cell.fold in folds:
             continue
-        command = CommandLine("fit", ["-c", find_recipe(table.recipe), *runner.settings(cell), *runner.local])
+        with _told_by_row(cell):
+            command = CommandLine("fit", ["-c", find_recipe(table.recipe), *runner.settings(cell), *runner.local])
+        if command.own and table.meaning is None:
+            raise ConfigError(UNKNOWN_DIRECTION.format(name=metric or "NAME"))
         _check_fold(table, cell, command.datamodule)
         if cell.row not in rows:
-            try:
+            with _told_by_row(cell):
                 _check_row(metric, command.model, command.datamodule)
-            except HqzooError as error:
-                raise ConfigError(f"Row '{cell.row}': {error}") from error
         rows.add(cell.row)
         folds.add(cell.fold)
+
+
+@contextmanager
+def _told_by_row(cell: Cell) -> Iterator[None]:
+    try:
+        yield
+    except HqzooError as error:
+        raise ConfigError(f"Row '{cell.row}': {error}") from error
 
 
 def _init_args(command: CommandLine) -> dict[str, Any]:

@@ -210,6 +210,8 @@ class Runner:
     def _test(self, folder: Path, arguments: list[str], checkpoint: str) -> Report:
         self._hqzoo(["test", *arguments, f"--ckpt_path={checkpoint}"])
         report = Report.from_dict(json.loads((folder / "test.json").read_text()))
+        if self.table.meaning is not None:
+            report = report.explained(self.table.meaning)
         return replace(report, run={**report.run, "checkpoint": checkpoint})
 
     def _hqzoo(self, arguments: list[str]) -> None:
