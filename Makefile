@@ -12,7 +12,7 @@ ARGS ?=
 quickstart: $(INSTALLED)  ## train, test and map HQ-UNet beside its control; DATA=<folder> for your own images
 	$(BIN)/hqzoo quickstart $(if $(DATA),--data "$(DATA)")
 
-test: $(INSTALLED) lint  ## lint, types and the whole test suite
+test: $(INSTALLED) lint  ## lint, types, and all tests but those that take minutes each
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 lint: $(INSTALLED)
@@ -20,8 +20,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-slow: $(INSTALLED)  ## tests that take minutes each
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+test-slow: $(INSTALLED)  ## the others: what trains or compiles for minutes, and the longest pages of the documentation
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow
 
 docs: $(INSTALLED)  ## the site, in build/docs; every warning is an error
 	$(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml

@@ -41,7 +41,7 @@ def pages_that_run() -> list[object]:
     found = []
     for page in PAGES:
         code = "".join(block.code for block in runnable(page))
-        marks = [pytest.mark.slow, pytest.mark.timeout(1500)] if any(words in code for words in TRAINS) else []
+        marks = [pytest.mark.slow, pytest.mark.timeout(1800)] if any(words in code for words in TRAINS) else []
         if code:
             found.append(pytest.param(page, marks=marks, id=page.name))
     return found
