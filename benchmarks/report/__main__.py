@@ -2,7 +2,7 @@
 
     hqzoo bench report          # or: python -m benchmarks.report
 
-Tables of training runs (results/*/cells), the pages of claims (claims/*.yaml), the quantum simulators, what
+Tables of training runs (results/*/cells.jsonl), the pages of claims (claims/*.yaml), the quantum simulators, what
 hqzoo.accelerate did to a PennyLane model, and the step of a hybrid network.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.quantum.report import duel
 from benchmarks.step import __main__ as step
 from hqzoo.compare import write_claims, write_report
+from hqzoo.compare.cell_files import has_cells
 from hqzoo.compare.report import brief, overview, put_between_marks
 from hqzoo.compare.table_file import read_table
 from hqzoo.errors import ConfigError, HqzooError
@@ -70,7 +71,7 @@ def _tables() -> dict[str, str]:
     parts, summaries = {}, {}
     for path in sorted(RESULTS.glob("*/table.yaml")):
         folder = path.parent
-        if not any(folder.glob("cells/*.json")):
+        if not has_cells(folder):
             continue
         summary = write_report(read_table(path), folder)
         picture, report = (str((folder / name).relative_to(REPOSITORY)) for name in ("report.png", "report.md"))

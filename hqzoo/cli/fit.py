@@ -25,12 +25,12 @@ from hqzoo.callbacks.wrapping import WrappedShare
 from hqzoo.cli import EXIT_INTERRUPTED
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
-from hqzoo.cli.report import print_scores, score_report
+from hqzoo.cli.report import completed_report, print_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder
 from hqzoo.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
-    from hqzoo.tasks import SegmentationTask
+    from hqzoo.tasks import Task
 
 __all__ = ["main"]
 
@@ -64,6 +64,8 @@ def fit(command: CommandLine) -> int:
     metrics = MetricsFile(folder.metrics)
     clock = StepClock()
     trainer = command.build_trainer([clock, *_fit_callbacks(command, resumable)], [metrics])
+    if checkpoint is None and not command.config["trainer"]["fast_dev_run"]:
+        folder.refuse_second_run()  # on every process: the others would wait for one that ends alone
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         if checkpoint is None:
             folder.start()
@@ -73,9 +75,14 @@ def fit(command: CommandLine) -> int:
     try:
         with _interruptible():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except (TrainingInterrupted, KeyboardInterrupt):  # the latter: a second signal, or one before training began
+    except (
+        TrainingInterrupted,
+        KeyboardInterrupt,
+    ) as stop:  # the latter: a second signal, or one before training began
         _say_how_to_go_on(trainer, folder)
-        return EXIT_INTERRUPTED
+        # The first process speaks for all that stopped together: launchers kill the others as soon as one fails.
+        speaks = trainer.is_global_zero or isinstance(stop, KeyboardInterrupt)
+        return EXIT_INTERRUPTED if speaks else 0
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         timing = clock.report()
         folder.write_json("timing.json", timing)
@@ -98,22 +105,21 @@ def score(command: CommandLine) -> int:
     if not trainer.is_global_zero:
         return 0
     seconds, step = time.perf_counter() - began, _steps_done(checkpoint)
-    report = score_report(task, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
-    print_scores(report)
+    report = completed_report(task, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
+    print_report(report)
     if not command.config["trainer"]["fast_dev_run"]:
-        _say(f"Written: {folder.write_json(f'{command.verb}.json', report)}")
+        folder.write_arrays(f"{command.verb}.npz", task.samples())
+        _say(f"Written: {folder.write_json(f'{command.verb}.json', report.to_dict())}")
     return 0
 
 
 def predict(command: CommandLine) -> int:
     """Write the class maps of the prediction images."""
-    from hqzoo.callbacks import PredictionWriter
-
     checkpoint, folder = _checkpoint_and_folder(command)
     task = _load(checkpoint, command)
     output = folder.root / "predictions"
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
-    writers = [] if own else [PredictionWriter(str(output))]
+    writers = [] if own else [task.prediction_writer(output)]
     trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
     with _interruptible():
         trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
@@ -180,7 +186,7 @@ def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
     return checkpoint, folder
 
 
-def _load(checkpoint: Path, command: CommandLine) -> SegmentationTask:
+def _load(checkpoint: Path, command: CommandLine) -> Task:
     """Rebuild the task from its checkpoint; refuse one that a recipe contradicts."""
     from hqzoo.models import model_info
     from hqzoo.weights import load
@@ -235,6 +241,7 @@ def _notify(sentence: str) -> None:
     os.write(2, f"\n{sentence}\n".encode())  # a signal handler must not enter a buffered stream twice
 
 
+@pl.utilities.rank_zero_only
 def _say(sentence: str) -> None:
     sys.stdout.write(sentence + "\n")
     sys.stdout.flush()

@@ -11,6 +11,7 @@ from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
     from hqzoo.data.augment import ColourJitter as ColourJitter
+    from hqzoo.data.base import DataModule as DataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
     from hqzoo.data.landscapes import LandscapesDataModule as LandscapesDataModule
     from hqzoo.data.ph2 import PH2DataModule as PH2DataModule
     from hqzoo.data.records import ArrayRecord as ArrayRecord
+    from hqzoo.data.records import ImageRecord as ImageRecord
     from hqzoo.data.records import Record as Record
     from hqzoo.data.records import Window as Window
     from hqzoo.data.resized import Resized as Resized
     from hqzoo.data.sampling import EpochSampler as EpochSampler
     from hqzoo.data.sampling import GridSampler as GridSampler
     from hqzoo.data.segmentation import SegmentationDataModule as SegmentationDataModule
+    from hqzoo.data.sensor import Inputs as Inputs
     from hqzoo.data.sensor import Sensor as Sensor
     from hqzoo.data.sensor import Statistics as Statistics
+    from hqzoo.data.targets import Targets as Targets
     from hqzoo.data.whole_images import WholeImagesDataModule as WholeImagesDataModule
 
 __getattr__, __dir__, __all__ = attach(
@@ -36,12 +40,15 @@ __getattr__, __dir__, __all__ = attach(
         "ArrayRecord": "records",
         "ClassMap": "labels",
         "ColourJitter": "augment",
+        "DataModule": "base",
         "EpochSampler": "sampling",
         "FolderSegmentationDataModule": "folder",
         "FruitSeg30DataModule": "fruitseg30",
         "GridSampler": "sampling",
         "IGNORE_INDEX": "labels",
         "ISBI2012DataModule": "isbi2012",
+        "ImageRecord": "records",
+        "Inputs": "sensor",
         "LandCoverAIDataModule": "landcoverai",
         "LandscapesDataModule": "landscapes",
         "PH2DataModule": "ph2",
@@ -50,6 +57,7 @@ __getattr__, __dir__, __all__ = attach(
         "SegmentationDataModule": "segmentation",
         "Sensor": "sensor",
         "Statistics": "sensor",
+        "Targets": "targets",
         "WholeImagesDataModule": "whole_images",
         "Window": "records",
     },

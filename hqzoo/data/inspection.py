@@ -23,10 +23,9 @@ from hqzoo.data.faults import Refused, collecting, going_on
 from hqzoo.data.labels import IGNORE_INDEX, ClassMap
 from hqzoo.data.pairs import some
 from hqzoo.data.readers import FileRecord
-from hqzoo.data.records import ArrayRecord, Record
+from hqzoo.data.records import ArrayRecord, ImageRecord
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split
-from hqzoo.data.whole_images import WholeImagesDataModule
 from hqzoo.errors import DataError, LeakError
 
 __all__ = ["Inspection", "inspect", "recognise"]
@@ -41,7 +40,7 @@ _MODULES = (
 
 
 _ORDER: tuple[Split, ...] = ("train", "val", "test")
-_Splits = dict[Split, Sequence[Record]]
+_Splits = dict[Split, Sequence[ImageRecord]]
 
 
 class _Look(NamedTuple):
@@ -158,7 +157,7 @@ def _inspect_fold(
 
 def _look_at(
     module: SegmentationDataModule,
-    images: Sequence[tuple[str, Record]],
+    images: Sequence[tuple[str, ImageRecord]],
     found: Inspection,
     looks: dict[object, _Look | None],
 ) -> None:
@@ -177,27 +176,27 @@ def _tested_twice(tested: dict[str, list[int | None]]) -> list[str]:
     return [f"{len(several)} image(s) are tested in more than one fold: {some(several)}."] if several else []
 
 
-def _each(splits: _Splits) -> Iterator[tuple[str, Record]]:
+def _each(splits: _Splits) -> Iterator[tuple[str, ImageRecord]]:
     return ((split, record) for split, records in splits.items() for record in records)
 
 
-def _own(record: Record) -> Record:
+def _own(record: ImageRecord) -> ImageRecord:
     """Return a record in its file's own size."""
     return record.record if isinstance(record, Resized) else record
 
 
-def _key(split: str, record: Record) -> object:
+def _key(split: str, record: ImageRecord) -> object:
     """Return what names an image in every fold, so that files are read once."""
     own = _own(record)
     return own.image if isinstance(own, FileRecord | Refused) else (split, own.name)
 
 
-def _has_mask(record: Record) -> bool:
+def _has_mask(record: ImageRecord) -> bool:
     own = _own(record)
     return not isinstance(own, FileRecord | ArrayRecord | Refused) or own.mask is not None
 
 
-def _look(record: Record, module: SegmentationDataModule) -> _Look | None:
+def _look(record: ImageRecord, module: SegmentationDataModule) -> _Look | None:
     """Read one image with its mask; None if it is refused."""
     with going_on():
         image, mask = _own(record).read()
@@ -220,21 +219,21 @@ def _sum_up(found: Inspection, module: SegmentationDataModule, looks: Sequence[_
     found.ignored = float(counts[-1] / max(1, int(counts.sum())))
     if counts.any() and (absent := [name for name, share in found.classes.items() if not share]):
         found.missing.append(f"No pixel has class {some(absent)}; {found.ignored:.1%} of the pixels are ignored.")
-    if isinstance(module, WholeImagesDataModule) and (incomplete := module.incomplete()):
+    if incomplete := module.incomplete():
         found.missing.append(incomplete)
 
 
 def _leaks(module: SegmentationDataModule, splits: _Splits, looks: dict[object, _Look | None]) -> list[str]:
     """Say which splits share names, pixels or scenes."""
 
-    def pixels(split: str, record: Record) -> str | None:
+    def pixels(split: str, record: ImageRecord) -> str | None:
         look = looks[_key(split, record)]
         return None if look is None else look.pixels
 
-    def scene(_: str, record: Record) -> str | None:
+    def scene(_: str, record: ImageRecord) -> str | None:
         return None if (name := module.scene_of(record)) == record.name else name  # its own: none is known
 
-    marks: dict[str, Callable[[str, Record], str | None]] = {
+    marks: dict[str, Callable[[str, ImageRecord], str | None]] = {
         "name(s)": lambda _, record: record.name,
         "image(s) with the same pixels": pixels,
         "scene(s)": scene,

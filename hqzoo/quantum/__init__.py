@@ -12,8 +12,10 @@ from hqzoo.quantum.gates import Gate, controlled
 from hqzoo.quantum.layer import QuantumLayer
 from hqzoo.quantum.noise import NoiseModel
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
+from hqzoo.quantum.separable import separable
 
 __all__ = [
     "Angle", "Circuit", "CompiledCircuit", "Execution", "Gate", "NoiseModel", "Overlap", "Pauli", "Plan",
-    "Probabilities", "QuantumLayer", "circuits", "compile", "controlled", "data", "executed", "plan", "weight",
+    "Probabilities", "QuantumLayer", "circuits", "compile", "controlled", "data", "executed", "plan", "separable",
+    "weight",
 ]  # fmt: skip

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from hqzoo._lightning import pl
-from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, get_random_state, set_random_state
-from hqzoo.data import ArrayRecord, ClassMap, Record, SegmentationDataModule, Sensor
+from hqzoo.callbacks.random_state import get_random_state, set_random_state
+from hqzoo.callbacks.resume import Resumable, TrainingInterrupted
+from hqzoo.data import ArrayRecord, ClassMap, ImageRecord, SegmentationDataModule, Sensor
 from hqzoo.errors import CheckpointError
 
 EPOCHS, STEPS, VAL_BATCHES = 3, 5, 2
@@ -27,7 +28,7 @@ class Toy(SegmentationDataModule):
         self.sensor = Sensor(bands=("red",))
         self.class_map = ClassMap(names=("a", "b"))
 
-    def load_records(self, split: str) -> Sequence[Record]:
+    def load_records(self, split: str) -> Sequence[ImageRecord]:
         generator = np.random.default_rng(len(split))
         height = 8 * (4 if split == "val" else 6)
         image = generator.integers(0, 255, (1, height, 8)).astype(np.uint8)

@@ -15,7 +15,7 @@ from hqzoo.data import (
     ArrayRecord,
     ClassMap,
     FolderSegmentationDataModule,
-    Record,
+    ImageRecord,
     Resized,
     Sensor,
     Window,
@@ -193,7 +193,7 @@ def test_resized_records_miss_what_their_masks_ignore(tmp_path: Path) -> None:
     assert Resized(ArrayRecord("a", picture(4, 4)), (5, 5)).missing() is None
 
 
-class _Labelled(Record):
+class _Labelled(ImageRecord):
     """Half of the pixels have no label, and none is missing."""
 
     def read(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:

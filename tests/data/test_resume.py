@@ -200,7 +200,7 @@ def test_workers_make_no_difference(tmp_path: Path) -> None:
 def test_second_fit_starts_anew(tmp_path: Path) -> None:
     data = Coded(batch_size=4, crop_size=16, crops_per_epoch=16)
     data.setup("fit")
-    data.load_state_dict({"epoch": 1, "batches": 2})
+    data.load_state_dict({"epoch": 1, "samples": 8})
     resumed, anew = list(data.train_dataloader()), list(data.train_dataloader())
     assert (len(resumed), len(anew)) == (2, 4)
     assert len(data.train_dataloader()) == 4
@@ -208,5 +208,5 @@ def test_second_fit_starts_anew(tmp_path: Path) -> None:
 
 def test_other_batch_size_warns() -> None:
     data = Coded(batch_size=4)
-    with pytest.warns(UserWarning, match="batch_size=4, but the checkpoint was trained with batch_size=8"):
-        data.load_state_dict({"epoch": 0, "batches": 3, "batch_size": 8, "seed": 0})
+    with pytest.warns(UserWarning, match="samples_per_step=4, but the checkpoint was trained with samples_per_step=8"):
+        data.load_state_dict({"epoch": 0, "samples": 24, "samples_per_step": 8, "seed": 0})

@@ -73,10 +73,3 @@ def test_printing():
 def test_what_makes_no_sense_is_named(build, message):
     with pytest.raises(CircuitError, match=message):
         build()
-
-
-def test_separable_keeps_every_rotation():
-    circuit = circuits.hq_unet()
-    alone = circuit.without_entanglers()
-    assert (alone.n_data, alone.n_weights, alone.n_observables) == (48, 8, 32)
-    assert len(alone.gates) == len(circuit.gates) - 24
