@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -356,23 +354,6 @@ def test_prediction_goes_over_the_test_split(tmp_path: Path) -> None:
         "scene2_0",
         "scene2_1",
     }
-
-
-# Dependencies
-
-
-def test_training_from_a_folder_imports_no_geospatial_stack(tmp_path: Path) -> None:
-    write_folder(tmp_path)
-    code = (
-        "import sys\n"
-        "from hqzoo.data import FolderSegmentationDataModule\n"
-        f"data = FolderSegmentationDataModule({str(tmp_path)!r}, crop_size=32)\n"
-        "data.setup('fit'); next(iter(data.train_dataloader())); data.statistics\n"
-        "heavy = {'torchgeo', 'rasterio', 'wandb', 'pandas', 'geopandas'} & set(sys.modules)\n"
-        "print(sorted(heavy))\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip().splitlines()[-1] == "[]", result.stdout
 
 
 def test_inner_validation_takes_a_scene_of_the_folds_file(tmp_path: Path) -> None:

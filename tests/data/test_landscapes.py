@@ -200,6 +200,7 @@ def landscapes():
     return LandscapesDataModule(batch_size=CROPS, crops_per_epoch=STEPS * CROPS)
 
 
+@pytest.mark.slow
 def test_colours_and_small_windows_do_not_solve_the_landscapes(landscapes):
     colours = classifier_score(landscapes, HistGradientBoostingClassifier(max_iter=60, random_state=0), 1, 50_000)
     forest = RandomForestClassifier(40, min_samples_leaf=4, class_weight="balanced", random_state=0)
@@ -207,6 +208,7 @@ def test_colours_and_small_windows_do_not_solve_the_landscapes(landscapes):
     assert colours < classifier_score(landscapes, forest, 5, 30_000) < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("control", ["double_conv", "quantum"])
 def test_networks_solve_the_landscapes(landscapes, control):
     assert 0.75 < network_score(landscapes, control) < 0.92
