@@ -201,10 +201,10 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
 
 
 def _checked(args: argparse.Namespace, runner: Runner, missing: Sequence[Cell]) -> Runner:
-    """Return the runner, which now knows what its data module takes, after a look at its cells."""
-    from hqzoo.cli.compare_checks import check, data_arguments
+    """Return the runner, which now knows what its recipe needs, after a look at its cells."""
+    from hqzoo.cli.compare_checks import check, suited
 
-    runner = replace(runner, data_arguments=data_arguments(runner))
+    runner = suited(runner)
     if not args.checked:
         check(runner, missing, args.metric or runner.table.metric)
     return runner

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from hqzoo.cli.own_process import in_own_process
 from hqzoo.cli.parsing import CommandLine
 from hqzoo.cli.recipes import find_recipe
 from hqzoo.compare import Runner, Table
@@ -19,7 +21,7 @@ from hqzoo.errors import ConfigError, HqzooError, unknown_name
 from hqzoo.tasks import Task
 from hqzoo.tasks.metric import by_name
 
-__all__ = ["check", "data_arguments", "look"]
+__all__ = ["check", "look", "suited"]
 
 ONE_SPLIT = (
     "These data have one split and no folds: all of --folds would be the same runs. Use --seeds 0 1 2 ... instead, and "
@@ -38,11 +40,17 @@ def look(recipe: str) -> tuple[tuple[int, ...], str]:
     return (fold,) if isinstance(fold, int) else (), OWN_CONTROL if command.own else CONTROL
 
 
-def data_arguments(runner: Runner) -> tuple[str, ...]:
-    """Return which of the arguments that a comparison sets the recipe's data module takes."""
+def suited(runner: Runner) -> Runner:
+    """Return a runner that knows what the recipe needs of it.
+
+    That is which of the arguments that a comparison sets its data module takes, and a process of its own for every run
+    where its trainer has several.
+    """
     table = runner.table
     command = CommandLine("fit", ["-c", find_recipe(table.recipe), *table.settings, *runner.local])
-    return tuple(name for name in (SEED, FOLD) if name in _init_args(command))
+    known = tuple(name for name in (SEED, FOLD) if name in _init_args(command))
+    several = command.build_trainer([], []).world_size > 1
+    return replace(runner, data_arguments=known, main=in_own_process if several else runner.main)
 
 
 def check(runner: Runner, cells: Sequence[Cell], metric: str) -> None:
