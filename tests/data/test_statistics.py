@@ -56,9 +56,7 @@ def test_other_number_of_bands_names_the_image() -> None:
         compute_statistics([], RecordCache(0), TWO)
 
 
-@pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"key": "k"}', '{"key": "k", "statistics": {"image": []}}']
-)
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "k"}', '{"key": "k", "statistics": {"image": []}}'])
 def test_damaged_store_is_computed_anew(tmp_path: Path, content: str) -> None:
     path = tmp_path / "deep" / "statistics.json"
     path.parent.mkdir()
