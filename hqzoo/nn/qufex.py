@@ -13,7 +13,7 @@ from hqzoo.nn.controls import build_core
 from hqzoo.nn.qufex_sizes import divisors, fits_circuit, fitting_patches, listed, patches_in_words, too_large
 from hqzoo.quantum import QuantumLayer, circuits
 from hqzoo.quantum.engines.size import SizeError
-from hqzoo.quantum.engines.statevector import MAX_WIRES
+from hqzoo.quantum.engines.statevector.engine import MAX_WIRES
 
 __all__ = ["QuFeX"]
 

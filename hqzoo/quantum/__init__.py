@@ -4,9 +4,9 @@ This floor imports nothing from the rest of the package but its exceptions.
 """
 
 from hqzoo.quantum import circuits
-from hqzoo.quantum.angles import Angle, data, weight
+from hqzoo.quantum.angles import Angle, feature, weight
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import CompiledCircuit, Plan, compile, plan
+from hqzoo.quantum.compiling import CompiledCircuit, Plan, compile_circuit, plan
 from hqzoo.quantum.execution import Execution, executed
 from hqzoo.quantum.gates import Gate, controlled
 from hqzoo.quantum.layer import QuantumLayer
@@ -15,5 +15,6 @@ from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 
 __all__ = [
     "Angle", "Circuit", "CompiledCircuit", "Execution", "Gate", "NoiseModel", "Overlap", "Pauli", "Plan",
-    "Probabilities", "QuantumLayer", "circuits", "compile", "controlled", "data", "executed", "plan", "weight",
+    "Probabilities", "QuantumLayer", "circuits", "compile_circuit", "controlled", "executed", "feature", "plan",
+    "weight",
 ]  # fmt: skip

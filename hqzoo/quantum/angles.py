@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hqzoo.errors import CircuitError
 
-__all__ = ["Angle", "as_angle", "data", "weight"]
+__all__ = ["Angle", "as_angle", "feature", "weight"]
 
 Terms = tuple[tuple[int, float], ...]
 
@@ -16,7 +16,7 @@ Terms = tuple[tuple[int, float], ...]
 class Angle:
     """An angle in radians: ``constant + sum(c * data[i]) + sum(c * weight[j])``.
 
-    Build angles with :func:`data` and :func:`weight` and ordinary arithmetic: ``math.pi * data(3) + weight(0)``.
+    Build angles with :func:`feature` and :func:`weight` and ordinary arithmetic: ``math.pi * feature(3) + weight(0)``.
 
     Args:
         data: Pairs ``(i, c)``, sorted by ``i``, without zero coefficients.
@@ -71,8 +71,8 @@ class Angle:
         return " + ".join(parts).replace("+ -", "- ")
 
 
-def data(index: int) -> Angle:
-    """Return the angle ``data[index]``."""
+def feature(index: int) -> Angle:
+    """Return the angle ``data[..., index]``: a feature of every sample, as a layer is called with it."""
     return Angle(data=((_index("data", index), 1.0),))
 
 

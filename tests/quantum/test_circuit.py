@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Pauli, circuits, controlled, data, weight
+from hqzoo.quantum import Circuit, Pauli, circuits, controlled, feature, weight
 from hqzoo.quantum.gates import CNOT, RX, RY, Gate, Unitary, X
 
 
@@ -29,12 +29,12 @@ def test_the_published_circuit_has_the_published_budget():
 
 
 def test_angles_are_affine():
-    angle = 3.0 * (data(2) - 0.5 * weight(1)) + 1.0 - data(2) / 2
+    angle = 3.0 * (feature(2) - 0.5 * weight(1)) + 1.0 - feature(2) / 2
     assert angle.data == ((2, 2.5),)
     assert angle.weight == ((1, -1.5),)
     assert angle.constant == 1.0
     assert str(angle) == "2.5*x[2] - 1.5*w[1] + 1"
-    assert (data(0) - data(0)).is_constant
+    assert (feature(0) - feature(0)).is_constant
 
 
 def test_pauli_strings_do_not_depend_on_the_order_of_wires():
@@ -43,7 +43,7 @@ def test_pauli_strings_do_not_depend_on_the_order_of_wires():
 
 
 def test_printing():
-    text = str(Circuit(2, [RY(data(0), 0), controlled(X(1), 0)], [Pauli("Z", 1)]))
+    text = str(Circuit(2, [RY(feature(0), 0), controlled(X(1), 0)], [Pauli("Z", 1)]))
     assert "RY(x[0], 0)" in text
     assert "CNOT(0, 1)" in text
     assert text.endswith("read <Z1>")
@@ -56,7 +56,7 @@ def test_printing():
         (lambda: Circuit(2, [], [Pauli("Z", 5)]), "Z5 names wire 5"),
         (lambda: CNOT(1, 1), "twice"),
         (lambda: RX(0.1, -1), "negative"),
-        (lambda: Circuit(1, [RX(data(1), 0)], [Pauli("Z", 0)]), r"no angle uses data\[0\]"),
+        (lambda: Circuit(1, [RX(feature(1), 0)], [Pauli("Z", 0)]), r"no angle uses data\[0\]"),
         (lambda: Circuit(1, [RX(weight(2), 0)], [Pauli("Z", 0)]), r"weight\[0, 1\]"),
         (lambda: Circuit(1, [], []), "at least one Pauli"),
         (lambda: Circuit(0, [], [Pauli("Z", 0)]), "at least one wire"),
@@ -65,7 +65,7 @@ def test_printing():
         (lambda: Gate("RW", (0,)), "Did you mean 'R[XYZ]'"),
         (lambda: Gate("RX", (0,)), "1 angle"),
         (lambda: Unitary([[1, 0], [0, 2]], 0), "not unitary"),
-        (lambda: data(-1), "start at 0"),
+        (lambda: feature(-1), "start at 0"),
         (lambda: circuits.hq_unet(encoding="rx"), "encoding='rx'"),
         (lambda: circuits.hq_unet(2, 2, periodic=True), "at least 3"),
     ],

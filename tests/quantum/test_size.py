@@ -5,12 +5,14 @@ import pickle
 import pytest
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, compile, plan
+from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit, plan
 from hqzoo.quantum.diagnostics import inert_weights
-from hqzoo.quantum.engines import cone_plan, size, state_plan
+from hqzoo.quantum.engines import size
+from hqzoo.quantum.engines.cone import plan as cone_plan
 from hqzoo.quantum.engines.size import SizeError
-from hqzoo.quantum.engines.state_plan import table_bytes
-from hqzoo.quantum.engines.statevector import StatevectorEngine
+from hqzoo.quantum.engines.statevector import plan as state_plan
+from hqzoo.quantum.engines.statevector.engine import StatevectorEngine
+from hqzoo.quantum.engines.statevector.plan import table_bytes
 
 
 @pytest.fixture
@@ -23,10 +25,10 @@ def few_terms(monkeypatch):
 def test_auto_recommends_no_engine_that_it_has_tried(few_terms):
     wide = circuits.qufex(30, 1, 2)
     with pytest.raises(SizeError, match=r"connect 30 wires.*at most 24.*'cone'.*see too much") as error:
-        compile(wide)
+        compile_circuit(wide)
     assert "Use engine" not in str(error.value)
     with pytest.raises(SizeError, match=r"no 30 connected wires, but 24 at most") as error:
-        compile(wide, "cone")
+        compile_circuit(wide, "cone")
     assert "engine='statevector'" not in str(error.value)
     with pytest.raises(SizeError, match=r"30 wires.*limit is 24"):
         plan(wide, "statevector")
@@ -35,7 +37,7 @@ def test_auto_recommends_no_engine_that_it_has_tried(few_terms):
 
 def test_cone_recommends_auto_where_a_state_vector_is_left(few_terms):
     with pytest.raises(SizeError, match=r"see too much.*Use engine='auto'"):
-        compile(circuits.qufex(12, 1, 2), "cone")
+        compile_circuit(circuits.qufex(12, 1, 2), "cone")
 
 
 def test_nothing_is_scheduled_for_a_state_vector_that_cannot_be(monkeypatch):
@@ -47,7 +49,7 @@ def test_nothing_is_scheduled_for_a_state_vector_that_cannot_be(monkeypatch):
     monkeypatch.setattr(state_plan, "schedule", scheduled)
     circuit = circuits.qufex(50)
     assert plan(circuit).engine == "cone"
-    assert compile(circuit)(torch.zeros(2, 50), torch.zeros(4)).shape == (2, 50)
+    assert compile_circuit(circuit)(torch.zeros(2, 50), torch.zeros(4)).shape == (2, 50)
     assert plan(circuits.qufex(52), "cone").engine == "cone"
     with pytest.raises(SizeError):
         StatevectorEngine(circuit)
@@ -58,9 +60,9 @@ def test_what_this_machine_cannot_hold_is_refused_with_the_number(monkeypatch):
     monkeypatch.setattr(size, "machine_memory", lambda: 2**16)
     assert table_bytes(circuit) > 2**16
     with pytest.raises(SizeError, match=r"12 wires need about 0\.0 GiB of memory; this machine has 0\.0 GiB"):
-        compile(circuit, "statevector")
+        compile_circuit(circuit, "statevector")
     with pytest.raises(SizeError, match=r"matrices of the pieces.*need about 0\.\d GiB"):
-        compile(circuits.qufex(6, 1, 3), "cone")
+        compile_circuit(circuits.qufex(6, 1, 3), "cone")
 
 
 def test_the_estimate_covers_what_is_kept():
@@ -101,7 +103,7 @@ def test_signs_without_a_table_are_those_of_the_table(monkeypatch, kind, name):
     assert some or name == "Z"
     torch.testing.assert_close(factors, table)
     torch.testing.assert_close(others, slopes)
-    peer = compile(circuit, "pennylane", torch.float64)(inputs, weights)
+    peer = compile_circuit(circuit, "pennylane", torch.float64)(inputs, weights)
     torch.testing.assert_close(factors, peer)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.recover import Recovered
-from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.layer import QuantumLayer
 

@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.recording import Foreign, Readout, RecordedGate, Recording, without_phases
-from hqzoo.quantum.angles import Angle, as_angle, data
+from hqzoo.quantum.angles import Angle, as_angle, feature
 from hqzoo.quantum.export.qiskit import GateReader, qubits_of
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.observables import Pauli, Probabilities
@@ -154,7 +154,7 @@ class _Formulas(GateReader):
         import sympy
 
         self.formulas.append(_formula(sympy.sympify(value.sympify()), self.names, name))
-        return data(len(self.formulas) - 1)
+        return feature(len(self.formulas) - 1)
 
 
 def _formula(node: Foreign, names: set[str], gate: str) -> Formula:

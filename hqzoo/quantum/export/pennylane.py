@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import Angle, as_angle, data, weight
+from hqzoo.quantum.angles import Angle, as_angle, feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.extras import need
 from hqzoo.quantum.export.affinity import affine_results
@@ -118,7 +118,7 @@ def _angle(value: Tensor, point: tuple[Tensor, Tensor]) -> Angle:
     if not value.requires_grad:
         return angle
     slopes = torch.autograd.grad(value, point, retain_graph=True, allow_unused=True, materialize_grads=True)
-    for slope, make in zip(slopes, (data, weight), strict=True):
+    for slope, make in zip(slopes, (feature, weight), strict=True):
         for index in slope.nonzero().flatten().tolist():
             angle = angle + float(slope[index]) * make(index)
     return angle
@@ -169,7 +169,7 @@ class _Recording:
         number = value if isinstance(value, Tensor) else torch.tensor(float(value), dtype=torch.float64)
         self.values.append(number.double())
         self.places.append(f"{operation.name} on wires {tuple(operation.wires)}")
-        return data(len(self.values) - 1)
+        return feature(len(self.values) - 1)
 
     def _observable(self, measured: Any, tape: Any) -> Observable:  # noqa: ANN401
         qml = self.qml

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import Angle, as_angle, data, weight
+from hqzoo.quantum.angles import Angle, as_angle, feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.export.readout import observable_from_text, observable_to_text
 from hqzoo.quantum.gates import Gate
@@ -189,7 +189,7 @@ def _walk(node: ast.expr, text: str, inputs: set[str]) -> Angle:
             return as_angle(math.pi)
         case ast.Name(id=name) if name in inputs:
             kind, index = name.rsplit("_", 1)
-            return data(int(index)) if kind == "data" else weight(int(index))
+            return feature(int(index)) if kind == "data" else weight(int(index))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_walk(operand, text, inputs)
         case ast.BinOp(left=left, op=operator, right=right):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import Angle, as_angle, data, weight
+from hqzoo.quantum.angles import Angle, as_angle, feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.extras import need
 from hqzoo.quantum.export.readout import observable_from_text, observable_to_text
@@ -156,7 +156,7 @@ def qubits_of(circuit: Any, item: Any) -> tuple[int, ...]:  # noqa: ANN401
 
 
 def _indices(circuit: Any, kind: str, given: Sequence[Any] | None) -> dict[Any, Angle]:  # noqa: ANN401
-    make = data if kind == "data" else weight
+    make = feature if kind == "data" else weight
     if given is not None:
         return {parameter: make(index) for index, parameter in enumerate(given)}
     named = {p: p.index for p in circuit.parameters if getattr(getattr(p, "vector", None), "name", None) == kind}

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, controlled, data
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, controlled, feature
 from hqzoo.quantum.diagnostics import hardware_cost, measurement_bases
 from hqzoo.quantum.diagnostics.entanglers import entanglers
 from hqzoo.quantum.diagnostics.routing import Routed, route
@@ -66,7 +66,7 @@ def test_circuits_per_patch_and_error():
 @pytest.mark.parametrize(
     ("gate", "count"),
     [
-        (RY(data(0), 0), 0), (CNOT(0, 1), 1), (CZ(0, 1), 1), (controlled(H(1), 0), 1), (CRX(0.3, 0, 1), 2),
+        (RY(feature(0), 0), 0), (CNOT(0, 1), 1), (CZ(0, 1), 1), (controlled(H(1), 0), 1), (CRX(0.3, 0, 1), 2),
         (CPhase(0.3, 0, 1), 2), (controlled(S(1), 0), 2), (SWAP(0, 1), 3), (IsingZZ(0.1, 0, 1), 2),
         (controlled(X(2), 0, 1), 6), (CSWAP(0, 1, 2), 8), (controlled(RY(0.1, 2), 0, 1), 4),
         (controlled(X(3), 0, 1, 2), 14), (controlled(U3(1, 2, 3, 1), 0), 2), (controlled(U3(1, 2, 3, 2), 0, 1), 9),

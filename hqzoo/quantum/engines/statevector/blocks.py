@@ -13,8 +13,8 @@ from torch import Tensor
 
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, Matrix, embed, real_form
-from hqzoo.quantum.engines.state_layout import Bits
+from hqzoo.quantum.engines.statevector.gates import COMPLEX, Elementary, Matrix, embed, real_form
+from hqzoo.quantum.engines.statevector.layout import Bits
 from hqzoo.quantum.engines.transforms import in_forward_mode
 
 __all__ = ["MatrixBank", "Slot"]

@@ -14,20 +14,20 @@ from hqzoo.errors import CircuitError, unknown_name
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.cone import ConeEngine
-from hqzoo.quantum.engines.cone_plan import ConeProgram, TooLarge, plan_cone
-from hqzoo.quantum.engines.density import DensityEngine, plan_density
+from hqzoo.quantum.engines.cone.engine import ConeEngine
+from hqzoo.quantum.engines.cone.plan import ConeProgram, TooLarge, plan_cone
+from hqzoo.quantum.engines.density.engine import DensityEngine, plan_density
 from hqzoo.quantum.engines.pennylane import PennyLaneEngine
 from hqzoo.quantum.engines.size import SizeError
-from hqzoo.quantum.engines.state_plan import connected_wires, estimate, plan_state
-from hqzoo.quantum.engines.statevector import MAX_WIRES, StatevectorEngine, refuse_too_wide
+from hqzoo.quantum.engines.statevector.engine import MAX_WIRES, StatevectorEngine, refuse_too_wide
+from hqzoo.quantum.engines.statevector.plan import connected_wires, estimate, plan_state
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 from hqzoo.quantum.engines.transforms import in_transform
 from hqzoo.quantum.noise import IDEAL
 from hqzoo.quantum.observables import Probabilities
 from hqzoo.quantum.swap_tests import fold_swap_tests
 
-__all__ = ["ENGINES", "Build", "CompiledCircuit", "Plan", "compile", "plan"]
+__all__ = ["ENGINES", "Build", "CompiledCircuit", "Plan", "compile_circuit", "plan"]
 
 Build = Callable[[Circuit, torch.dtype], Engine]
 """Makes the engine of a circuit in a precision."""
@@ -291,7 +291,7 @@ def _refuse_infinite(name: str, angles: Tensor) -> None:
         )
 
 
-def compile(circuit: Circuit, engine: str = "auto", dtype: torch.dtype = torch.float32) -> CompiledCircuit:
+def compile_circuit(circuit: Circuit, engine: str = "auto", dtype: torch.dtype = torch.float32) -> CompiledCircuit:
     """Return the circuit as a function ``(data, weights) -> expectation values``.
 
     Args:

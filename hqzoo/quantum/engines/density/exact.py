@@ -12,9 +12,9 @@ from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.affine import AffineAngles
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.density_pieces import Piece
-from hqzoo.quantum.engines.density_state import Frame, in_segments
-from hqzoo.quantum.engines.density_turns import GateMatrix, PauliPicture
+from hqzoo.quantum.engines.density.pieces import Piece
+from hqzoo.quantum.engines.density.state import Frame, in_segments
+from hqzoo.quantum.engines.density.turns import GateMatrix, PauliPicture
 from hqzoo.quantum.observables import Observable, Overlap, Pauli, Probabilities
 
 __all__ = ["ExactPiece"]

@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.engines.state_gates import Elementary, elementaries
+from hqzoo.quantum.engines.statevector.gates import Elementary, elementaries
 
 __all__ = ["Block", "Move", "Queues", "cost", "overhead", "schedule", "seen_gates"]
 

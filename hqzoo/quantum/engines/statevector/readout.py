@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.state_blocks import MatrixBank, Slot
-from hqzoo.quantum.engines.state_evolve import density_matrices
-from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary, embed, pauli_matrix, real_form
-from hqzoo.quantum.engines.state_layout import Applied, Bits, Read, rearrangement
-from hqzoo.quantum.engines.state_plan import Component, parity_of_y
-from hqzoo.quantum.engines.state_signs import SignedSums, flip_mask, power_of_i, signs_of
+from hqzoo.quantum.engines.statevector.blocks import MatrixBank, Slot
+from hqzoo.quantum.engines.statevector.evolve import density_matrices
+from hqzoo.quantum.engines.statevector.gates import COMPLEX, Elementary, embed, pauli_matrix, real_form
+from hqzoo.quantum.engines.statevector.layout import Applied, Bits, Read, rearrangement
+from hqzoo.quantum.engines.statevector.plan import Component, parity_of_y
+from hqzoo.quantum.engines.statevector.signs import SignedSums, flip_mask, power_of_i, signs_of
 from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["Marginal", "Swap", "Values", "inner_product"]

@@ -20,7 +20,7 @@ from torch import Tensor
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.density_pieces import Step
+from hqzoo.quantum.engines.density.pieces import Step
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.noise import Channel
 from hqzoo.quantum.pauli import conjugate, from_letters, rotations

@@ -1,4 +1,4 @@
-"""The ``cone`` engine: runs the multiplicative network that :mod:`cone_plan` finds in a circuit."""
+"""The ``cone`` engine: runs the multiplicative network that :mod:`.plan` finds in a circuit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.cone_plan import ConeProgram, Level, plan_cone
+from hqzoo.quantum.engines.cone.plan import ConeProgram, Level, plan_cone
 from hqzoo.quantum.engines.size import refuse_beyond_memory
 from hqzoo.quantum.observables import Probabilities
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.state_gates import COMPLEX
-from hqzoo.quantum.engines.state_layout import Bits
+from hqzoo.quantum.engines.statevector.gates import COMPLEX
+from hqzoo.quantum.engines.statevector.layout import Bits
 from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["SignedSums", "flip_mask", "power_of_i", "signs_of"]

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.state_blocks import MatrixBank, Slot
-from hqzoo.quantum.engines.state_evolve import outer
-from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary
-from hqzoo.quantum.engines.state_layout import Bits, rearrangement
-from hqzoo.quantum.engines.state_plan import Component
-from hqzoo.quantum.engines.state_schedule import Block
+from hqzoo.quantum.engines.statevector.blocks import MatrixBank, Slot
+from hqzoo.quantum.engines.statevector.evolve import outer
+from hqzoo.quantum.engines.statevector.gates import COMPLEX, Elementary
+from hqzoo.quantum.engines.statevector.layout import Bits, rearrangement
+from hqzoo.quantum.engines.statevector.plan import Component
+from hqzoo.quantum.engines.statevector.schedule import Block
 
 __all__ = ["Start"]
 

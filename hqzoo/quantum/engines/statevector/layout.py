@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary
-from hqzoo.quantum.engines.state_schedule import Block, Move
+from hqzoo.quantum.engines.statevector.gates import COMPLEX, Elementary
+from hqzoo.quantum.engines.statevector.schedule import Block, Move
 
 __all__ = ["Applied", "Bits", "Item", "Read", "Rearranged", "lay_out", "rearrangement"]
 

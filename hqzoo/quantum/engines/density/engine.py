@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.cone import ConeEngine
-from hqzoo.quantum.engines.cone_plan import TooLarge, plan_cone
-from hqzoo.quantum.engines.density_exact import ExactPiece
-from hqzoo.quantum.engines.density_pieces import Piece, pieces_of
-from hqzoo.quantum.engines.density_trajectories import TrajectoryPiece
-from hqzoo.quantum.engines.dilation import dilate
+from hqzoo.quantum.engines.cone.engine import ConeEngine
+from hqzoo.quantum.engines.cone.plan import TooLarge, plan_cone
+from hqzoo.quantum.engines.density.dilation import dilate
+from hqzoo.quantum.engines.density.exact import ExactPiece
+from hqzoo.quantum.engines.density.pieces import Piece, pieces_of
+from hqzoo.quantum.engines.density.trajectories import TrajectoryPiece
 from hqzoo.quantum.engines.draws import Draws
 from hqzoo.quantum.engines.size import SizeError
 from hqzoo.quantum.noise import IDEAL, NoiseModel
@@ -114,8 +114,8 @@ class DensityEngine(Engine):
 
     Three ways, of which ``auto`` takes the cheapest exact one:
 
-    * ``network``: noise becomes gates on fresh wires (:mod:`hqzoo.quantum.engines.dilation`), and the ``cone`` engine
-      runs the enlarged circuit. Exact; for shallow or local circuits of any width, such as HQ-UNet's 16 qubits.
+    * ``network``: noise becomes gates on fresh wires (:mod:`.dilation`), and the ``cone`` engine runs the enlarged
+      circuit. Exact; for shallow or local circuits of any width, such as HQ-UNet's 16 qubits.
     * ``exact``: density matrices, as real coefficients of Pauli strings, on the wires that observables see. Exact; by
       itself up to 10 wires, when asked for up to 12.
     * ``trajectories``: an average over random pure states, up to 20 wires. Values and gradients are unbiased, with an

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.engines.blocks import Factor, Term, blocks_of
-from hqzoo.quantum.engines.cone_network import Node, Output, Terms, TooLarge, Value, find_network
+from hqzoo.quantum.engines.cone.blocks import Factor, Term, blocks_of
+from hqzoo.quantum.engines.cone.network import Node, Output, Terms, TooLarge, Value, find_network
 from hqzoo.quantum.pauli import support
 
 __all__ = ["ConeProgram", "Level", "TooLarge", "plan_cone"]

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from typing import NamedTuple
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.engines.blocks import Block, Factor, Term, expand
+from hqzoo.quantum.engines.cone.blocks import Block, Factor, Term, expand
 from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["Children", "Node", "Output", "Terms", "TooLarge", "Value", "find_network"]

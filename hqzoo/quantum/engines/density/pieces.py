@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.engines.dilation import noisy_steps
+from hqzoo.quantum.engines.density.dilation import noisy_steps
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.noise import Channel, NoiseModel
 

@@ -9,9 +9,9 @@ from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.affine import AffineAngles
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.density_pieces import Piece
-from hqzoo.quantum.engines.density_state import Frame, in_segments
-from hqzoo.quantum.engines.density_turns import COMPLEX, GateMatrix, PlanePicture, signed_permutation
+from hqzoo.quantum.engines.density.pieces import Piece
+from hqzoo.quantum.engines.density.state import Frame, in_segments
+from hqzoo.quantum.engines.density.turns import COMPLEX, GateMatrix, PlanePicture, signed_permutation
 from hqzoo.quantum.engines.draws import Draws
 from hqzoo.quantum.noise import Channel
 from hqzoo.quantum.observables import Observable, Overlap, Pauli

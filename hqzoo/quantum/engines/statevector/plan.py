@@ -9,9 +9,9 @@ from functools import lru_cache
 import torch
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.engines.state_gates import COMPLEX, Elementary
-from hqzoo.quantum.engines.state_layout import Applied, Bits, Item, Read, Rearranged, lay_out
-from hqzoo.quantum.engines.state_schedule import Block, Move, Queues, cost, overhead, schedule, seen_gates
+from hqzoo.quantum.engines.statevector.gates import COMPLEX, Elementary
+from hqzoo.quantum.engines.statevector.layout import Applied, Bits, Item, Read, Rearranged, lay_out
+from hqzoo.quantum.engines.statevector.schedule import Block, Move, Queues, cost, overhead, schedule, seen_gates
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 from hqzoo.quantum.pauli import PauliString, from_letters, support
 

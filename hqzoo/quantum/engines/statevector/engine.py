@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.size import SizeError, refuse_beyond_memory
-from hqzoo.quantum.engines.state_blocks import MatrixBank
-from hqzoo.quantum.engines.state_evolve import Apply, Shuffle, Step, evolve
-from hqzoo.quantum.engines.state_layout import Read, Rearranged, rearrangement
-from hqzoo.quantum.engines.state_plan import Component, connected_wires, estimate, plan_state, table_bytes
-from hqzoo.quantum.engines.state_readout import Marginal, Swap, Values, inner_product
-from hqzoo.quantum.engines.state_start import Start
+from hqzoo.quantum.engines.statevector.blocks import MatrixBank
+from hqzoo.quantum.engines.statevector.evolve import Apply, Shuffle, Step, evolve
+from hqzoo.quantum.engines.statevector.layout import Read, Rearranged, rearrangement
+from hqzoo.quantum.engines.statevector.plan import Component, connected_wires, estimate, plan_state, table_bytes
+from hqzoo.quantum.engines.statevector.readout import Marginal, Swap, Values, inner_product
+from hqzoo.quantum.engines.statevector.start import Start
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 from hqzoo.quantum.pauli import from_letters
 
