@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import SupportsFloat
+
+import numpy as np
+from torch import Tensor
 
 from hqzoo.errors import CircuitError
 
@@ -48,6 +52,7 @@ class Angle:
         return as_angle(other) - self
 
     def __mul__(self, factor: float) -> Angle:
+        factor = _number(factor)
         return Angle(
             _collect((i, c * factor) for i, c in self.data),
             _collect((j, c * factor) for j, c in self.weight),
@@ -57,7 +62,7 @@ class Angle:
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Angle:
-        return self * (1.0 / divisor)
+        return self * (1.0 / _number(divisor))
 
     @property
     def is_constant(self) -> bool:
@@ -83,7 +88,30 @@ def weight(index: int) -> Angle:
 
 def as_angle(value: Angle | float) -> Angle:
     """Return ``value`` as an angle; numbers are constants in radians."""
-    return value if isinstance(value, Angle) else Angle(constant=float(value))
+    return value if isinstance(value, Angle) else Angle(constant=_number(value))
+
+
+def _number(value: object) -> float:
+    """Return a number that stands in an angle.
+
+    Raises:
+        CircuitError: If it is none that stays what it is, such as a tensor, whose value now would be kept for good.
+    """
+    if isinstance(value, Angle):
+        raise CircuitError(
+            f"({value}) is multiplied with or divides another angle; angles are affine in data and weights."
+        )
+    if isinstance(value, Tensor) or getattr(value, "requires_grad", False):
+        raise CircuitError(
+            f"A tensor {tuple(value.shape)} was given in an angle, where its value of now would stay for good. "  # type: ignore[attr-defined]
+            "Write weight(i) for a trained parameter and feature(i) for data: a circuit gets both when it runs. A "
+            "constant is a number, such as float(tensor)."
+        )
+    if isinstance(value, SupportsFloat) and not isinstance(value, np.ndarray):
+        return float(value)
+    raise CircuitError(
+        f"{value!r} ({type(value).__name__}) was given in an angle; give a number, feature(i) or weight(i)."
+    )
 
 
 def _index(kind: str, index: int) -> int:

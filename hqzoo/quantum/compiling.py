@@ -22,7 +22,7 @@ from hqzoo.quantum.engines.size import SizeError
 from hqzoo.quantum.engines.statevector.engine import MAX_WIRES, StatevectorEngine, refuse_too_wide
 from hqzoo.quantum.engines.statevector.plan import connected_wires, estimate, plan_state
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
-from hqzoo.quantum.engines.transforms import in_transform
+from hqzoo.quantum.engines.transforms import full_precision, in_transform
 from hqzoo.quantum.noise import IDEAL
 from hqzoo.quantum.observables import Probabilities
 from hqzoo.quantum.swap_tests import fold_swap_tests
@@ -136,6 +136,9 @@ def _cheaper(circuit: Circuit, state: Plan) -> Plan:
     worth = max(CONE_FREE_FLOPS, CONE_FLOP_RATIO * state.flops)
     if _in_double(circuit):
         worth = max(CONE_FREE_FLOPS_IN_DOUBLE, state.flops)
+    strings = sum(o.n_strings for o in circuit.observables if isinstance(o, Probabilities))
+    if 2 * strings > worth:  # known before they are written down
+        return replace(state, reason=f"the probabilities that are read are sums of {strings:,} terms")
     limit = MAX_CONE_TERMS if circuit.n_wires > MAX_WIRES else QUICK_CONE_TERMS
     try:
         cone = _cone_plan(circuit, plan_cone(circuit, limit))
@@ -196,9 +199,10 @@ class CompiledCircuit(nn.Module):
             ``(..., n_observables)`` in the engine's dtype.
 
         Raises:
-            CircuitError: If sizes do not fit the circuit or each other, or an angle is NaN or infinite. Inside
-                ``torch.compile``, ``torch.export`` and ``torch.func`` transforms values cannot be looked at; there NaN
-                goes through to the outputs.
+            CircuitError: If sizes do not fit the circuit or each other, or an angle is NaN or infinite. Values are
+                looked at on CPUs alone, as an accelerator would have to be waited for, and not inside
+                ``torch.compile``, ``torch.export`` and ``torch.func`` transforms; elsewhere NaN goes through to the
+                outputs.
         """
         circuit = self.circuit
         if data.shape[-1:] != (circuit.n_data,) or weights.shape[-1:] != (circuit.n_weights,):
@@ -212,7 +216,7 @@ class CompiledCircuit(nn.Module):
         if weights.dim() > 1:
             data = self._with_weights(data, weights)
             engine, weights = self._of_data_alone.to(data.device), data.new_empty(0)
-        with torch.autocast(device_type=data.device.type, enabled=False):
+        with full_precision(data):
             flat = data.reshape(-1, data.shape[-1]) if data.shape[-1] else data.reshape(data.shape[:-1].numel(), 0)
             out = engine(flat.to(self.dtype), weights.to(self.dtype))
         result: Tensor = out.reshape(*data.shape[:-1], circuit.n_observables)
@@ -275,12 +279,10 @@ def _weights_as_data(circuit: Circuit) -> Circuit:
 
 
 def _refuse_infinite(name: str, angles: Tensor) -> None:
-    """Raise if an angle is NaN or infinite, wherever values can be looked at."""
-    if torch.compiler.is_compiling() or type(angles) not in (Tensor, nn.Parameter):
+    """Raise if an angle is NaN or infinite, wherever values can be looked at without waiting for them."""
+    if angles.device.type != "cpu" or torch.compiler.is_compiling() or type(angles) not in (Tensor, nn.Parameter):
         return
     if in_transform():
-        return
-    if angles.is_cuda and torch.cuda.is_current_stream_capturing():
         return
     total = angles.detach().sum()
     if not total.isfinite() and not (finite := angles.isfinite()).all():  # a sum of finite values can overflow

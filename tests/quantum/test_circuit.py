@@ -3,11 +3,14 @@
 import copy
 import pickle
 
+import numpy as np
+import pennylane as qml
 import pytest
+import torch
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum import Circuit, Pauli, circuits, controlled, feature, weight
-from hqzoo.quantum.gates import CNOT, RX, RY, Gate, Unitary, X
+from hqzoo.quantum.gates import CNOT, RX, RY, U3, Gate, Unitary, X
 
 
 def test_circuits_are_values():
@@ -80,3 +83,30 @@ def test_separable_keeps_every_rotation():
     alone = circuit.without_entanglers()
     assert (alone.n_data, alone.n_weights, alone.n_observables) == (48, 8, 32)
     assert len(alone.gates) == len(circuit.gates) - 24
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda theta: RY(theta, 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(theta * feature(0), 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(feature(0) + theta, 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(theta - feature(0), 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(feature(0) / theta, 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: U3(0.1, theta.expand(2), 0.2, 0), r"tensor \(2,\).*weight\(i\)"),
+        (lambda theta: RY(qml.numpy.array(0.3, requires_grad=True), 0), r"weight\(i\)"),
+        (lambda theta: RY(feature(0) * weight(0), 0), r"affine"),
+        (lambda theta: RY("0.3", 0), r"'0.3' \(str\).*a number"),
+        (lambda theta: RY(np.zeros(2), 0), r"ndarray.*a number"),
+        (lambda theta: RY(None, 0), r"None \(NoneType\).*a number"),
+        (lambda theta: RY(0.3j, 0), r"complex.*a number"),
+    ],
+)
+def test_what_an_angle_would_freeze_is_refused_when_written(write, message):
+    with pytest.raises(CircuitError, match=message):
+        write(torch.nn.Parameter(torch.tensor(0.3)))
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert RY(np.float32(0.5), 0) == RY(0.5, 0)
+    assert RY(np.int64(2) * feature(0), 0) == RY(2 * feature(0), 0)

@@ -1,11 +1,12 @@
 """What is too large is refused in words, and what is large is built without large tables."""
 
 import pickle
+import time
 
 import pytest
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit, plan
+from hqzoo.quantum import Circuit, Pauli, Probabilities, circuits, compile_circuit, feature, plan, weight
 from hqzoo.quantum.diagnostics import inert_weights
 from hqzoo.quantum.engines import size
 from hqzoo.quantum.engines.cone import plan as cone_plan
@@ -13,6 +14,8 @@ from hqzoo.quantum.engines.size import SizeError
 from hqzoo.quantum.engines.statevector import plan as state_plan
 from hqzoo.quantum.engines.statevector.engine import StatevectorEngine
 from hqzoo.quantum.engines.statevector.plan import table_bytes
+from hqzoo.quantum.gates import CNOT, RX, RY, H
+from tests.quantum.oracle import pennylane
 
 
 @pytest.fixture
@@ -65,8 +68,43 @@ def test_what_this_machine_cannot_hold_is_refused_with_the_number(monkeypatch):
         compile_circuit(circuits.qufex(6, 1, 3), "cone")
 
 
-def test_the_estimate_covers_what_is_kept():
+def test_probabilities_of_many_wires_are_planned_in_a_moment():
+    """Each of 2^k outcomes is a sum of 2^k strings; writing them down took minutes."""
+    ladder = [CNOT(k, k + 1) for k in range(11)]
+    gates = [H(0), *ladder, *(RY(feature(0), k) for k in range(12)), *ladder]
+    circuit = Circuit(12, gates, [Probabilities(range(12))])
+    start = time.perf_counter()
+    assert plan(circuit).engine == "statevector"
+    with pytest.raises(SizeError, match=r"16,777,216 terms for what is read alone"):
+        plan(circuit, "cone")
+    assert time.perf_counter() - start < 5.0
+    local = Circuit(3, [RY(feature(k), k) for k in range(3)], [Probabilities((0, 1))])
+    assert plan(local).engine == "cone"
+
+
+def test_layers_share_the_tables_of_what_they_repeat():
+    def depth(layers):
+        gates = [RY(feature(k), k) for k in range(13)]
+        for layer in range(layers):
+            for k in range(13):
+                gates += [RY(weight(13 * layer + k), k), RX(0.3, k)]
+            gates += [CNOT(k, (k + 1) % 13) for k in range(13)]
+        return Circuit(13, gates, [Pauli("Z", k) for k in range(13)])
+
+    few, many = table_bytes(depth(4)), table_bytes(depth(16))
+    assert many < 2 * few
+    circuit = depth(6)
+    inputs, weights = torch.rand(2, 13, dtype=torch.float64), torch.rand(circuit.n_weights, dtype=torch.float64)
+    engine = StatevectorEngine(circuit, torch.float64)
+    kept = sum(table.numel() * table.element_size() for name, table in engine.named_buffers() if ".table_" in name)
+    assert kept == table_bytes(circuit, torch.float64) - 4 * 8 * 2**14
+    torch.testing.assert_close(engine(inputs, weights), pennylane(circuit, inputs, weights), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_the_estimate_covers_what_is_kept(repeats):
     circuit = circuits.qufex(12, 1, 2)
+    circuit = Circuit(12, circuit.gates * repeats, circuit.observables)
     engine = StatevectorEngine(circuit)
     where = [table for name, table in engine.named_buffers() if ".table_" in name]
     kept = sum(table.numel() * table.element_size() for table in where)

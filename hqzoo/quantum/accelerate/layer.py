@@ -13,6 +13,7 @@ from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.recover import Recovered
 from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.engines.base import Engine
+from hqzoo.quantum.engines.transforms import full_precision
 from hqzoo.quantum.layer import QuantumLayer
 
 __all__ = ["Layout", "RecoveredLayer", "register_by_path"]
@@ -107,7 +108,7 @@ class RecoveredLayer(QuantumLayer):
         (data,) = (*inputs, *named.values())
         layout = self.layout
         batch = data.shape[: data.dim() - len(layout.features)]
-        with torch.autocast(device_type=data.device.type, enabled=False):
+        with full_precision(data):
             parameters = {name: attrgetter(name)(self) for name in self._names}
             out = self.compiled(*self._front(data.reshape(batch.numel(), -1), parameters))
             if self._readout is not None:

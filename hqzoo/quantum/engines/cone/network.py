@@ -18,6 +18,7 @@ from hqzoo.quantum.pauli import PauliString, single_letters
 
 __all__ = ["Children", "Node", "Output", "Terms", "TooLarge", "Value", "find_network"]
 
+MAX_READ_TERMS = 400_000  # Pauli strings in all outputs together
 LETTERS: tuple[PauliString, ...] = ((1, 0), (1, 1), (0, 1))
 
 
@@ -51,6 +52,9 @@ def find_network(circuit: Circuit, blocks: list[Block], max_terms: int) -> dict[
     Raises:
         TooLarge: If the network needs more than ``max_terms`` terms.
     """
+    n_terms = sum(observable.n_strings for observable in circuit.observables)
+    if n_terms > MAX_READ_TERMS:  # before they are written down
+        raise TooLarge(f"{n_terms:,} terms for what is read alone")
     past = _Past(circuit.n_wires, blocks)
     outputs: dict[Value, Terms] = {
         Output(number): {_sorted(past.parts(string, len(blocks))): {(): value} for value, string in total}

@@ -66,7 +66,7 @@ class ExactPiece(Engine):
 
     def _final(self, data: Tensor, weights: Tensor) -> Tensor:
         angles = self._angles(data, weights)
-        zero = angles.new_tensor([1.0, 0.0, 0.0, 1.0])
+        zero = torch.eye(2, dtype=angles.dtype, device=angles.device).reshape(4)
         state = torch.ones_like(zero[:1])
         for _ in self.wires:
             state = (state[:, None] * zero).flatten()

@@ -44,7 +44,7 @@ class _Family:
         """Return the operations of each factor."""
         if self.vector:
             return [list(range(len(self.ops)))]
-        sizes = [math.log2(len(op.matrices)) for op in self.ops]
+        sizes = [math.log2(max(1, len(op.matrices))) for op in self.ops]
         count = max(1, math.ceil(sum(sizes) / math.log2(MAX_MONOMIALS) - 1e-9))
         share = sum(sizes) / count
         parts: list[list[int]] = [[]]

@@ -201,10 +201,13 @@ class _Part(Engine):
         self.values = Values(component, bank, dtype) if component.strings else None
         self._families: list[int] = []
         self._n_tables = 0
+        shuffles: dict[tuple[object, ...], Shuffle] = {}  # layers often repeat one
         steps: list[Step] = []
         for item in component.items:
             if isinstance(item, Rearranged):
-                steps.append(self._shuffle(item))
+                if item.key not in shuffles:
+                    shuffles[item.key] = self._shuffle(item)
+                steps.append(shuffles[item.key])
             elif not isinstance(item.what, Read):
                 slot = bank.add(item.what.ops, item.bits)
                 if slot.family not in self._families:

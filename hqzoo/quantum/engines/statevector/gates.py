@@ -63,7 +63,7 @@ class Elementary:
     @cached_property
     def key(self) -> tuple[bytes, ...]:
         """Equal for gates that differ only in their wires and angle."""
-        return tuple((np.round(matrix, 12) + 0.0).tobytes() for matrix in self.matrices)
+        return (self.letter.encode(), *((np.round(matrix, 12) + 0.0).tobytes() for matrix in self.matrices))
 
     @cached_property
     def is_real(self) -> bool:
@@ -171,6 +171,8 @@ def _split_wide(gate: Gate) -> list[Elementary]:
         return Elementary((*controls, *more, target), None, (), letter)
 
     match gate.name:
+        case "I":
+            return []
         case "X" | "Z":
             return [flip(gate.name)]
         case "Y":
@@ -199,8 +201,48 @@ def _split_wide(gate: Gate) -> list[Elementary]:
         case "H":
             back, there = (_rotation(Gate("RY", wires, (as_angle(s * math.pi / 4),))) for s in (-1, 1))
             return [back, flip("Z"), there]
-    matrix = np.array(gate.matrix) if gate.matrix is not None else _FIXED[gate.name]
-    return [Elementary(gate.support, None, (_controlled(matrix, gate),))]
+    return _split_unitary(gate)
+
+
+def _split_unitary(gate: Gate) -> list[Elementary]:
+    """Turn a fixed unitary with many controls into its eigenbasis, where it is phases of controlled Z strings."""
+    vectors, phases = _eigenbasis(np.array(gate.matrix))
+    n = len(gate.wires)
+    signs = reduce(np.kron, [np.array([[1.0, 1.0], [1.0, -1.0]])] * n)  # of Z strings on basis states
+    items = []
+    for subset, coefficient in enumerate(signs @ phases / 2**n):
+        wires = tuple(wire for k, wire in enumerate(gate.wires) if subset >> (n - 1 - k) & 1)
+        items += _controlled_phases(gate.controls, wires, float(coefficient))
+    back, there = (Elementary(gate.wires, None, (matrix,)) for matrix in (vectors.conj().T, vectors))
+    return [back, *items, there]
+
+
+def _eigenbasis(matrix: Matrix) -> tuple[Matrix, NDArray[np.floating[Any]]]:
+    """Return orthonormal eigenvectors of a unitary as columns, and the phases of its eigenvalues in radians."""
+    real, imaginary = (matrix + matrix.conj().T) / 2, (matrix - matrix.conj().T) / 2j
+    # Both parts are Hermitian and commute; almost every sum of them has their common eigenvectors.
+    bases = [np.linalg.eigh(math.cos(mix) * real + math.sin(mix) * imaginary)[1] for mix in (0.3, 0.8, 1.1, 1.3)]
+
+    def rest(vectors: Matrix) -> float:
+        turned = vectors.conj().T @ matrix @ vectors
+        return float(np.abs(turned - np.diag(np.diag(turned))).max())
+
+    vectors = min(bases, key=rest)
+    return vectors, np.angle(np.diag(vectors.conj().T @ matrix @ vectors))
+
+
+def _controlled_phases(controls: tuple[int, ...], wires: tuple[int, ...], phase: float) -> list[Elementary]:
+    """Return ``exp(i phase Z...Z)`` where all controls are 1; without wires it is a phase of the controls."""
+    if not wires:
+        return _split(Gate("PhaseShift", controls[-1:], (as_angle(phase),), controls[:-1]))
+    string = pauli_matrix("Z" * len(wires))
+    one = np.eye(len(string), dtype=complex)
+    plus, minus = (
+        Elementary(wires, None, (math.cos(half) * one + 1j * math.sin(half) * string,))
+        for half in (phase / 2, -phase / 2)
+    )
+    first, second = (Elementary((*controls, wires[0]), None, (), "X") for _ in range(2))  # told apart by identity
+    return [first, minus, second, plus]
 
 
 def _settle(item: Elementary) -> Elementary:

@@ -65,6 +65,11 @@ class Rearranged:
     before: Bits
     after: Bits
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for rearrangements that do the same."""
+        return self.before, self.after, tuple((op.wires, op.key) for op in self.ops)
+
 
 Item = Applied | Rearranged
 Cells = list[frozenset[int]]

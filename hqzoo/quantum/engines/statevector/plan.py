@@ -286,12 +286,10 @@ def table_bytes(circuit: Circuit, dtype: torch.dtype = torch.float32) -> int:
     kept = largest = 0
     for component in plan_state(circuit):
         size = 2**component.n_bits
-        for item in component.items:
-            if isinstance(item, Rearranged):
-                signed = any((op.moves()[1] < 0).any() for op in item.ops)
-                kept += 2 * size * (4 + number * signed)
-            elif item.order:
-                kept += index * size
+        for item in {item.key: item for item in component.items if isinstance(item, Rearranged)}.values():
+            signed = any((op.moves()[1] < 0).any() for op in item.ops)
+            kept += 2 * size * (4 + number * signed)
+        kept += index * size * sum(bool(item.order) for item in component.items if isinstance(item, Applied))
         others = (read for read in circuit.observables if not isinstance(read, Pauli))
         kept += index * size * sum(not set(component.wires).isdisjoint(read.wires) for read in others)
         largest = max(largest, 4 * index * size)
