@@ -9,12 +9,13 @@ from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.compiling import CompiledCircuit, Plan, compile_circuit, plan
 from hqzoo.quantum.execution import Execution, executed
 from hqzoo.quantum.gates import Gate, controlled
+from hqzoo.quantum.importers import Imported, from_pennylane, from_qasm, from_qiskit, from_torchquantum
 from hqzoo.quantum.layer import QuantumLayer
 from hqzoo.quantum.noise import NoiseModel
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 
 __all__ = [
-    "Angle", "Circuit", "CompiledCircuit", "Execution", "Gate", "NoiseModel", "Overlap", "Pauli", "Plan",
-    "Probabilities", "QuantumLayer", "circuits", "compile_circuit", "controlled", "executed", "feature", "plan",
-    "weight",
+    "Angle", "Circuit", "CompiledCircuit", "Execution", "Gate", "Imported", "NoiseModel", "Overlap", "Pauli", "Plan",
+    "Probabilities", "QuantumLayer", "circuits", "compile_circuit", "controlled", "executed", "feature",
+    "from_pennylane", "from_qasm", "from_qiskit", "from_torchquantum", "plan", "weight",
 ]  # fmt: skip

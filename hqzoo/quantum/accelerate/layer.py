@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.recover import Recovered
 from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.engines.base import Engine
 from hqzoo.quantum.engines.transforms import full_precision
+from hqzoo.quantum.importers.recover import Recovered
 from hqzoo.quantum.layer import QuantumLayer
 
 __all__ = ["Layout", "RecoveredLayer", "register_by_path"]

@@ -13,7 +13,6 @@ from hqzoo.quantum.gates import (
     CZ,
     RX,
     RY,
-    SWAP,
     CPhase,
     H,
     I,
@@ -61,7 +60,7 @@ def test_circuits_per_patch_and_error():
     ("gate", "count"),
     [
         (RY(feature(0), 0), 0), (CNOT(0, 1), 1), (CZ(0, 1), 1), (controlled(H(1), 0), 1), (CRX(weight(0), 0, 1), 2),
-        (CPhase(weight(0), 0, 1), 2), (controlled(S(1), 0), 2), (SWAP(0, 1), 3), (IsingZZ(weight(0), 0, 1), 2),
+        (CPhase(weight(0), 0, 1), 2), (controlled(S(1), 0), 2), (IsingZZ(weight(0), 0, 1), 2),
         (controlled(X(2), 0, 1), 6), (controlled(I(1), 0), 0), (Unitary(unitary_group.rvs(4, random_state=1), 0, 1), 3),
     ],
     ids=str,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from types import FunctionType
 
 import numpy as np
@@ -13,7 +15,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.recording import (
+from hqzoo.quantum.compiling import compile_circuit
+from hqzoo.quantum.engines.extras import need
+from hqzoo.quantum.importers.failures import failures
+from hqzoo.quantum.importers.imported import Imported, entries, imported
+from hqzoo.quantum.importers.looking import looking_at
+from hqzoo.quantum.importers.recording import (
     Foreign,
     Readout,
     RecordedGate,
@@ -22,19 +29,66 @@ from hqzoo.quantum.accelerate.recording import (
     inverse,
     without_phases,
 )
+from hqzoo.quantum.importers.recover import recover
 from hqzoo.quantum.observables import Pauli
 
-__all__ = ["TorchQuantumSource", "is_simulator"]
+__all__ = ["TorchQuantumSource", "from_torchquantum", "is_simulator"]
 
 _GATES = {
     "i": "I", "paulix": "X", "pauliy": "Y", "pauliz": "Z", "hadamard": "H", "s": "S", "t": "T", "rx": "RX", "ry": "RY",
     "rz": "RZ", "phaseshift": "PhaseShift", "u3": "U3", "swap": "SWAP", "rxx": "IsingXX", "ryy": "IsingYY",
-    "rzz": "IsingZZ",
+    "rzz": "IsingZZ", "u1": "PhaseShift", "p": "PhaseShift", "u": "U3", "xx": "IsingXX", "yy": "IsingYY",
+    "zz": "IsingZZ",
 }  # fmt: skip
 _CONTROLLED = {
-    "cnot": "X", "cy": "Y", "cz": "Z", "crx": "RX", "cry": "RY", "crz": "RZ", "cswap": "SWAP",
+    "cnot": "X", "cy": "Y", "cz": "Z", "crx": "RX", "cry": "RY", "crz": "RZ", "cswap": "SWAP", "cu3": "U3",
+    "cu1": "PhaseShift", "cp": "PhaseShift", "cphase": "PhaseShift",
 }  # fmt: skip
 _LETTERS = {"PauliX": "X", "PauliY": "Y", "PauliZ": "Z", "I": "I"}
+
+
+def from_torchquantum(module: nn.Module, sample: Tensor) -> Imported:
+    """Return a TorchQuantum module as a circuit.
+
+    Its inputs ``(B, *features)`` become data, entry by entry, and its parameters weights. What it takes from elsewhere
+    counts as constant. The circuit's outputs are compared with the module's on the sample.
+
+    Args:
+        module: A module that makes or holds its own device, turns one tensor into angles, and returns what it
+            measures.
+        sample: Inputs ``(B, *features)``.
+
+    Raises:
+        CircuitError: If TorchQuantum is not installed, a gate or measurement has no counterpart, an angle is not
+            affine in data and weights, or the circuit computes something else.
+    """
+    need("torchquantum", "torchquantum", "Import from TorchQuantum", below_python=(3, 13))
+    if not isinstance(module, nn.Module) or not TorchQuantumSource.matches(module):
+        raise CircuitError(f"A {type(module).__name__} was given; give a module derived from TorchQuantum's.")
+    if sample.dim() < 2 or not sample.is_floating_point() or not sample.numel():
+        raise CircuitError(f"The sample {tuple(sample.shape)} is no batch (B, *features) of real numbers.")
+    features = tuple(sample.shape[1:])
+    with looking_at(module, training=False):
+        source = TorchQuantumSource(module, features)
+        recovered = recover(source, torch.Size(features).numel())
+        parameters = source.parameters()
+        weights = [entry for name, value in parameters.items() for entry in entries(name, value.shape)]
+        found = imported(recovered, entries("inputs", features), weights)
+        try:
+            with torch.no_grad():
+                theirs = source.run(sample, parameters)
+        except failures() as error:
+            raise CircuitError(f"It does not run on the sample: {error}") from error
+    inputs = sample.detach().reshape(len(sample), -1)[:, list(recovered.data_index)]
+    flat = torch.cat([sample.new_zeros(0), *(value.detach().flatten() for value in parameters.values())])
+    ours = compile_circuit(found.circuit)(inputs.cpu(), flat[list(recovered.weight_index)].cpu())
+    difference = (ours.flatten() - theirs.detach().cpu().flatten()).abs().max().item()
+    if not difference <= source.tolerance:
+        raise CircuitError(
+            f"The circuit's outputs differ from the module's by {difference:.2g} on the sample: the module does "
+            "something that is neither a gate nor a measurement of TorchQuantum."
+        )
+    return found
 
 
 class TorchQuantumSource:
@@ -73,7 +127,7 @@ class TorchQuantumSource:
         Raises:
             CircuitError: If a gate is unknown, or the output is not what was measured.
         """
-        recorder = _Recorder()
+        recorder = _Recorder(compares=not self._looked)
         with recorder.listening():
             out = functional_call(self.module, _as_parameters(weights), (features.reshape(1, *self.features),))
         if not self._looked:  # once is enough, and a trace cannot compare numbers
@@ -95,15 +149,21 @@ def _as_parameters(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 class _Recorder:
-    """Stands between TorchQuantum's functions and its simulator while a module runs."""
+    """Stands between TorchQuantum's functions and its simulator while a module runs.
 
-    def __init__(self) -> None:
+    Args:
+        compares: Whether states are numbers that can be compared, as they are not in a trace.
+    """
+
+    def __init__(self, compares: bool) -> None:
+        self.compares = compares
         self.gates: list[RecordedGate] = []
         self.readings: list[list[tuple[float, Pauli | None]]] = []
         self.values: list[Tensor] = []
         self.n_wires = 0
         self.devices: set[int] = set()
         self.kept: list[Foreign] = []  # keeps devices alive, so that their ids stay theirs
+        self.left: Foreign = None  # the state that the last gate left behind
         self.rotated = False
         self.paused = False
 
@@ -151,7 +211,9 @@ class _Recorder:
                     )
                 numbers = np.atleast_1d(np.asarray(wires)).tolist()
                 self.gates += _gates(name, mat, tuple(numbers), params, bool(named.get("inverse", False)))
-            return original(name, mat, method, q_device, wires, params, *rest, **named)
+            result = original(name, mat, method, q_device, wires, params, *rest, **named)
+            self.left = q_device.states
+            return result
 
         return gate
 
@@ -162,6 +224,18 @@ class _Recorder:
             self.kept.append(device)
         if len(self.devices) > 1:
             raise CircuitError("It uses more than one quantum device; wrap each circuit in a module of its own.")
+        state = device.states
+        if self.left is None:
+            self.left = state
+            changed = self.compares and not _is_ground(state)
+        else:
+            changed = state is not self.left
+        if changed:
+            raise CircuitError(
+                "It prepares a state without gates, as AmplitudeEncoder, StateEncoder, set_states and reset do: "
+                "amplitudes are no angles, and only a device that starts in |0...0> and meets nothing but gates can be "
+                "read as a circuit."
+            )
 
     def _expval(self, original: Callable[..., Foreign]) -> Callable[..., Foreign]:
         def expval(qdev: Foreign, wires: Foreign, observables: Foreign) -> Tensor:
@@ -215,6 +289,11 @@ class _Recorder:
             )
 
 
+def _is_ground(state: Tensor) -> bool:
+    amplitudes = state.detach().reshape(state.shape[0], -1)
+    return bool((amplitudes[:, 0] - 1).abs().max() < 1e-6) and not amplitudes[:, 1:].any()
+
+
 def _equal(out: Tensor, measured: Tensor) -> bool:
     return bool(torch.allclose(out.detach().reshape(-1), measured.detach().to(out.dtype), atol=1e-7))
 
@@ -229,12 +308,51 @@ def _gates(name: str, matrix: Foreign, wires: tuple[int, ...], params: Foreign, 
         turns = zip(("RZ", "RY", "RZ"), values, strict=True)
         gates = [RecordedGate(turn, wires[-1:], (angle,)) for turn, angle in turns]
         gates = [controlled(gate, wires[:1]) for gate in gates] if name == "crot" else gates
+    elif name in _PRODUCTS:
+        gates = _PRODUCTS[name](wires, *values)
     elif isinstance(matrix, Tensor) and params is None:
         rows = matrix.detach().cpu().to(torch.complex128).numpy()
         gates = [RecordedGate("Unitary", wires, matrix=tuple(tuple(complex(z) for z in row) for row in rows))]
     else:
         raise CircuitError(f"TorchQuantum's gate '{name}' cannot be read.")
     return [inverse(gate) for gate in reversed(gates)] if inverted else gates
+
+
+def _turned(name: str, axis: Foreign, wires: tuple[int, ...], *values: Foreign) -> list[RecordedGate]:
+    """Return gates between a phase of the first wire and its inverse."""
+    back, there = (RecordedGate("PhaseShift", wires[:1], (sign * axis,)) for sign in (-1, 1))
+    turns = zip(name.split(), values, strict=True)
+    return [back, *(RecordedGate(part, wires, (value,)) for part, value in turns), there]
+
+
+def _multi_rz(wires: tuple[int, ...], angle: Foreign) -> list[RecordedGate]:
+    ladder = [RecordedGate("X", (target,), controls=(control,)) for control, target in pairwise(wires)]
+    return [*ladder, RecordedGate("RZ", wires[-1:], (angle,)), *reversed(ladder)]
+
+
+def _zx(wires: tuple[int, ...], angle: Foreign) -> list[RecordedGate]:
+    hadamard = RecordedGate("H", wires[1:])
+    return [hadamard, RecordedGate("IsingZZ", wires, (angle,)), hadamard]
+
+
+def _cu(wires: tuple[int, ...], theta: Foreign, phi: Foreign, lam: Foreign, gamma: Foreign) -> list[RecordedGate]:
+    phase = RecordedGate("PhaseShift", wires[:1], (gamma,))
+    return [phase, RecordedGate("U3", wires[1:], (theta, phi, lam), wires[:1])]
+
+
+# Products of gates, as TorchQuantum's matrices define them.
+_PRODUCTS: dict[str, Callable[..., list[RecordedGate]]] = {
+    "r": lambda wires, theta, phi: _turned("RX", phi, wires, theta),
+    "u2": lambda wires, phi, lam: [RecordedGate("U3", wires, (math.pi / 2, phi, lam))],
+    "cu2": lambda wires, phi, lam: [RecordedGate("U3", wires[1:], (math.pi / 2, phi, lam), wires[:1])],
+    "cu": _cu,
+    "rzx": _zx,
+    "zx": _zx,
+    "multirz": _multi_rz,
+    "xxplusyy": lambda wires, theta, beta: _turned("IsingXX IsingYY", -beta, wires, theta / 2, theta / 2),
+    "xxminyy": lambda wires, theta, beta: _turned("IsingXX IsingYY", beta, wires, theta / 2, -theta / 2),
+    "singleexcitation": lambda wires, theta: _turned("IsingXX IsingYY", math.pi / 2, wires, theta / 2, theta / 2),
+}
 
 
 def _values(params: Foreign) -> tuple[Foreign, ...]:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from hqzoo.quantum.export.affinity import affine_results
+from hqzoo.quantum.importers.affinity import affine_results
 
 
 def affine(function) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -11,10 +11,11 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.recording import Readout, Recording, as_gate
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.export.affinity import affine_results
+from hqzoo.quantum.importers.affinity import affine_results
+from hqzoo.quantum.importers.failures import failures
+from hqzoo.quantum.importers.recording import Readout, Recording, as_gate
 
 __all__ = ["Recovered", "Source", "recover"]
 
@@ -51,7 +52,7 @@ class Recovered:
         readout: How the outputs follow from what the circuit reads.
         data_index: Features that the circuit takes as ``data[0], data[1], ...``.
         weight_index: Entries of the flattened parameters that it takes as ``weight[0], weight[1], ...``.
-        n_front: Further data of the circuit, computed by the front.
+        curved: Gates whose angles are not affine; each is a further datum of the circuit, computed by the front.
         front: Builds the torch function ``(features (n,), weights) -> n_front numbers`` of angles that are not
             affine, for a precision.
     """
@@ -60,8 +61,13 @@ class Recovered:
     readout: Readout
     data_index: tuple[int, ...]
     weight_index: tuple[int, ...]
-    n_front: int
+    curved: tuple[str, ...]
     front: Callable[[torch.dtype], fx.GraphModule]
+
+    @property
+    def n_front(self) -> int:
+        """Number of angles that the front computes."""
+        return len(self.curved)
 
 
 def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
@@ -84,7 +90,7 @@ def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
     points = [_point(n_features, shapes, generator) for _ in range(POINTS)]
     try:
         recordings = [source.record(*point) for point in points]
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+    except failures() as error:
         raise CircuitError(f"It does not run on a single sample in double precision: {error}") from error
     first = recordings[0]
     if any(recording.structure != first.structure for recording in recordings[1:]):
@@ -94,8 +100,7 @@ def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
     samples = [_linearise(recording, *point) for recording, point in zip(recordings, points, strict=True)]
     affine = [_affine(k, samples) for k in range(len(samples[0].angles))]
     names = [f"{gate.name} on {gate.wires}" for gate in first.gates for _ in gate.values]
-    straight = _follow(source, points, samples, affine, names)
-    forms = [form if follows else None for form, follows in zip(affine, straight, strict=True)]
+    forms = _follow(source, points, samples, affine, names)
     curved = [k for k, form in enumerate(forms) if form is None]
     used_data = sorted({i for form in forms if form for i, _ in form.data})
     used_weights = sorted({j for form in forms if form for j, _ in form.weight})
@@ -109,7 +114,8 @@ def recover(source: Source, n_features: int, seed: int = 0) -> Recovered:
     def front(dtype: torch.dtype) -> fx.GraphModule:
         return _trace(source, curved, points[0], dtype)
 
-    return Recovered(circuit, first.readout, tuple(used_data), tuple(used_weights), len(curved), front)
+    where = tuple(names[k] for k in curved)
+    return Recovered(circuit, first.readout, tuple(used_data), tuple(used_weights), where, front)
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,7 @@ def _affine(k: int, samples: list[_Linear]) -> Angle | None:
             if not torch.allclose(ours, theirs, rtol=0.0, atol=1e-6 * scale):  # also catches nan
                 return None
     data, weight = _terms(first.data_slopes[k]), _terms(first.weight_slopes[k])
-    constant = first.constants[k].item()
-    return Angle(data, weight, round(constant, 12) if data or weight else constant)  # slope times point rounds
+    return Angle(data, weight, first.constants[k].item())
 
 
 def _terms(slopes: Tensor) -> tuple[tuple[int, float], ...]:
@@ -204,8 +209,8 @@ def _follow(
     samples: list[_Linear],
     affine: list[Angle | None],
     names: list[str],
-) -> list[bool]:
-    """Return for every angle whether only linear operations make it.
+) -> list[Angle | None]:
+    """Return the affine form of every angle that only linear operations make, None for the others.
 
     Raises:
         CircuitError: If gates or angles look at values, or angles left torch on their way, as NumPy does: a trace
@@ -213,7 +218,7 @@ def _follow(
     """
     try:
         graph = _trace(source, list(range(len(names))), points[0], torch.float64)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except failures() as error:
         which = _listed([name for name, form in zip(names, affine, strict=True) if form is None] or names)
         raise CircuitError(
             f"Its gates ({which}) cannot be followed as torch operations; a branch on a value cannot be, nor a number "
@@ -228,7 +233,11 @@ def _follow(
             f"The angles of {which} change with data or weights, but not through torch operations (numbers taken out "
             "of tensors with NumPy, or random choices); they cannot be followed."
         )
-    return affine_results(graph)
+    zero = points[0][0].detach() * 0, {name: value.detach() * 0 for name, value in points[0][1].items()}
+    return [  # the constant is what is left at zero; elsewhere it is a difference, and rounds
+        replace(form, constant=constant.item()) if form is not None and straight else None
+        for form, straight, constant in zip(affine, affine_results(graph), graph(*zero), strict=True)
+    ]
 
 
 def _stacked(numbers: list[Tensor]) -> Tensor:

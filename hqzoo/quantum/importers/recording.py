@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.gates import Gate
-from hqzoo.quantum.observables import Observable, Pauli, Probabilities
+from hqzoo.quantum.observables import Observable, Overlap, Pauli, Probabilities
 
 __all__ = ["Foreign", "Readout", "RecordedGate", "Recording", "controlled", "inverse", "without_phases"]
 
@@ -59,14 +59,14 @@ class Readout:
     rows: tuple[tuple[float, tuple[tuple[int, float], ...]], ...]
 
     @classmethod
-    def collect(cls, parts: Iterable[Probabilities | list[tuple[float, Pauli | None]]]) -> Readout:
-        """Build from measurements in order: probabilities, or sums of Pauli strings (None is the identity)."""
+    def collect(cls, parts: Iterable[Probabilities | Overlap | list[tuple[float, Pauli | None]]]) -> Readout:
+        """Build from measurements in order: probabilities, overlaps, sums of Pauli strings (None is the identity)."""
         observables: list[Observable] = []
         first: dict[Observable, int] = {}
         rows: list[tuple[float, tuple[tuple[int, float], ...]]] = []
         size = 0
         for part in parts:
-            terms = [(1.0, part)] if isinstance(part, Probabilities) else part
+            terms = part if isinstance(part, list) else [(1.0, part)]
             constant = sum(c for c, observable in terms if observable is None)
             entries = []
             for coefficient, observable in terms:
@@ -75,7 +75,7 @@ class Readout:
                 if observable not in first:
                     first[observable] = size
                     observables.append(observable)
-                    size += 2 ** len(observable.wires) if isinstance(observable, Probabilities) else 1
+                    size += observable.n_outputs
                 entries.append((first[observable], coefficient))
             if isinstance(part, Probabilities):
                 rows += [(0.0, ((entries[0][0] + k, 1.0),)) for k in range(2 ** len(part.wires))]

@@ -1,27 +1,18 @@
-"""PennyLane layers: from the tape of a ``TorchLayer`` to a recording."""
+"""PennyLane's tapes as recordings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.recording import (
-    PHASE,
-    Foreign,
-    Readout,
-    RecordedGate,
-    Recording,
-    controlled,
-    inverse,
-    without_phases,
-)
-from hqzoo.quantum.observables import Pauli, Probabilities
+from hqzoo.quantum.importers.failures import failures
+from hqzoo.quantum.importers.recording import PHASE, Foreign, Readout, RecordedGate, Recording, controlled, inverse
+from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
 
-__all__ = ["PennyLaneSource"]
+__all__ = ["read_tape"]
 
 _GATES = {
     "Identity": "I", "PauliX": "X", "PauliY": "Y", "PauliZ": "Z", "Hadamard": "H", "S": "S", "T": "T", "RX": "RX",
@@ -31,87 +22,41 @@ _GATES = {
 _IGNORED = {"Barrier", "WireCut", "Snapshot"}
 _MAX_MATRIX_WIRES = 6
 _MAX_DEPTH = 40  # of decompositions; deeper means a decomposition that ends in itself
+_SWAP = np.eye(4)[[0, 2, 1, 3]]
 
 
-class PennyLaneSource:
-    """A ``TorchLayer`` as something that runs and can be recorded.
+def read_tape(tape: Foreign, labels: Foreign) -> Recording:
+    """Return a tape as a recording, with its identities, without its global phases.
 
     Args:
-        layer: The layer.
-        batched: Whether it is called with a batch dimension; PennyLane hands that dimension to the QNode.
+        tape: A ``QuantumScript``.
+        labels: Wire labels, in the order of our wires.
 
     Raises:
-        CircuitError: If the QNode is not given the layer's parameters.
+        CircuitError: If the tape holds something that is no gate or reading of a :class:`~hqzoo.quantum.Circuit`.
     """
+    if tape.shots.total_shots:
+        raise CircuitError(
+            f"The QNode measures with {tape.shots.total_shots} shots, so its outputs are random and no exact "
+            "circuit equals it. Build it without shots."
+        )
+    number = {label: k for k, label in enumerate(labels)}
 
-    kind = "PennyLane TorchLayer"
+    def wires(of: Foreign) -> tuple[int, ...]:
+        return tuple(number[label] for label in of)
 
-    def __init__(self, layer: Foreign, batched: bool) -> None:
-        self.layer, self.batched = layer, batched
-        owned = {id(parameter): name for name, parameter in layer.named_parameters()}
-        stale = [name for name, value in layer.qnode_weights.items() if id(value) not in owned]
-        if stale:
-            raise CircuitError(
-                f"Its QNode is given another tensor than its parameter {', '.join(stale)}; to replace a parameter of a "
-                "TorchLayer, assign the new one to the attribute and in layer.qnode_weights."
-            )
-        self._parameter_of = {name: owned[id(value)] for name, value in layer.qnode_weights.items()}
-        # The C++ devices hand over single precision whatever is asked for.
-        exact = layer.qnode.device.name == "default.qubit"
-        self.dtype, self.tolerance = torch.float64, 1e-8 if exact else 1e-4
+    gates = [gate for operation in tape.operations for gate in _read(operation, wires)]
+    readout = Readout.collect(_reading(measurement, wires, len(labels)) for measurement in tape.measurements)
+    return Recording(len(labels), tuple(gate for gate in gates if gate.name != PHASE), readout)
 
-    @staticmethod
-    def matches(module: nn.Module) -> bool:
-        """Whether this is PennyLane's layer, without importing PennyLane."""
-        return any(c.__module__ == "pennylane.qnn.torch" and c.__name__ == "TorchLayer" for c in type(module).__mro__)
 
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """Return the weight arrays by name, in the layer's order."""
-        return dict(self.layer.named_parameters())
-
-    def run(self, inputs: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """Run the layer itself with other weights."""
-        own = self.layer.qnode_weights
-        kept = dict(own)
-        try:
-            own.update(self._arguments(weights))
-            out: Tensor = self.layer(inputs)
-            return out
-        finally:
-            own.update(kept)
-
-    def _arguments(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the QNode's arguments, of which several can be one parameter."""
-        return {name: weights[parameter] for name, parameter in self._parameter_of.items()}
-
-    def record(self, features: Tensor, weights: Mapping[str, Tensor]) -> Recording:
-        """Record the tape of one sample ``(n_features,)``.
-
-        Raises:
-            CircuitError: If the tape holds something that is no gate or reading of a :class:`Circuit`.
-        """
-        import pennylane as qml
-
-        arguments = {self.layer.input_arg: features.unsqueeze(0) if self.batched else features}
-        arguments.update(self._arguments(weights))
-        try:
-            tape = qml.workflow.construct_tape(self.layer.qnode, level="user")(**arguments)
-        except ValueError as error:
-            raise CircuitError(f"PennyLane makes no single tape of this QNode: {error}") from error
-        if tape.shots.total_shots:
-            raise CircuitError(
-                f"The QNode measures with {tape.shots.total_shots} shots, so its outputs are random and no exact "
-                "circuit equals it. Build it without shots to accelerate it."
-            )
-        labels = self.layer.qnode.device.wires or qml.wires.Wires.all_wires([tape.wires], sort=True)
-        number = {label: k for k, label in enumerate(labels)}
-
-        def wires(of: Foreign) -> tuple[int, ...]:
-            return tuple(number[label] for label in of)
-
-        gates = [gate for operation in tape.operations for gate in _gates(operation, wires)]
-        readout = Readout.collect(_reading(measurement, wires, len(labels)) for measurement in tape.measurements)
-        return Recording(len(labels), without_phases(gates), readout)
+def _read(operation: Foreign, wires: Wires) -> list[RecordedGate]:
+    try:
+        return _gates(operation, wires)
+    except failures() as error:
+        raise CircuitError(
+            f"PennyLane's {operation.name} on wires {tuple(operation.wires)} cannot be read as gates: {error}"
+        ) from error
 
 
 Wires = Callable[[Foreign], tuple[int, ...]]
@@ -153,7 +98,7 @@ def _controlled(operation: Foreign, wires: Wires, depth: int) -> list[RecordedGa
     zeros = [wire for wire, on in zip(controls, operation.control_values, strict=True) if not on]
     flips = [RecordedGate("X", (wire,)) for wire in zeros]
     inner = _gates(operation.base, wires, depth + 1)
-    return [*flips, *(controlled(gate, controls) for gate in inner if gate.name != "I"), *flips]
+    return [*flips, *(controlled(gate, controls) for gate in inner), *flips]
 
 
 def _refuse_no_gate(operation: Foreign) -> None:
@@ -166,8 +111,8 @@ def _refuse_no_gate(operation: Foreign) -> None:
     prepares = isinstance(operation, (qml.operation.StatePrepBase, qml.AmplitudeEmbedding))
     if prepares and any(isinstance(value, Tensor) and value.requires_grad for value in operation.data):
         raise CircuitError(
-            f"{operation.name} prepares a state from data or weights; its amplitudes are no angles of gates. "
-            "Only angle encodings can be accelerated."
+            f"PennyLane's {operation.name} prepares a state from data or weights; its amplitudes are no angles of "
+            "gates, and only encodings in angles can be read."
         )
 
 
@@ -179,7 +124,9 @@ def _unitary(operation: Foreign, wires: Wires) -> RecordedGate:
     return RecordedGate("Unitary", wires(operation.wires), matrix=rows)
 
 
-def _reading(measurement: Foreign, wires: Wires, n_wires: int) -> Probabilities | list[tuple[float, Pauli | None]]:
+def _reading(
+    measurement: Foreign, wires: Wires, n_wires: int
+) -> Probabilities | Overlap | list[tuple[float, Pauli | None]]:
     import pennylane as qml
 
     if isinstance(measurement, qml.measurements.ProbabilityMP) and measurement.obs is None:
@@ -189,6 +136,10 @@ def _reading(measurement: Foreign, wires: Wires, n_wires: int) -> Probabilities 
             f"The QNode returns {measurement}; only expval and probs of wires are linear readings of a circuit."
         )
     observable = measurement.obs
+    factors = getattr(observable, "operands", [observable])
+    if all(_is_swap(factor) for factor in factors):
+        pairs = [wires(factor.wires) for factor in factors]
+        return Overlap([a for a, _ in pairs], [b for _, b in pairs])
     if any(isinstance(value, Tensor) and value.requires_grad for value in observable.data):
         raise CircuitError(f"The coefficients of {observable} are trained or depend on the data; keep them outside.")
     sentence = observable.pauli_rep
@@ -196,6 +147,10 @@ def _reading(measurement: Foreign, wires: Wires, n_wires: int) -> Probabilities 
         matrix = np.asarray(_detached(observable.matrix()))
         sentence = qml.pauli_decompose(matrix, wire_order=observable.wires, pauli=True)
     return [(float(np.real(_detached(c))), _string(word, wires)) for word, c in sentence.items()]
+
+
+def _is_swap(factor: Foreign) -> bool:
+    return factor.name == "SWAP" or (factor.name == "Hermitian" and np.array_equal(_detached(factor.data[0]), _SWAP))
 
 
 def _string(word: Foreign, wires: Wires) -> Pauli | None:
