@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
+    from hqzoo.data.labelled import WholeSamples as WholeSamples
     from hqzoo.data.labels import IGNORE_INDEX as IGNORE_INDEX
     from hqzoo.data.labels import ClassMap as ClassMap
     from hqzoo.data.landcoverai import LandCoverAIDataModule as LandCoverAIDataModule
@@ -61,6 +62,7 @@ __getattr__, __dir__, __all__ = attach(
         "Targets": "targets",
         "TorchGeoDataModule": "torchgeo",
         "WholeImagesDataModule": "whole_images",
+        "WholeSamples": "labelled",
         "Window": "records",
     },
 )

