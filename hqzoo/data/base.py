@@ -316,12 +316,13 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         The checkpoint counts those of the run that wrote it, which were of another size with another number of
         processes, and may count some that were left out because their step was not done.
         """
-        if self.trainer is None or epoch != self._start.epoch:
+        ended = self._start.samples == 0  # Lightning may still have to end the epoch before: validate, call back
+        if self.trainer is None or epoch not in (self._start.epoch, self._start.epoch - ended):
             return
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
         if progress.processed == 0:
             return
-        done = self._start.batches if self._start.samples else int(self.trainer.num_training_batches)
+        done = int(self.trainer.num_training_batches) if ended else self._start.batches
         moved = done - progress.processed
         for count in ("ready", "started", "processed", "completed"):
             setattr(progress, count, max(0, getattr(progress, count) + moved))

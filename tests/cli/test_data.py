@@ -153,7 +153,7 @@ def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:
         (["check"], "Say which data set"),
         (["check", "X", "--module", "PH2DataModul"], "Did you mean 'PH2DataModule'"),
         (["check", "X", "--module", "no.such.Module"], "no class no.such.Module"),
-        (["check", "X", "--module", "hqzoo.data.ClassMap"], "is no SegmentationDataModule"),
+        (["check", "X", "--module", "hqzoo.data.ClassMap"], "is no DataModule"),
         (["check", "X", "--module", "LandscapesDataModule"], "has no argument `root`"),
         (["check", "X", "--module", "PH2DataModule", "-c", "hq_unet/landscapes"], "not both"),
         (["stats", "absent"], "absent is no folder"),
