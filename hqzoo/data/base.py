@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from hqzoo._lightning import pl
 from hqzoo.data.cache import RecordCache
 from hqzoo.data.faults import refuse
+from hqzoo.data.loader import ResumableLoader
 from hqzoo.data.processes import found_once, processes
 from hqzoo.data.records import Record
 from hqzoo.data.sampling import EpochSampler, GridSampler
@@ -40,17 +41,6 @@ _SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
     "predict": (),
     None: ("train", "val", "test"),
 }
-
-
-class _ResumableLoader(DataLoader[Batch]):
-    """A loader that Lightning takes for resumable. It is: the data module keeps its state (see there)."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take nothing."""
 
 
 class _Start(NamedTuple):
@@ -364,7 +354,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         return self._loader(samples, GridSampler(_length(samples)), drop_last=False)
 
     def _loader(self, samples: Samples, sampler: EpochSampler | GridSampler, drop_last: bool) -> DataLoader[Batch]:
-        return _ResumableLoader(
+        return ResumableLoader(
             samples,
             batch_size=self.batch_size,
             sampler=sampler,

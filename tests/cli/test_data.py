@@ -143,7 +143,7 @@ def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:
     assert (report["module"], report["fold"], report["images"]) == ("PH2DataModule", 5, 64)  # half of 160 less 32
     records = PH2DataModule(**{**settings, "size": (12, 16), "crop_size": (4, 8)}, label_fraction=0.5).records("train")
     pixels = np.concatenate([record.read()[0].reshape(3, -1) for record in records], 1)
-    np.testing.assert_allclose(report["statistics"]["image"]["mean"], pixels.mean(1))  # although it is normalised by 255
+    np.testing.assert_allclose(report["statistics"]["image"]["mean"], pixels.mean(1))  # though normalised by 255
     np.testing.assert_allclose(report["statistics"]["image"]["std"], pixels.std(1))
 
 
