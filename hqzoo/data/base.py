@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from hqzoo._lightning import pl
 from hqzoo.data.cache import RecordCache
 from hqzoo.data.faults import refuse
+from hqzoo.data.loader import ResumableLoader
 from hqzoo.data.processes import found_once, processes
 from hqzoo.data.records import Record
 from hqzoo.data.sampling import EpochSampler, GridSampler
@@ -40,17 +41,6 @@ _SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
     "predict": (),
     None: ("train", "val", "test"),
 }
-
-
-class _ResumableLoader(DataLoader[Batch]):
-    """A loader that Lightning takes for resumable. It is: the data module keeps its state (see there)."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take nothing."""
 
 
 class _Start(NamedTuple):
@@ -316,12 +306,13 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         The checkpoint counts those of the run that wrote it, which were of another size with another number of
         processes, and may count some that were left out because their step was not done.
         """
-        if self.trainer is None or epoch != self._start.epoch:
+        ended = self._start.samples == 0  # Lightning may still have to end the epoch before: validate, call back
+        if self.trainer is None or epoch not in (self._start.epoch, self._start.epoch - ended):
             return
         progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
         if progress.processed == 0:
             return
-        done = self._start.batches if self._start.samples else int(self.trainer.num_training_batches)
+        done = int(self.trainer.num_training_batches) if ended else self._start.batches
         moved = done - progress.processed
         for count in ("ready", "started", "processed", "completed"):
             setattr(progress, count, max(0, getattr(progress, count) + moved))
@@ -363,7 +354,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         return self._loader(samples, GridSampler(_length(samples)), drop_last=False)
 
     def _loader(self, samples: Samples, sampler: EpochSampler | GridSampler, drop_last: bool) -> DataLoader[Batch]:
-        return _ResumableLoader(
+        return ResumableLoader(
             samples,
             batch_size=self.batch_size,
             sampler=sampler,

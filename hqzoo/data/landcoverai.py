@@ -36,6 +36,10 @@ class LandCoverAIDataModule(SegmentationDataModule):
     archive) and can be interrupted. Training draws one crop of each tile in an epoch (CHOICE;
     ``crops_per_epoch`` sets another number); validation and test visit every tile on a grid.
 
+    TorchGeo finds, unpacks and downloads the archive (``LandCoverAIGeo``), and its names and colours of the classes are
+    these. Cutting is ours: TorchGeo's ``LandCoverAI`` downloads tiles that were saved as JPEG, which is lossy, and no
+    longer runs the data set's own ``split.py``; the numbering of the tiles here is that script's.
+
     Classes: Background, Building, Woodland, Water, Road (0..4).
 
     If you use this data set in research, cite https://arxiv.org/abs/2005.02264.
