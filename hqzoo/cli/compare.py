@@ -3,6 +3,7 @@
     hqzoo compare -c hq_unet/folder --controls quantum mlp constant --folds 0 1 2 3 4 -- data.init_args.root=FOLDER
     hqzoo compare -c qu_net/ph2 --controls quantum mlp --folds 1 2 3 4 5 --seeds 0 1 2 --workers 2
     hqzoo compare -c hq_unet/landcoverai --controls quantum mlp --seeds 0 1 2 3 4     # one split: paired by seed
+    hqzoo compare -c own.yaml --controls quantum mlp --metric val_acc --direction max     # a LightningModule of yours
     hqzoo compare --table TABLE.yaml --out FOLDER      # any rows of a recipe; --rows, --folds, --seeds: a part of it
     hqzoo compare --out FOLDER                         # go on with the table in there
     hqzoo compare --out FOLDER --report-only           # write its report anew
@@ -53,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="score that the report compares: NAME, or NAME/CLASS of one class (default: the table's, or the task's)",
     )
+    parser.add_argument("--direction", choices=("max", "min"), help="whether a higher or a lower score is better")
+    parser.add_argument("--margin", type=float, metavar="D", help="difference in the score that nobody would mind")
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share the cells (default: 1)"
     )
@@ -108,8 +111,11 @@ def _table(args: argparse.Namespace) -> Table:
     if built:
         if misplaced := [each for each in args.controls if "=" in each]:
             raise ConfigError(f"{misplaced[0]} is no control. Put -- in front of overrides.")
-        folds = args.folds or _own_fold(args.config)
-        return Table.of_controls(args.config, args.controls, folds, args.seeds or (0,))
+        fold, key = _look(args.config)
+        table = Table.of_controls(args.config, args.controls, args.folds or fold, args.seeds or (0,), key)
+        return _with_meaning(args, table)
+    if args.direction or args.margin is not None:
+        raise ConfigError("--direction and --margin go with -c; a table file has them under metric.")
     if not (args.table or args.out):
         raise ConfigError(
             "Nothing to compare: give -c RECIPE with --controls quantum mlp ..., --table FILE, or --out FOLDER of a "
@@ -118,10 +124,26 @@ def _table(args: argparse.Namespace) -> Table:
     return read_table(args.table or args.out / TABLE_FILE)
 
 
-def _own_fold(recipe: str) -> tuple[int, ...]:
-    from hqzoo.cli.compare_checks import own_fold  # imports torch, which a report does without
+def _with_meaning(args: argparse.Namespace, table: Table) -> Table:
+    """Return the table with what the command line says of its score.
 
-    return own_fold(recipe)
+    Raises:
+        ConfigError: If it says a part of it only.
+    """
+    from hqzoo.tasks.metric import Metric
+
+    if args.direction is None and args.margin is None:
+        return table
+    if not (args.metric and args.direction):
+        raise ConfigError("--margin and --direction say what a score means: give --metric and --direction.")
+    meaning = Metric(args.metric.partition("/")[0], args.direction, margin=args.margin)
+    return replace(table, metric=args.metric, meaning=meaning)
+
+
+def _look(recipe: str) -> tuple[tuple[int, ...], str]:
+    from hqzoo.cli.compare_checks import look  # imports torch, which a report does without
+
+    return look(recipe)
 
 
 def _with_earlier(args: argparse.Namespace, table: Table, out: Path) -> Table:
@@ -179,10 +201,10 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
 
 
 def _checked(args: argparse.Namespace, runner: Runner, missing: Sequence[Cell]) -> Runner:
-    """Return the runner, which now knows what its data module takes, after a look at its cells."""
-    from hqzoo.cli.compare_checks import check, data_arguments
+    """Return the runner, which now knows what its recipe needs, after a look at its cells."""
+    from hqzoo.cli.compare_checks import check, suited
 
-    runner = replace(runner, data_arguments=data_arguments(runner))
+    runner = suited(runner)
     if not args.checked:
         check(runner, missing, args.metric or runner.table.metric)
     return runner

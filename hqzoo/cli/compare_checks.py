@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 
+from hqzoo.cli.own_process import in_own_process
 from hqzoo.cli.parsing import CommandLine
 from hqzoo.cli.recipes import find_recipe
 from hqzoo.compare import Runner, Table
 from hqzoo.compare.runner import FOLD, SEED
-from hqzoo.compare.table import Cell
-from hqzoo.data import SegmentationDataModule as DataModule  # until the base of all
+from hqzoo.compare.table import CONTROL, OWN_CONTROL, Cell
+from hqzoo.data import DataModule
 from hqzoo.errors import ConfigError, HqzooError, unknown_name
 from hqzoo.tasks import Task
 from hqzoo.tasks.metric import by_name
 
-__all__ = ["check", "data_arguments", "own_fold"]
+__all__ = ["check", "look", "suited"]
 
 ONE_SPLIT = (
     "These data have one split and no folds: all of --folds would be the same runs. Use --seeds 0 1 2 ... instead, and "
     "leave --folds out."
 )
+UNKNOWN_DIRECTION = (
+    "Nothing says whether a higher or a lower {name} is better in a LightningModule of your own: give --metric {name} "
+    "and --direction max or min, or in table.yaml metric: {{name: {name}, direction: max}}."
+)
 
 
-def own_fold(recipe: str) -> tuple[int, ...]:
-    """Return the fold that a recipe's data module takes, if its data have folds."""
-    fold = _init_args(CommandLine("fit", ["-c", find_recipe(recipe)])).get(FOLD)
-    return (fold,) if isinstance(fold, int) else ()
+def look(recipe: str) -> tuple[tuple[int, ...], str]:
+    """Return the fold that a recipe's data module takes, if its data have folds, and the option of its controls."""
+    command = CommandLine("fit", ["-c", find_recipe(recipe)])
+    fold = _init_args(command).get(FOLD)
+    return (fold,) if isinstance(fold, int) else (), OWN_CONTROL if command.own else CONTROL
 
 
-def data_arguments(runner: Runner) -> tuple[str, ...]:
-    """Return which of the arguments that a comparison sets the recipe's data module takes."""
+def suited(runner: Runner) -> Runner:
+    """Return a runner that knows what the recipe needs of it.
+
+    That is which of the arguments that a comparison sets its data module takes, and a process of its own for every run
+    where its trainer has several.
+    """
     table = runner.table
     command = CommandLine("fit", ["-c", find_recipe(table.recipe), *table.settings, *runner.local])
-    return tuple(name for name in (SEED, FOLD) if name in _init_args(command))
+    known = tuple(name for name in (SEED, FOLD) if name in _init_args(command))
+    several = command.build_trainer([], []).world_size > 1
+    return replace(runner, data_arguments=known, main=in_own_process if several else runner.main)
 
 
 def check(runner: Runner, cells: Sequence[Cell], metric: str) -> None:
@@ -58,15 +72,24 @@ def check(runner: Runner, cells: Sequence[Cell], metric: str) -> None:
     for cell in cells:
         if cell.row in rows and cell.fold in folds:
             continue
-        command = CommandLine("fit", ["-c", find_recipe(table.recipe), *runner.settings(cell), *runner.local])
+        with _told_by_row(cell):
+            command = CommandLine("fit", ["-c", find_recipe(table.recipe), *runner.settings(cell), *runner.local])
+        if command.own and table.meaning is None:
+            raise ConfigError(UNKNOWN_DIRECTION.format(name=metric or "NAME"))
         _check_fold(table, cell, command.datamodule)
         if cell.row not in rows:
-            try:
+            with _told_by_row(cell):
                 _check_row(metric, command.model, command.datamodule)
-            except HqzooError as error:
-                raise ConfigError(f"Row '{cell.row}': {error}") from error
         rows.add(cell.row)
         folds.add(cell.fold)
+
+
+@contextmanager
+def _told_by_row(cell: Cell) -> Iterator[None]:
+    try:
+        yield
+    except HqzooError as error:
+        raise ConfigError(f"Row '{cell.row}': {error}") from error
 
 
 def _init_args(command: CommandLine) -> dict[str, Any]:
@@ -95,7 +118,7 @@ def _check_row(metric: str, task: Any, data: Any) -> None:  # noqa: ANN401 - any
     task.adopt(data)
     task.configure_model()
     _check_metric(metric, task)
-    images = {name: torch.zeros(1, len(sensor), *data.crop_size) for name, sensor in data.sensors.items()}
+    images = {name: torch.zeros(1, *shape) for name, shape in data.sample_shapes().items()}
     with torch.no_grad():
         task.eval()(images)
 

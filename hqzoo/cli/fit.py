@@ -23,6 +23,7 @@ from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
 from hqzoo.cli import EXIT_INTERRUPTED
+from hqzoo.cli.own_module import own_report
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
 from hqzoo.cli.report import completed_report, print_report
@@ -96,25 +97,37 @@ def fit(command: CommandLine) -> int:
 def score(command: CommandLine) -> int:
     """Validate or test a checkpoint: a table, and a JSON file in the run folder."""
     checkpoint, folder = _checkpoint_and_folder(command)
-    task = _load(checkpoint, command)
+    task = None if command.own else _load(checkpoint, command)
     trainer = command.build_trainer(_plain_callbacks(command), [])
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
     with _interruptible():
-        run(task, datamodule=command.datamodule, verbose=False)
+        if task is None:
+            run(command.model, datamodule=command.datamodule, verbose=False, ckpt_path=checkpoint, weights_only=True)
+        else:
+            run(task, datamodule=command.datamodule, verbose=False)
     if not trainer.is_global_zero:
         return 0
     seconds, step = time.perf_counter() - began, _steps_done(checkpoint)
-    report = completed_report(task, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
+    if task is None:
+        found = own_report(command.model, trainer.callback_metrics)
+    else:
+        found = task.report("val" if command.verb == "validate" else "test")
+    report = completed_report(found, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
     print_report(report)
     if not command.config["trainer"]["fast_dev_run"]:
-        folder.write_arrays(f"{command.verb}.npz", task.samples())
+        folder.write_arrays(f"{command.verb}.npz", {} if task is None else task.samples())
         _say(f"Written: {folder.write_json(f'{command.verb}.json', report.to_dict())}")
     return 0
 
 
 def predict(command: CommandLine) -> int:
     """Write the class maps of the prediction images."""
+    if command.own:
+        raise ConfigError(
+            "hqzoo predict writes the predictions of hqzoo's tasks. A LightningModule of your own predicts by "
+            "trainer.predict in Python."
+        )
     checkpoint, folder = _checkpoint_and_folder(command)
     task = _load(checkpoint, command)
     output = folder.root / "predictions"
@@ -191,9 +204,9 @@ def _load(checkpoint: Path, command: CommandLine) -> Task:
     from hqzoo.models import model_info
     from hqzoo.weights import load
 
-    task = load(checkpoint)
-    _say(f"Checkpoint: {checkpoint}")
     settings = command.model_settings
+    task = load(checkpoint, own_architecture=settings.get("architecture"))
+    _say(f"Checkpoint: {checkpoint}")
     wanted = {"architecture": settings.get("architecture"), **(settings.get("architecture_args") or {})}
     defaults = {name: each.default for name, each in model_info(task.architecture).arguments.items()}
     stored = {"architecture": task.architecture, **defaults, **task.architecture_args}
@@ -259,6 +272,7 @@ def _quieten() -> None:
         ".*Total length of `list` across ranks is zero.*",  # no validation: a choice
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
+        ".*callbacks used to create the checkpoint need to be provided.*",  # they save, and nothing is saved in a test
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # our samplers are
         ".*find_unused_parameters=True was specified.*",  # costs little, and some control may need it
     ):

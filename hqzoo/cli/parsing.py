@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hqzoo._lightning import pl
 from hqzoo.cli.explain import explain
 from hqzoo.cli.launched import build_trainer
+from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
 from hqzoo.errors import ConfigError, HqzooError
 
@@ -57,6 +58,12 @@ CHECKPOINT_HELP = {
 }
 
 
+CONTROL_HELP = (
+    "What stands in the place of the quantum layers of a LightningModule of your own: quantum (our engines), zero, "
+    "constant, linear, mlp, mlp_time, frozen, separable, identity; or such a name by layer."
+)
+
+
 class _StrictParser(LightningArgumentParser):
     """Accept no abbreviations, at any depth: a mistyped ``--model.loss.nam`` must not pass for ``name``."""
 
@@ -80,6 +87,7 @@ class CommandLine(LightningCLI):
         _make_short_names_known()
         description = DESCRIPTIONS[verb] + ("" if verb == "fit" else REBUILT.format(verb=verb))
         self.model_settings: dict[str, Any] = {}  # constructor arguments, if the recipe names a model
+        self.own = False  # whether that is a LightningModule which is no task of hqzoo
         super().__init__(
             args=argv,
             run=False,  # the verbs differ in more than the trainer's method; see hqzoo.cli.fit
@@ -106,9 +114,13 @@ class CommandLine(LightningCLI):
         parser.add_lightning_class_args(pl.LightningDataModule, "data", subclass_mode=True, required=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``--ckpt_path``."""
+        """Add ``--ckpt_path``, and the controls of modules that are no tasks."""
         text = CHECKPOINT_HELP["fit" if self.verb == "fit" else "other"]
         parser.add_argument("--ckpt_path", type=str | None, default=None, help=text)
+        parser.add_argument("--control", type=str | dict[str, str] | None, default=None, help=CONTROL_HELP)
+        parser.add_argument(
+            "--control_hidden", type=int | None, default=None, help="Hidden width of --control mlp_time."
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse, and word mistakes by their full key."""
@@ -134,7 +146,13 @@ class CommandLine(LightningCLI):
             arguments = logger.get("init_args") if hasattr(logger, "get") else None
             if arguments is not None and arguments.get("save_dir") == ".":  # WandbLogger's default
                 arguments["save_dir"] = self.config["trainer"]["default_root_dir"]
-        if self.verb != "fit":
+        self.own = bool(self.config.get("model")) and is_own(self.config["model"]["class_path"])
+        if not self.own and (self.config["control"] is not None or self.config["control_hidden"] is not None):
+            raise ConfigError(
+                "--control and --control_hidden go with a LightningModule of your own in the recipe. In hqzoo's tasks "
+                "they are arguments of the architecture: --model.init_args.architecture_args.control mlp."
+            )
+        if self.verb != "fit" and not self.own:
             self.config["model"] = None  # rebuilt from the checkpoint
 
     def instantiate_classes(self) -> None:
@@ -146,6 +164,9 @@ class CommandLine(LightningCLI):
             if told is None:
                 raise
             raise told from error
+        if self.own and self.config["control"] is not None:
+            hidden = self.config["control_hidden"]
+            self.model = place_control(self.model, self.datamodule, self.config["control"], hidden)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
         """Leave the trainer to the verb, which knows the callbacks and loggers it needs."""

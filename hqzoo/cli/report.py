@@ -15,13 +15,13 @@ from hqzoo.data.base import DataModule
 
 if TYPE_CHECKING:
     from hqzoo._lightning import pl
-    from hqzoo.tasks import Report, Task
+    from hqzoo.tasks import Report
 
 __all__ = ["completed_report", "print_report"]
 
 
 def completed_report(
-    task: Task,
+    found: Report,
     datamodule: pl.LightningDataModule,
     verb: str,
     checkpoint: Path,
@@ -32,7 +32,7 @@ def completed_report(
     """Return what a run of ``hqzoo test`` or ``hqzoo validate`` found, and where all that came from.
 
     Args:
-        task: The task after its trainer ran.
+        found: What the task reports after its trainer ran.
         datamodule: The data; where it knows them, the fingerprint of its images and the number of its folds go into
             the report.
         verb: ``test`` or ``validate``.
@@ -42,7 +42,6 @@ def completed_report(
         seconds: How long the run took.
     """
     stage, split = ("test", "test") if verb == "test" else ("val", "validation")
-    report = task.report("test" if verb == "test" else "val")
     module = datamodule if isinstance(datamodule, DataModule) else None
     data = {
         "class_path": config["data"]["class_path"],
@@ -57,7 +56,7 @@ def completed_report(
         "seconds": round(seconds, 3),
         "hqzoo": __version__,
     }
-    return replace(report, data=data, run=run)
+    return replace(found, data=data, run=run)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any tree of parsed arguments
@@ -80,7 +79,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
     console = console or Console()
     if report.classes:
         console.print(_class_table(report))
-    scores = (f"{report.metric(name).heading} {_number(value)}" for name, value in report.scores.items())
+    headings = {metric.name: metric.heading for metric in report.metrics}
+    scores = (f"{headings.get(name, name)} {_number(value)}" for name, value in report.scores.items())
     console.print("   ".join(scores), highlight=False)
     model = report.model
     console.print(

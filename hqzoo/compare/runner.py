@@ -210,6 +210,8 @@ class Runner:
     def _test(self, folder: Path, arguments: list[str], checkpoint: str) -> Report:
         self._hqzoo(["test", *arguments, f"--ckpt_path={checkpoint}"])
         report = Report.from_dict(json.loads((folder / "test.json").read_text()))
+        if self.table.meaning is not None:
+            report = report.explained(self.table.meaning)
         return replace(report, run={**report.run, "checkpoint": checkpoint})
 
     def _hqzoo(self, arguments: list[str]) -> None:
@@ -264,7 +266,7 @@ def _failure(cell: Cell, error: Exception) -> str:
 
 def _without_root(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a report knows of its data, without the folder on this machine."""
-    arguments = {name: value for name, value in data["init_args"].items() if name != "root"}
+    arguments = {name: value for name, value in data.get("init_args", {}).items() if name != "root"}
     return {**data, "init_args": arguments}
 
 

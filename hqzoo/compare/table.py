@@ -11,11 +11,12 @@ from hqzoo.compare.overrides import is_local
 from hqzoo.errors import ConfigError, unknown_name
 from hqzoo.tasks.metric import Metric
 
-__all__ = ["GRADES", "Cell", "Comparison", "Row", "Table", "recipe_name"]
+__all__ = ["CONTROL", "GRADES", "OWN_CONTROL", "Cell", "Comparison", "Row", "Table", "recipe_name"]
 
 GRADES = ("replicated", "tested in kind", "implemented")
 BASELINES, CONTROLS = "baselines", "controls"  # the families of comparisons
 CONTROL = "--model.init_args.architecture_args.control"
+OWN_CONTROL = "--control"  # of a LightningModule that is no task of hqzoo
 REFERENCE = "quantum"
 
 
@@ -143,11 +144,23 @@ class Table:
 
     @classmethod
     def of_controls(
-        cls, recipe: str, controls: Sequence[str], folds: Sequence[int] = (), seeds: Sequence[int] = (0,)
+        cls,
+        recipe: str,
+        controls: Sequence[str],
+        folds: Sequence[int] = (),
+        seeds: Sequence[int] = (0,),
+        key: str = CONTROL,
     ) -> Table:
         """Return a table with one row per control of a recipe's model.
 
         All other rows are controls of ``quantum`` or, where it is not among them, of the first.
+
+        Args:
+            recipe: Recipe file or short name.
+            controls: Names of the controls.
+            folds: Folds; empty: the data have none.
+            seeds: Seeds.
+            key: The option that sets the control: of an architecture, or :data:`OWN_CONTROL`.
 
         Raises:
             ConfigError: If there are no controls, or one is given twice.
@@ -156,7 +169,7 @@ class Table:
             raise ConfigError(f"Give different controls, such as quantum mlp constant; got {' '.join(controls)!r}.")
         reference = REFERENCE if REFERENCE in controls else controls[0]
         rows = tuple(
-            Row(name, (f"{CONTROL}={name}",), control_of=None if name == reference else reference) for name in controls
+            Row(name, (f"{key}={name}",), control_of=None if name == reference else reference) for name in controls
         )
         name = recipe_name(recipe).replace("/", "-")
         return cls(name, recipe, rows, tuple(folds), tuple(seeds))
@@ -239,8 +252,10 @@ class Table:
         Raises:
             ConfigError: If the earlier one is no table of controls of this recipe, or has other settings.
         """
-        plain = Table.of_controls(earlier.recipe, earlier.row_names, earlier.folds, earlier.seeds)
-        if recipe_name(self.recipe) != recipe_name(earlier.recipe) or plain != replace(earlier, settings=()):
+        key = self.rows[0].settings[0].partition("=")[0]
+        plain = Table.of_controls(earlier.recipe, earlier.row_names, earlier.folds, earlier.seeds, key)
+        scored = replace(plain, metric=self.metric, meaning=self.meaning)
+        if recipe_name(self.recipe) != recipe_name(earlier.recipe) or scored != replace(earlier, settings=()):
             raise ConfigError(
                 f"There is another table already, '{earlier.name}' of recipe {earlier.recipe}. Use another --out."
             )
@@ -253,8 +268,8 @@ class Table:
             tuple(dict.fromkeys((*getattr(earlier, what), *getattr(self, what))))
             for what in ("row_names", "folds", "seeds")
         )
-        wider = Table.of_controls(self.recipe, names, folds, seeds)
-        return replace(wider, settings=earlier.settings)
+        wider = Table.of_controls(self.recipe, names, folds, seeds, key)
+        return replace(wider, settings=earlier.settings, metric=self.metric, meaning=self.meaning)
 
     def scored_by(self, metric: str) -> Table:
         """Return the table with another score, beside which nothing was published."""

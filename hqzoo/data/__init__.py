@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hqzoo.data.sensor import Sensor as Sensor
     from hqzoo.data.sensor import Statistics as Statistics
     from hqzoo.data.targets import Targets as Targets
+    from hqzoo.data.torchgeo import TorchGeoDataModule as TorchGeoDataModule
     from hqzoo.data.whole_images import WholeImagesDataModule as WholeImagesDataModule
 
 __getattr__, __dir__, __all__ = attach(
@@ -58,6 +59,7 @@ __getattr__, __dir__, __all__ = attach(
         "Sensor": "sensor",
         "Statistics": "sensor",
         "Targets": "targets",
+        "TorchGeoDataModule": "torchgeo",
         "WholeImagesDataModule": "whole_images",
         "Window": "records",
     },

@@ -14,6 +14,7 @@ from torch import nn
 import hqzoo.models
 from hqzoo.data.sensor import Inputs
 from hqzoo.errors import ConfigError, did_you_mean, unknown_name
+from hqzoo.models.own import own_factory
 from hqzoo.models.protocol import as_model
 from hqzoo.nn import CONTROLS
 from hqzoo.nn.frozen import frozen_parts
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 Builder = Callable[..., nn.Module]
-Kind = Literal["segmentation", "classification", "features", "pretraining"]
+Kind = Literal["segmentation", "classification", "features", "pretraining", "own"]
 
 GIVEN = ("in_channels", "num_classes", "inputs")  # what a task knows and no recipe says
 _REGISTRY: dict[str, ModelInfo] = {}
@@ -46,7 +47,8 @@ class ModelInfo:
             ``in_channels``, ``num_classes``, or ``inputs`` (:class:`hqzoo.data.sensor.Inputs`) where sensors matter.
         summary: One line.
         kind: What it gives: ``"segmentation"`` logits per pixel, ``"classification"`` logits per image, ``"features"``
-            vectors without a head, ``"pretraining"`` whatever its own task makes of it.
+            vectors without a head, ``"pretraining"`` whatever its own task makes of it, ``"own"`` what its author
+            knows: a factory that is not registered.
         tags: Names of pretrained weights that its arguments can ask for.
         parameters: Weights with default arguments, 3 bands and 5 classes; written down, because building models to
             count them takes seconds, and counted by a test.
@@ -108,9 +110,17 @@ def list_models(kind: Kind | None = None) -> list[str]:
 def model_info(name: str) -> ModelInfo:
     """Return what is known of an architecture.
 
+    Args:
+        name: One of :func:`list_models`; or, of someone's own, ``package.module.function``, see
+            :func:`hqzoo.models.own.own_factory`.
+
     Raises:
         ConfigError: If no architecture has this name.
     """
+    if "." in name:
+        build = own_factory(name)
+        controls = tuple(CONTROLS) if "control_hidden" in inspect.signature(build).parameters else ()
+        return ModelInfo(name, build, inspect.getdoc(build) or name, 0, "own", controls=controls)
     if name not in list_models():
         raise ConfigError(unknown_name("architecture", name, _REGISTRY))
     return _REGISTRY[name]
@@ -129,15 +139,16 @@ def check_arguments(name: str, arguments: dict[str, Any], kinds: Collection[Kind
             nearest name, or the architecture is of another kind.
     """
     info = model_info(name)
-    if kinds and info.kind not in kinds:
+    if kinds and info.kind not in (*kinds, "own"):
         others = [each for kind in kinds for each in list_models(kind)]
         raise ConfigError(
             f"Architecture '{name}' is for {info.kind}; {' or '.join(kinds)} is needed here. "
             f"Choose one of: {', '.join(others) or 'none yet'}."
         )
     known = info.arguments
+    any_key = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
     for key in arguments:
-        if key not in known:
+        if key not in known and not any_key:
             raise ConfigError(
                 f"Architecture '{name}' has no argument '{key}'.{did_you_mean(key, known)} "
                 f"Its arguments: {', '.join(known)}."
@@ -182,7 +193,7 @@ def create_model(
     """Build an architecture with fresh weights.
 
     Args:
-        name: One of :func:`list_models`.
+        name: One of :func:`list_models`, or ``package.module.function`` of someone's own.
         in_channels: Bands of the image, for architectures that need no more than their number.
         num_classes: Classes, that is channels of the logits; None for architectures without a head.
         inputs: Sensors and statistics of the images. They make ``in_channels`` superfluous.

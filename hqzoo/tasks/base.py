@@ -63,7 +63,8 @@ class Task(KnowsData):
     constructor.
 
     Args:
-        architecture: Name of a registered model, see ``hqzoo.models.list_models``.
+        architecture: Name of a registered model, see ``hqzoo.models.list_models``; or where Python finds a factory of
+            one's own, ``package.module.function``, see :func:`hqzoo.models.own.own_factory`.
         architecture_args: Its arguments, such as ``{"width": 16, "control": "mlp"}``; ``None``: its defaults.
         optimizer: How weights follow gradients.
         schedule: How the learning rate goes through training.

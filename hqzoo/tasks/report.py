@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from hqzoo.errors import ConfigError, unknown_name
@@ -74,6 +74,18 @@ class Report:
             )
         value = place[metric]
         return None if value is None or math.isnan(value) else float(value)
+
+    def explained(self, metric: Metric) -> Self:
+        """Return the report with what one of its scores means, where it does not say so itself.
+
+        Raises:
+            ConfigError: If there is no such score.
+        """
+        if metric.name in {each.name for each in self.metrics}:
+            return self
+        if metric.name not in self.scores:
+            raise ConfigError(unknown_name("metric", metric.name, self.scores))
+        return replace(self, metrics=(*self.metrics, metric))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types, with the ``schema`` that they follow."""

@@ -19,7 +19,7 @@ from hqzoo.tasks.known_data import class_path
 __all__ = ["load"]
 
 
-def load(path: str | Path, map_location: str | torch.device = "cpu") -> Task:
+def load(path: str | Path, map_location: str | torch.device = "cpu", *, own_architecture: str | None = None) -> Task:
     """Rebuild a task, with its model, weights, sensor, statistics and classes, from its checkpoint alone.
 
     Nothing in the file is executed: it may hold tensors and plain types only.
@@ -27,6 +27,8 @@ def load(path: str | Path, map_location: str | torch.device = "cpu") -> Task:
     Args:
         path: Checkpoint written by a ``Trainer`` or by ``hqzoo fit``.
         map_location: Device that the task is put on.
+        own_architecture: The factory, ``package.module.function``, of a checkpoint whose architecture is no registered
+            one. Loading calls it with arguments that the file holds, so say that you mean it.
 
     Returns:
         The task in evaluation mode.
@@ -37,6 +39,12 @@ def load(path: str | Path, map_location: str | torch.device = "cpu") -> Task:
     path = Path(path)
     checkpoint = _read(path)
     arguments = dict(checkpoint["hyper_parameters"])
+    architecture = str(arguments["architecture"])
+    if "." in architecture and architecture != own_architecture:
+        raise CheckpointError(
+            f"The checkpoint {path} holds an architecture of someone's own, {architecture}; loading it calls that "
+            f"function. If you trust it: hqzoo.load(..., own_architecture='{architecture}')."
+        )
     cls = _task_class(str(arguments.get("_class_path")), path)
     task = cls(**_constructor_arguments(cls, arguments, checkpoint, path))
     task.configure_model()
