@@ -33,8 +33,8 @@ Override:  any key of the recipe, such as --trainer.max_epochs 5
 Several:   torchrun --nproc_per_node 2 -m hqzoo fit ...      (or --trainer.devices 2 --trainer.strategy ddp)
 
 On several processes batch_size is that of each, and so are the statistics of batch normalisation unless
---trainer.sync_batchnorm true (GPUs only); all else, losses included, is as on one process with the whole batch.
-A run goes on with any number of processes.
+--trainer.sync_batchnorm true (GPUs only). Dropout draws other masks. All else, the losses of hqzoo's tasks included,
+is as on one process with the whole batch. A run goes on with any number of processes.
 
 The run folder (--trainer.default_root_dir) receives config.yaml, metrics.csv, timing.json (step time, share of
 it spent waiting for data), checkpoints/last.ckpt (every epoch, and on Ctrl-C) and checkpoints/best.ckpt
