@@ -50,10 +50,10 @@ def _named(name: str, **arguments: int) -> Circuit:
 
 def _ansatz(n_wires: int, n_layers: int) -> Circuit:
     """RY of the data; per layer RY and RZ with weights of their own and a ring of CNOTs; Z of every wire."""
-    from hqzoo.quantum import Circuit, Pauli, data, weight
+    from hqzoo.quantum import Circuit, Pauli, feature, weight
     from hqzoo.quantum.gates import CNOT, RY, RZ
 
-    gates = [RY(data(wire), wire) for wire in range(n_wires)]
+    gates = [RY(feature(wire), wire) for wire in range(n_wires)]
     for layer in range(n_layers):
         first = 2 * n_wires * layer
         for wire in range(n_wires):
@@ -120,7 +120,7 @@ class Inputs:
         cotangent: ``(B, n_observables)``, what is sent back into the outputs.
     """
 
-    data: np.ndarray
+    feature: np.ndarray
     weights: np.ndarray
     cotangent: np.ndarray
 

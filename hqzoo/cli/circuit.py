@@ -45,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="light cones, inert and redundant weights, expressibility, entanglement, gradients, frequencies",
     )
-    parser.add_argument("--hardware", metavar="H", help="cost on hardware: grid, heavy-hex or all (every pair couples)")
+    parser.add_argument(
+        "--hardware",
+        metavar="H",
+        help="cost on hardware: grid, heavy-hex, line, ring or all (every pair couples); needs Qiskit",
+    )
     parser.add_argument(
         "--circuits-per-patch", type=int, default=1, metavar="N", help="circuits that an image patch needs (default: 1)"
     )

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -90,6 +90,11 @@ class DataModule(pl.LightningDataModule, Generic[R]):
     Raises:
         ConfigError: If an argument is out of range.
     """
+
+    layout: ClassVar[str] = ""
+    """What :meth:`recognises` looks for, in a few words; empty for data sets that no folder is recognised as."""
+    takes_anything: ClassVar[bool] = False
+    """Whether folders of other data sets are recognised as well, so that these are asked first."""
 
     sensors: Mapping[str, Sensor]
     targets: Targets | None
@@ -179,9 +184,13 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         """Say where the records come from, for error messages."""
         return "no image was found"
 
-    def compute_statistics(self) -> dict[str, Statistics]:
-        """Compute the statistics of the training split, by sensor."""
+    def measure_statistics(self) -> dict[str, Statistics]:
+        """Compute mean and deviation of the training split, by sensor."""
         return record_statistics(self.records("train"), self.cache, self.sensors)
+
+    def compute_statistics(self) -> dict[str, Statistics]:
+        """Return what images are normalised by, by sensor: what the training split has, unless a data set differs."""
+        return self.measure_statistics()
 
     def statistics_file(self) -> Path | None:
         """Return where statistics are kept from one run to the next; None: they are computed in each."""
@@ -191,7 +200,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
 
     @cached_property
     def statistics(self) -> dict[str, Statistics]:
-        """Mean and standard deviation per band over the training split, in the sensor's unit, by sensor.
+        """Mean and standard deviation per band that images are normalised by, in the sensor's unit, by sensor.
 
         Computed by one process for all: every process must ask at the same point, as tasks do in ``setup``.
         """

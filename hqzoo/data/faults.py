@@ -32,6 +32,16 @@ class Refused(ImageRecord):
         super().__init__(name, 0, 0)
         self.image, self.mask, self.fault = image, mask, fault
 
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a mask."""
+        return self.mask is not None
+
+    @property
+    def file(self) -> Path:
+        """The image file."""
+        return self.image
+
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Raise the fault."""
         raise self.fault

@@ -72,6 +72,9 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         **kwargs: Arguments of :class:`SegmentationDataModule`: ``batch_size``, ``crop_size``, ``seed``, ...
     """
 
+    layout = "folders images and masks"
+    takes_anything = True
+
     def __init__(
         self,
         root: str,

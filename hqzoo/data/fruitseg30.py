@@ -42,6 +42,7 @@ class FruitSeg30DataModule(WholeImagesDataModule):
         ConfigError: If there is no such fold.
     """
 
+    layout = "FruitSeg30 (<kind>/Images)"
     published_images = 1969
 
     def __init__(

@@ -59,6 +59,7 @@ class ISBI2012DataModule(WholeImagesDataModule):
         ConfigError: If there is no such fold.
     """
 
+    layout = "ISBI 2012 (train-volume.tif)"
     published_images = _SLICES
 
     def __init__(

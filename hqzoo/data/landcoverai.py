@@ -56,6 +56,8 @@ class LandCoverAIDataModule(SegmentationDataModule):
         ConfigError: If ``split`` is neither.
     """
 
+    layout = "LandCover.ai (landcover.ai.v1.zip)"
+
     def __init__(
         self,
         root: str = "data/landcoverai",

@@ -55,6 +55,7 @@ class PH2DataModule(WholeImagesDataModule):
         ConfigError: If there is no such fold, or ``folds`` is neither.
     """
 
+    layout = "PH2 (PH2 Dataset images/)"
     published_images = _IMAGES
 
     def __init__(

@@ -79,6 +79,16 @@ class FileRecord(ImageRecord):
         self.image, self.mask, self.header = image, mask, header
         self.indexes, self.sensor, self.class_map = tuple(indexes), sensor, class_map
 
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a mask."""
+        return self.mask is not None
+
+    @property
+    def file(self) -> Path:
+        """The image file."""
+        return self.image
+
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Read and check the image and its mask (see :class:`ImageRecord`)."""
         image, missing = self._read_valid(window)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,6 +59,21 @@ class Record(ABC):
     def in_memory(self) -> bool:
         """Whether nothing has to be decoded."""
         return False
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the record has targets."""
+        return True
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the record is read from, where it is one."""
+        return None
+
+    @property
+    def source(self) -> Record:
+        """The record as its files hold it."""
+        return self
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -157,6 +173,11 @@ class ArrayRecord(ImageRecord):
     def in_memory(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a mask."""
+        return self.mask is not None
 
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Return views of the arrays."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from hqzoo.data.records import Image, ImageRecord, Mask, Missing, Window
+from hqzoo.data.records import Image, ImageRecord, Mask, Missing, Record, Window
 
 __all__ = ["Resized", "resize_image", "resize_mask"]
 
@@ -24,6 +24,11 @@ class Resized(ImageRecord):
     def __init__(self, record: ImageRecord, size: tuple[int, int]) -> None:
         super().__init__(record.name, *size)
         self.record = record
+
+    @property
+    def source(self) -> Record:
+        """The record in its own size."""
+        return self.record.source
 
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Read and resize the image and its mask; a window is one of the resized image."""

@@ -73,7 +73,7 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         area = self.crop_size[0] * self.crop_size[1]
         return sum(max(1, round(record.height * record.width / area)) for record in records)
 
-    def compute_statistics(self) -> dict[str, Statistics]:
+    def measure_statistics(self) -> dict[str, Statistics]:
         """Compute the statistics of every pixel of the training split that is not missing."""
         return {"image": compute_statistics(self.records("train"), self.cache, self.sensor)}
 

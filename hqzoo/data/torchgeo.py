@@ -2,8 +2,8 @@
 
 What is TorchGeo's: downloads, checksums, archives, the lists of its splits, reading files, names and colours of its
 classes. What is ours: the order of samples and exact resume, crops and windows, statistics with the sensor's unit,
-folds, the validation split of a class that has none, the check of every mask value, and errors that say what to set.
-Images are taken as the class returns them: a class that rounds, resizes or reorders (UC Merced resizes to 256 x 256,
+folds, the test split of a class that has none, the check of every mask value, and errors that say what to set. Images
+are taken as the class returns them: a class that rounds, resizes or reorders (UC Merced resizes to 256 x 256,
 BigEarthNet reads Sentinel-1 as integers) is described by its own documentation. LandCover.ai has a module of its own
 (:mod:`hqzoo.data.landcoverai`), because TorchGeo's class reads tiles that were cut as JPEG.
 """

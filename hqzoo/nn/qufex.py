@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hqzoo.errors import ConfigError
 from hqzoo.nn.qufex_sizes import divisors, fits_circuit, fitting_patches, listed, patches_in_words, sizes_in_words
 from hqzoo.quantum import QuantumLayer, circuits
-from hqzoo.quantum.engines.statevector import MAX_WIRES
+from hqzoo.quantum.engines.statevector.engine import MAX_WIRES
 
 __all__ = ["QuFeX"]
 

@@ -8,8 +8,8 @@ from itertools import product
 
 from hqzoo.quantum import circuits, plan
 from hqzoo.quantum.engines.size import SizeError, machine_memory
-from hqzoo.quantum.engines.state_plan import table_bytes
-from hqzoo.quantum.engines.statevector import MAX_WIRES
+from hqzoo.quantum.engines.statevector.engine import MAX_WIRES
+from hqzoo.quantum.engines.statevector.plan import table_bytes
 
 __all__ = ["divisors", "fits_circuit", "fitting_patches", "listed", "patches_in_words", "sizes_in_words"]
 

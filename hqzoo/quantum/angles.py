@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import SupportsFloat
+
+import numpy as np
+from torch import Tensor
 
 from hqzoo.errors import CircuitError
 
-__all__ = ["Angle", "as_angle", "data", "weight"]
+__all__ = ["Angle", "as_angle", "feature", "weight"]
 
 Terms = tuple[tuple[int, float], ...]
 
@@ -16,7 +20,7 @@ Terms = tuple[tuple[int, float], ...]
 class Angle:
     """An angle in radians: ``constant + sum(c * data[i]) + sum(c * weight[j])``.
 
-    Build angles with :func:`data` and :func:`weight` and ordinary arithmetic: ``math.pi * data(3) + weight(0)``.
+    Build angles with :func:`feature` and :func:`weight` and ordinary arithmetic: ``math.pi * feature(3) + weight(0)``.
 
     Args:
         data: Pairs ``(i, c)``, sorted by ``i``, without zero coefficients.
@@ -48,6 +52,7 @@ class Angle:
         return as_angle(other) - self
 
     def __mul__(self, factor: float) -> Angle:
+        factor = _number(factor)
         return Angle(
             _collect((i, c * factor) for i, c in self.data),
             _collect((j, c * factor) for j, c in self.weight),
@@ -57,7 +62,7 @@ class Angle:
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: float) -> Angle:
-        return self * (1.0 / divisor)
+        return self * (1.0 / _number(divisor))
 
     @property
     def is_constant(self) -> bool:
@@ -71,8 +76,8 @@ class Angle:
         return " + ".join(parts).replace("+ -", "- ")
 
 
-def data(index: int) -> Angle:
-    """Return the angle ``data[index]``."""
+def feature(index: int) -> Angle:
+    """Return the angle ``data[..., index]``: a feature of every sample, as a layer is called with it."""
     return Angle(data=((_index("data", index), 1.0),))
 
 
@@ -83,7 +88,30 @@ def weight(index: int) -> Angle:
 
 def as_angle(value: Angle | float) -> Angle:
     """Return ``value`` as an angle; numbers are constants in radians."""
-    return value if isinstance(value, Angle) else Angle(constant=float(value))
+    return value if isinstance(value, Angle) else Angle(constant=_number(value))
+
+
+def _number(value: object) -> float:
+    """Return a number that stands in an angle.
+
+    Raises:
+        CircuitError: If it is none that stays what it is, such as a tensor, whose value now would be kept for good.
+    """
+    if isinstance(value, Angle):
+        raise CircuitError(
+            f"({value}) is multiplied with or divides another angle; angles are affine in data and weights."
+        )
+    if isinstance(value, Tensor) or getattr(value, "requires_grad", False):
+        raise CircuitError(
+            f"A tensor {tuple(value.shape)} was given in an angle, where its value of now would stay for good. "  # type: ignore[attr-defined]
+            "Write weight(i) for a trained parameter and feature(i) for data: a circuit gets both when it runs. A "
+            "constant is a number, such as float(tensor)."
+        )
+    if isinstance(value, SupportsFloat) and not isinstance(value, np.ndarray):
+        return float(value)
+    raise CircuitError(
+        f"{value!r} ({type(value).__name__}) was given in an angle; give a number, feature(i) or weight(i)."
+    )
 
 
 def _index(kind: str, index: int) -> int:

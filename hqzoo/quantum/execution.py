@@ -13,7 +13,7 @@ from torch import nn
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.base import Engine
-from hqzoo.quantum.engines.density import DensityEngine
+from hqzoo.quantum.engines.density.engine import DensityEngine
 from hqzoo.quantum.engines.draws import branch
 from hqzoo.quantum.layer import QuantumLayer
 from hqzoo.quantum.mitigation import SCALES, Extrapolation, ZeroNoiseEngine

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.diagnostics.inert import warn_of_inert_weights
 
 __all__ = ["QuantumLayer"]
@@ -31,7 +31,7 @@ class QuantumLayer(nn.Module):
 
     Args:
         circuit: The circuit.
-        engine: Engine that runs it, see :func:`hqzoo.quantum.compile`.
+        engine: Engine that runs it, see :func:`~hqzoo.quantum.compile_circuit`.
         init: ``"uniform"`` draws weights from [0, 2π], what PennyLane's TorchLayer does; ``"keras"`` from
             [-√1.5, √1.5], what its KerasLayer does for weights of shape (2,) (Glorot-uniform); ``"zeros"``. Where the
             paper does not state it: CHOICE ``"uniform"``.

@@ -41,7 +41,7 @@ class Pauli:
         object.__setattr__(self, "letters", "".join(letter for _, letter in pairs))
         object.__setattr__(self, "wires", tuple(wire for wire, _ in pairs))
 
-    n_outputs = 1
+    n_outputs = n_strings = 1
 
     def sums(self) -> tuple[PauliSum, ...]:
         """Return the one output as a sum of Pauli strings."""
@@ -78,6 +78,11 @@ class Probabilities:
     def n_outputs(self) -> int:
         """Number of outcomes."""
         return int(2 ** len(self.wires))
+
+    @property
+    def n_strings(self) -> int:
+        """Number of Pauli strings in all of :meth:`sums` together."""
+        return int(4 ** len(self.wires))
 
     def sums(self) -> tuple[PauliSum, ...]:
         """Return each outcome's projector, a product of ``(1 + Z) / 2`` and ``(1 - Z) / 2``."""
@@ -124,6 +129,11 @@ class Overlap:
         _check_distinct(self, self.wires)
 
     n_outputs = 1
+
+    @property
+    def n_strings(self) -> int:
+        """Number of Pauli strings in :meth:`sums`."""
+        return int(4 ** len(self.wires_a))
 
     @property
     def wires(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from hqzoo.quantum.angles import Angle, data
+from hqzoo.quantum.angles import Angle, feature
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.engines.affine import AffineAngles
 from hqzoo.quantum.gates import Gate
@@ -70,7 +70,7 @@ class GateAngles(AffineAngles):
             inputs = list(gate.angles)
             for place, angle in enumerate(gate.angles):
                 if not angle.is_constant:
-                    inputs[place] = data(len(angles))
+                    inputs[place] = feature(len(angles))
                     angles.append(angle)
                     rules.append(shift_rule(gate, place))
             gates.append(replace(gate, angles=tuple(inputs)))

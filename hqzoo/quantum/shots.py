@@ -65,7 +65,7 @@ def _agree(basis: dict[int, str], letters: dict[int, str]) -> bool:
 
 def ideal_engine(circuit: Circuit, dtype: torch.dtype, ideal_tail: int = 0) -> Engine:
     """Return the cheapest exact engine of a circuit without noise."""
-    from hqzoo.quantum.compile import ENGINES, plan  # it knows all engines
+    from hqzoo.quantum.compiling import ENGINES, plan  # it knows all engines
 
     return ENGINES[plan(circuit).engine](circuit, dtype)
 

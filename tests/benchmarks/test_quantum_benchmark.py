@@ -21,7 +21,7 @@ from benchmarks.quantum.report import duel, markdown
 from benchmarks.quantum.session import Cell, Results, Session
 from hqzoo.cli import bench
 from hqzoo.errors import ConfigError
-from hqzoo.quantum import Circuit, Pauli, compile, data, weight
+from hqzoo.quantum import Circuit, Pauli, compile_circuit, feature, weight
 from hqzoo.quantum.gates import CNOT, RX, RY
 
 pytest.importorskip("pennylane", reason="the judge is the extra 'pennylane'")
@@ -105,7 +105,7 @@ def test_cases_are_the_published_sizes():
 
 
 def test_the_judge_knows_closed_forms():
-    circuit = Circuit(2, [RY(math.pi * data(0), 0), CNOT(0, 1), RX(weight(0), 1)], [Pauli("Z", 0), Pauli("Z", 1)])
+    circuit = Circuit(2, [RY(math.pi * feature(0), 0), CNOT(0, 1), RX(weight(0), 1)], [Pauli("Z", 0), Pauli("Z", 1)])
     case = measuring.Case("", (2,), lambda: circuit, lambda: circuit, (0.0, 1.0))
     truth = judge(case)
     x, w, c = truth.rows.data[:, 0].astype(float), float(truth.rows.weights[0]), truth.rows.cotangent
@@ -130,7 +130,7 @@ def test_inputs_are_the_same_for_everybody_and_rows_repeat():
 
 def test_angles_and_registers():
     values, weights = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([0.5])
-    assert evaluate((2 * data(1) - weight(0) + 1.0), values, weights).tolist() == [4.5, 8.5]
+    assert evaluate((2 * feature(1) - weight(0) + 1.0), values, weights).tolist() == [4.5, 8.5]
     assert evaluate(Circuit(1, [RX(0.25, 0)], [Pauli("Z", 0)]).gates[0].angles[0], values, weights) == 0.25
     n_wires, halves = registers(CASES["fidelity"].circuit())
     assert n_wires == 5
@@ -152,7 +152,7 @@ def false_peer(change, mistake=0.01):
     """Our engine with a mistake in outputs, or in the weights' gradient alone."""
 
     def build(circuit, device):
-        engine = compile(circuit, "auto")
+        engine = compile_circuit(circuit, "auto")
 
         def function(values, weights):
             out = engine(values, weights)

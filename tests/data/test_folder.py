@@ -55,7 +55,7 @@ def test_batches(tmp_path: Path) -> None:
     data = module(write_folder(tmp_path), batch_size=4, fold=0)
     data.setup()
     train = next(iter(data.train_dataloader()))
-    assert train.keys() == {"image", "mask"}
+    assert train.keys() == {"image", "mask", "name"}
     assert train["image"].shape == (4, 3, 32, 32)
     assert str(train["image"].dtype) == "torch.float32"
     assert str(train["mask"].dtype) == "torch.int64"

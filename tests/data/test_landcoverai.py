@@ -96,7 +96,7 @@ def test_statistics_are_those_of_the_training_tiles_and_are_stored(root: Path) -
     np.testing.assert_allclose(data.statistics["image"].std, np.sqrt(variance), rtol=1e-12)
     (stored,) = (root / "tiles").glob("statistics_official_*.json")
     content = json.loads(stored.read_text())
-    content["statistics"]["mean"] = [1.0, 2.0, 3.0]
+    content["statistics"]["image"]["mean"] = [1.0, 2.0, 3.0]
     stored.write_text(json.dumps(content))
     assert prepared(root).statistics["image"].mean == (1.0, 2.0, 3.0)  # read, not computed again
     content["key"] = "other tiles"

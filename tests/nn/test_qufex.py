@@ -13,7 +13,7 @@ from torch import nn
 from hqzoo.errors import CircuitError, ConfigError
 from hqzoo.nn import QuFeX
 from hqzoo.nn.controls import Zero
-from hqzoo.quantum import QuantumLayer, circuits, compile
+from hqzoo.quantum import QuantumLayer, circuits, compile_circuit
 
 PUBLISHED = [
     # channels, patch, maps, filters, qubits, map's height and width
@@ -40,7 +40,7 @@ def by_hand(block: QuFeX, features, channels, patch, maps):
     (rows, columns), (_, _, height, width) = patch, features.shape
     out = torch.zeros(len(features), len(block.cores) * channels, height, width)
     for f, core in enumerate(block.cores):
-        run = compile(circuits.qufex(rows * columns * maps, f + 1), "statevector")
+        run = compile_circuit(circuits.qufex(rows * columns * maps, f + 1), "statevector")
         for image, group, top, left in itertools.product(
             range(len(features)), range(channels // maps), range(0, height, rows), range(0, width, columns)
         ):

@@ -8,7 +8,7 @@ import pennylane as qml
 import torch
 from scipy.stats import unitary_group
 
-from hqzoo.quantum import Circuit, Gate, Pauli, controlled, data, gates, weight
+from hqzoo.quantum import Circuit, Gate, Pauli, controlled, feature, gates, weight
 from hqzoo.quantum.gates import BASE_GATES
 
 _NAMES = {"I": "Identity", "X": "PauliX", "Y": "PauliY", "Z": "PauliZ", "H": "Hadamard"}
@@ -63,7 +63,7 @@ def random_circuits(draw, max_wires: int = 5, max_gates: int = 14) -> Circuit:
             angle = draw(st.sampled_from([0.0, math.pi / 2, 0.3]))
             kind = draw(st.sampled_from(["data", "weight", "shared", "both", "constant"]))
             if kind in ("data", "both"):
-                angle = angle + draw(st.sampled_from([1.0, math.pi, -0.5])) * data(n_data)
+                angle = angle + draw(st.sampled_from([1.0, math.pi, -0.5])) * feature(n_data)
                 n_data += 1
             if kind in ("weight", "both") or (kind == "shared" and n_weights == 0):
                 angle = angle + weight(n_weights)

@@ -3,11 +3,14 @@
 import copy
 import pickle
 
+import numpy as np
+import pennylane as qml
 import pytest
+import torch
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Pauli, circuits, controlled, data, weight
-from hqzoo.quantum.gates import CNOT, RX, RY, Gate, Unitary, X
+from hqzoo.quantum import Circuit, Pauli, circuits, controlled, feature, weight
+from hqzoo.quantum.gates import CNOT, RX, RY, U3, Gate, Unitary, X
 
 
 def test_circuits_are_values():
@@ -29,12 +32,12 @@ def test_the_published_circuit_has_the_published_budget():
 
 
 def test_angles_are_affine():
-    angle = 3.0 * (data(2) - 0.5 * weight(1)) + 1.0 - data(2) / 2
+    angle = 3.0 * (feature(2) - 0.5 * weight(1)) + 1.0 - feature(2) / 2
     assert angle.data == ((2, 2.5),)
     assert angle.weight == ((1, -1.5),)
     assert angle.constant == 1.0
     assert str(angle) == "2.5*x[2] - 1.5*w[1] + 1"
-    assert (data(0) - data(0)).is_constant
+    assert (feature(0) - feature(0)).is_constant
 
 
 def test_pauli_strings_do_not_depend_on_the_order_of_wires():
@@ -43,7 +46,7 @@ def test_pauli_strings_do_not_depend_on_the_order_of_wires():
 
 
 def test_printing():
-    text = str(Circuit(2, [RY(data(0), 0), controlled(X(1), 0)], [Pauli("Z", 1)]))
+    text = str(Circuit(2, [RY(feature(0), 0), controlled(X(1), 0)], [Pauli("Z", 1)]))
     assert "RY(x[0], 0)" in text
     assert "CNOT(0, 1)" in text
     assert text.endswith("read <Z1>")
@@ -56,7 +59,7 @@ def test_printing():
         (lambda: Circuit(2, [], [Pauli("Z", 5)]), "Z5 names wire 5"),
         (lambda: CNOT(1, 1), "twice"),
         (lambda: RX(0.1, -1), "negative"),
-        (lambda: Circuit(1, [RX(data(1), 0)], [Pauli("Z", 0)]), r"no angle uses data\[0\]"),
+        (lambda: Circuit(1, [RX(feature(1), 0)], [Pauli("Z", 0)]), r"no angle uses data\[0\]"),
         (lambda: Circuit(1, [RX(weight(2), 0)], [Pauli("Z", 0)]), r"weight\[0, 1\]"),
         (lambda: Circuit(1, [], []), "at least one Pauli"),
         (lambda: Circuit(0, [], [Pauli("Z", 0)]), "at least one wire"),
@@ -65,7 +68,7 @@ def test_printing():
         (lambda: Gate("RW", (0,)), "Did you mean 'R[XYZ]'"),
         (lambda: Gate("RX", (0,)), "1 angle"),
         (lambda: Unitary([[1, 0], [0, 2]], 0), "not unitary"),
-        (lambda: data(-1), "start at 0"),
+        (lambda: feature(-1), "start at 0"),
         (lambda: circuits.hq_unet(encoding="rx"), "encoding='rx'"),
         (lambda: circuits.hq_unet(2, 2, periodic=True), "at least 3"),
     ],
@@ -73,3 +76,37 @@ def test_printing():
 def test_what_makes_no_sense_is_named(build, message):
     with pytest.raises(CircuitError, match=message):
         build()
+
+
+def test_separable_keeps_every_rotation():
+    circuit = circuits.hq_unet()
+    alone = circuit.without_entanglers()
+    assert (alone.n_data, alone.n_weights, alone.n_observables) == (48, 8, 32)
+    assert len(alone.gates) == len(circuit.gates) - 24
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (lambda theta: RY(theta, 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(theta * feature(0), 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(feature(0) + theta, 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(theta - feature(0), 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: RY(feature(0) / theta, 0), r"tensor \(\).*weight\(i\)"),
+        (lambda theta: U3(0.1, theta.expand(2), 0.2, 0), r"tensor \(2,\).*weight\(i\)"),
+        (lambda theta: RY(qml.numpy.array(0.3, requires_grad=True), 0), r"weight\(i\)"),
+        (lambda theta: RY(feature(0) * weight(0), 0), r"affine"),
+        (lambda theta: RY("0.3", 0), r"'0.3' \(str\).*a number"),
+        (lambda theta: RY(np.zeros(2), 0), r"ndarray.*a number"),
+        (lambda theta: RY(None, 0), r"None \(NoneType\).*a number"),
+        (lambda theta: RY(0.3j, 0), r"complex.*a number"),
+    ],
+)
+def test_what_an_angle_would_freeze_is_refused_when_written(write, message):
+    with pytest.raises(CircuitError, match=message):
+        write(torch.nn.Parameter(torch.tensor(0.3)))
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert RY(np.float32(0.5), 0) == RY(0.5, 0)
+    assert RY(np.int64(2) * feature(0), 0) == RY(2 * feature(0), 0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, compile, plan
+from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit, plan
 from hqzoo.quantum.circuits import hq_unet
 
 
@@ -39,7 +39,7 @@ def both(circuit: Circuit, side: int, periodic: bool = False, seed: int = 0) -> 
     rng = np.random.default_rng(seed)
     inputs = rng.uniform(-1, 1, (8, circuit.n_data))
     weights = rng.uniform(0, 2 * math.pi, circuit.n_weights)
-    exact = compile(circuit, dtype=torch.float64)(torch.tensor(inputs), torch.tensor(weights)).numpy()
+    exact = compile_circuit(circuit, dtype=torch.float64)(torch.tensor(inputs), torch.tensor(weights)).numpy()
     return exact, classical(inputs, weights[:8], side, periodic)
 
 
@@ -79,7 +79,7 @@ def test_correlators_end_it():
     rng = np.random.default_rng(1)
     inputs = torch.tensor(rng.uniform(-1, 1, (8, 12)))
     weights = torch.tensor(rng.uniform(0, 2 * math.pi, 8))
-    together, first, second = compile(pairs, dtype=torch.float64)(inputs, weights).T
+    together, first, second = compile_circuit(pairs, dtype=torch.float64)(inputs, weights).T
     assert (together - first * second).abs().max() > 0.01
     assert plan(pairs).largest_piece > 1
 
@@ -87,7 +87,7 @@ def test_correlators_end_it():
 def test_it_is_not_a_linear_layer():
     """The best linear map of the 48 inputs explains a quarter to a half of the outputs' variance."""
     rng = np.random.default_rng(0)
-    function = compile(circuits.hq_unet(), dtype=torch.float64)
+    function = compile_circuit(circuits.hq_unet(), dtype=torch.float64)
     explained = []
     for _ in range(8):
         inputs = rng.uniform(-1, 1, (4000, 48))
@@ -103,7 +103,7 @@ def test_it_is_not_a_linear_layer():
 def test_seven_of_the_eight_weights_matter_to_a_network_with_a_linear_layer_behind():
     """Turning the column's φ1 turns (<X>, <Z>) of qubits that are read out in both: a linear map of the outputs."""
     circuit = circuits.hq_unet()
-    function = compile(circuit, dtype=torch.float64)
+    function = compile_circuit(circuit, dtype=torch.float64)
     rng = np.random.default_rng(2)
     inputs = torch.tensor(rng.uniform(-1, 1, (200, 48)))
     weights = torch.tensor(rng.uniform(0, 2 * math.pi, 8))

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile, data, weight
-from hqzoo.quantum.engines import density_trajectories
-from hqzoo.quantum.engines.density import DensityEngine, plan_density
-from hqzoo.quantum.engines.density_exact import ExactPiece
-from hqzoo.quantum.engines.density_pieces import pieces_of
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile_circuit, feature, weight
+from hqzoo.quantum.engines.density import trajectories
+from hqzoo.quantum.engines.density.engine import DensityEngine, plan_density
+from hqzoo.quantum.engines.density.exact import ExactPiece
+from hqzoo.quantum.engines.density.pieces import pieces_of
 from hqzoo.quantum.gates import CNOT, CRY, RX, RY, RZ, U3, H, IsingXX, X, Z, controlled
 from hqzoo.quantum.noise import NoiseModel
 from tests.quantum.oracle import _apply, random_circuits
@@ -31,11 +31,11 @@ THEIRS = {
 MIXED = Circuit(
     3,
     [
-        RY(data(0), 0),
-        U3(data(1), weight(0), 0.3, 1),
-        controlled(U3(data(0), weight(0) + data(1), 0.3, 2), 0, 1),
+        RY(feature(0), 0),
+        U3(feature(1), weight(0), 0.3, 1),
+        controlled(U3(feature(0), weight(0) + feature(1), 0.3, 2), 0, 1),
         CRY(weight(1), 2, 0),
-        IsingXX(data(2) + 0.3, 1, 2),
+        IsingXX(feature(2) + 0.3, 1, 2),
     ],
     [Pauli("XZ", (0, 2)), Pauli("Y", 1), Probabilities((2, 0)), Overlap((1,), (2,))],
 )
@@ -176,7 +176,7 @@ def test_published_circuit_is_exact_at_its_full_size():
     found = plan_density(circuit, NOISE)
     assert found.method == "network"
     assert found.largest_piece <= 2
-    ideal = compile(circuit, dtype=torch.float64)(inputs, weights)
+    ideal = compile_circuit(circuit, dtype=torch.float64)(inputs, weights)
     none = DensityEngine(circuit, torch.float64)(inputs, weights)
     torch.testing.assert_close(none, ideal, atol=1e-12, rtol=0)
     # Pauli letters only shrink under unital noise, so every value does at p = 3/4, to nothing.
@@ -186,7 +186,7 @@ def test_published_circuit_is_exact_at_its_full_size():
 
 def test_light_cones_spare_what_nobody_sees():
     wires = 30
-    gates = [RY(data(0), 0), *(CNOT(wire, wire + 1) for wire in range(wires - 1)), X(0)]
+    gates = [RY(feature(0), 0), *(CNOT(wire, wire + 1) for wire in range(wires - 1)), X(0)]
     circuit = Circuit(wires, gates, [Pauli("Z", 0), Pauli("Z", 1)])
     pieces = pieces_of(circuit, NOISE)
     assert [piece.wires for piece in pieces] == [(0, 1, 2)]
@@ -233,7 +233,7 @@ def test_trajectories_of_wide_strings_without_noise_are_exact():
     letters = "ZYXZYXZYXZYXZYY"
     circuit = Circuit(wires, gates, [Pauli(letters, range(wires)), Pauli("YZ", (1, 3))])
     nothing = torch.zeros(1, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64)
-    expected = compile(circuit, "cone", torch.float64)(*nothing)
+    expected = compile_circuit(circuit, "cone", torch.float64)(*nothing)
     found = DensityEngine(circuit, torch.float64, method="trajectories", n_trajectories=1)(*nothing)
     torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
     assert expected.abs().min() > 1e-9
@@ -242,7 +242,7 @@ def test_trajectories_of_wide_strings_without_noise_are_exact():
 def test_trajectories_in_chunks(monkeypatch):
     inputs, weights = sample(MIXED)
     exact = DensityEngine(MIXED, torch.float64, NOISE, "exact")(inputs, weights)
-    monkeypatch.setattr(density_trajectories, "CHUNK_BYTES", 2**15)
+    monkeypatch.setattr(trajectories, "CHUNK_BYTES", 2**15)
     many = DensityEngine(MIXED, torch.float64, NOISE, "trajectories", n_trajectories=3000)(inputs, weights)
     assert (many - exact).abs().max() < 0.1
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile, data, weight
-from hqzoo.quantum.engines.density import DensityEngine
-from hqzoo.quantum.engines.density_state import in_segments
-from hqzoo.quantum.engines.state_evolve import Apply, density_matrices, evolve
-from hqzoo.quantum.engines.statevector import StatevectorEngine
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile_circuit, feature, weight
+from hqzoo.quantum.engines.density.engine import DensityEngine
+from hqzoo.quantum.engines.density.state import in_segments
+from hqzoo.quantum.engines.statevector.engine import StatevectorEngine
+from hqzoo.quantum.engines.statevector.evolve import Apply, density_matrices, evolve
 from hqzoo.quantum.gates import CNOT, RX, RY, H, controlled
 from hqzoo.quantum.noise import NoiseModel
 from hqzoo.quantum.shots import ShotEngine
@@ -17,14 +17,14 @@ NOISE = NoiseModel.of(amplitude_damping=0.1)
 MIXED = Circuit(
     3,
     [
-        *(RY(data(wire), wire) for wire in range(3)),
+        *(RY(feature(wire), wire) for wire in range(3)),
         *(gate for layer in range(3) for gate in (CNOT(0, 1), RX(weight(layer), 1), CNOT(1, 2), H(0))),
-        controlled(RX(weight(0) + data(1), 2), 0),
+        controlled(RX(weight(0) + feature(1), 2), 0),
     ],
     [Pauli("YZ", (0, 2)), Probabilities((1, 0)), Overlap((0,), (1,)), Pauli("X", 2)],
 )
 ENGINES = {
-    "cone": lambda circuit: compile(circuit, "cone", torch.float64),
+    "cone": lambda circuit: compile_circuit(circuit, "cone", torch.float64),
     "statevector": lambda circuit: StatevectorEngine(circuit, torch.float64),
     "network": lambda circuit: DensityEngine(circuit, torch.float64, NOISE, "network"),
     "exact": lambda circuit: DensityEngine(circuit, torch.float64, NOISE, "exact"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, circuits, controlled, data, weight
+from hqzoo.quantum import Circuit, Overlap, Pauli, circuits, controlled, feature, weight
 from hqzoo.quantum.drawing import columns, draw, draw_figure
 from hqzoo.quantum.gates import CNOT, RX, RY, SWAP, H
 from tests.quantum.oracle import random_circuits
@@ -14,7 +14,7 @@ from tests.quantum.oracle import random_circuits
 def test_a_small_circuit_reads_as_expected():
     circuit = Circuit(
         3,
-        [H(0), RX(3.141592653589793 * data(0), 1), CNOT(0, 2), controlled(RY(weight(0) - 0.25, 1), 2), SWAP(0, 1)],
+        [H(0), RX(3.141592653589793 * feature(0), 1), CNOT(0, 2), controlled(RY(weight(0) - 0.25, 1), 2), SWAP(0, 1)],
         [Pauli("Z", 0), Pauli("XZ", (0, 1))],
     )
     assert draw(circuit) == (
@@ -71,7 +71,7 @@ def test_figures_are_written(tmp_path, suffix):
 
 def test_a_figure_shows_what_gates_depend_on(tmp_path):
     path = tmp_path / "circuit.png"
-    circuit = Circuit(2, [RX(data(0), 0), RX(weight(0), 1)], [Overlap((0,), (1,))])
+    circuit = Circuit(2, [RX(feature(0), 0), RX(weight(0), 1)], [Overlap((0,), (1,))])
     draw_figure(circuit, path)
     pixels = {
         tuple(colour) for colour in (matplotlib.image.imread(path)[..., :3] * 255).round().reshape(-1, 3).tolist()

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Pauli, circuits, compile, plan
+from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit, plan
 from hqzoo.quantum.gates import CNOT, RX, RY
 from tests.quantum.oracle import pennylane, random_circuits
 
@@ -41,7 +41,7 @@ def test_named_circuits_match_pennylane_with_gradients(name, engine):
     circuit = NAMED[name]
     inputs, weights = sample(circuit)
     expected = pennylane(circuit, inputs, weights)
-    outputs = compile(circuit, engine, torch.float64)(inputs, weights)
+    outputs = compile_circuit(circuit, engine, torch.float64)(inputs, weights)
     torch.testing.assert_close(outputs, expected, atol=1e-10, rtol=0)
     for ours, theirs in zip(gradients(outputs, inputs, weights), gradients(expected, inputs, weights), strict=True):
         assert (ours - theirs).abs().max() <= 1e-8 * theirs.abs().max()
@@ -52,8 +52,8 @@ def test_published_size_matches_pennylane_in_both_precisions(periodic):
     circuit = circuits.hq_unet(periodic=periodic)
     inputs, weights = sample(circuit, batch=2)
     expected = pennylane(circuit, inputs.detach(), weights.detach())
-    double = compile(circuit, dtype=torch.float64)(inputs, weights)
-    single = compile(circuit)(inputs.float(), weights.float())
+    double = compile_circuit(circuit, dtype=torch.float64)(inputs, weights)
+    single = compile_circuit(circuit)(inputs.float(), weights.float())
     assert (double - expected).abs().max() <= 1e-10
     assert (single - expected).abs().max() <= 1e-5
 
@@ -66,7 +66,7 @@ def test_random_circuits_match_pennylane(circuit):
     reference = gradients(expected, inputs, weights)
     for engine in ENGINES:
         try:
-            function = compile(circuit, engine, torch.float64)
+            function = compile_circuit(circuit, engine, torch.float64)
         except CircuitError:  # the network of a random circuit may be too large
             if engine != "cone":
                 raise
@@ -81,7 +81,7 @@ def test_random_circuits_match_pennylane(circuit):
 def test_first_and_second_derivatives_pass_torchs_own_check(engine):
     circuit = circuits.hq_unet(2, 2)
     inputs, weights = sample(circuit, batch=2)
-    function = compile(circuit, engine, torch.float64)
+    function = compile_circuit(circuit, engine, torch.float64)
     assert torch.autograd.gradcheck(function, (inputs, weights))
     assert torch.autograd.gradgradcheck(function, (inputs, weights))
 
@@ -110,14 +110,14 @@ def test_pieces_do_not_depend_on_wire_numbers(name):
     assert plan(moved).flops == pytest.approx(plan(circuit).flops, rel=0.5)
     inputs, weights = sample(circuit)
     torch.testing.assert_close(
-        compile(moved, dtype=torch.float64)(inputs, weights),
-        compile(circuit, dtype=torch.float64)(inputs, weights),
+        compile_circuit(moved, dtype=torch.float64)(inputs, weights),
+        compile_circuit(circuit, dtype=torch.float64)(inputs, weights),
     )
 
 
 def test_leading_dimensions_and_empty_batches():
     circuit = circuits.hq_unet(2, 2)
-    function = compile(circuit)
+    function = compile_circuit(circuit)
     inputs, weights = sample(circuit, batch=6, dtype=torch.float32)
     flat = function(inputs, weights)
     assert torch.equal(function(inputs.view(2, 3, -1), weights), flat.view(2, 3, -1))
@@ -126,7 +126,7 @@ def test_leading_dimensions_and_empty_batches():
 
 def test_precision_survives_autocast():
     circuit = circuits.hq_unet(2, 2)
-    function = compile(circuit)
+    function = compile_circuit(circuit)
     inputs, weights = sample(circuit, dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         low = function(inputs, weights)
@@ -139,22 +139,24 @@ def test_what_a_state_vector_cannot_hold_is_refused_before_memory_is_touched():
     chain = [RY(0.3, 0), *(CNOT(w, w + 1) for w in range(wires - 1))]
     big = Circuit(wires, chain, [Pauli("Z", wires - 1)])
     with pytest.raises(CircuitError, match=r"30 wires.*limit is 24.*cone"):
-        compile(big, "statevector")
-    assert compile(big, dtype=torch.float64)(torch.zeros(1, 0), torch.zeros(0)).item() == pytest.approx(math.cos(0.3))
+        compile_circuit(big, "statevector")
+    assert compile_circuit(big, dtype=torch.float64)(torch.zeros(1, 0), torch.zeros(0)).item() == pytest.approx(
+        math.cos(0.3)
+    )
 
 
 def test_wrong_sizes_and_names_are_named():
     circuit = circuits.hq_unet(2, 2)
     with pytest.raises(CircuitError, match=r"data \(\.\.\., 12\).*got \(1, 11\)"):
-        compile(circuit)(torch.zeros(1, 11), torch.zeros(8))
+        compile_circuit(circuit)(torch.zeros(1, 11), torch.zeros(8))
     with pytest.raises(CircuitError, match="Did you mean 'statevector'"):
-        compile(circuit, "state_vector")
+        compile_circuit(circuit, "state_vector")
     with pytest.raises(CircuitError, match="float32 or"):
-        compile(circuit, dtype=torch.bfloat16)
+        compile_circuit(circuit, dtype=torch.bfloat16)
 
 
 def test_constant_outputs():
     circuit = Circuit(2, [RX(0.0, 0)], [Pauli("Z", 1), Pauli("X", 0), Pauli("ZZ", (0, 1))])
     for engine in ENGINES:
-        out = compile(circuit, engine)(torch.zeros(3, 0), torch.zeros(0))
+        out = compile_circuit(circuit, engine)(torch.zeros(3, 0), torch.zeros(0))
         assert out.tolist() == [[1.0, 0.0, 1.0]] * 3

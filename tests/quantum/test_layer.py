@@ -7,7 +7,7 @@ import onnxruntime
 import pytest
 import torch
 
-from hqzoo.quantum import QuantumLayer, circuits, compile
+from hqzoo.quantum import QuantumLayer, circuits, compile_circuit
 
 
 def test_only_the_weights_are_state():
@@ -34,7 +34,7 @@ def test_half_precision_models_keep_exact_constants():
     angles = torch.rand(4, 12)
     layer.to(torch.bfloat16)
     weights = layer.weights.detach().float()
-    torch.testing.assert_close(layer(angles), compile(layer.circuit)(angles, weights), atol=1e-6, rtol=0)
+    torch.testing.assert_close(layer(angles), compile_circuit(layer.circuit)(angles, weights), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,17 @@ def test_onnx_export_computes_the_same_at_any_batch_size(circuit, engine, tmp_pa
 
 def test_closed_form_of_a_single_filter():
     """<Z_a>, <Z_b> of F after RY(x): by hand from the plane rotations and two products of hq-unet.md 3.5."""
-    from hqzoo.quantum import Circuit, Pauli, data, weight
+    from hqzoo.quantum import Circuit, Pauli, feature, weight
     from hqzoo.quantum.gates import CNOT, RY
 
     circuit = Circuit(
         2,
-        [RY(data(0), 0), RY(data(1), 1), CNOT(0, 1), RY(weight(0), 0), RY(weight(1), 1)],
+        [RY(feature(0), 0), RY(feature(1), 1), CNOT(0, 1), RY(weight(0), 0), RY(weight(1), 1)],
         [Pauli("Z", 0), Pauli("Z", 1)],
     )
     x, w = torch.tensor([[0.4, 1.1]], dtype=torch.float64), torch.tensor([0.7, -0.2], dtype=torch.float64)
     (a, b), (phi_a, phi_b) = x[0], w
     z_a = phi_a.cos() * a.cos() - phi_a.sin() * a.sin() * b.sin()
     z_b = phi_b.cos() * a.cos() * b.cos() - phi_b.sin() * b.sin()
-    out = compile(circuit, dtype=torch.float64)(x, w)[0]
+    out = compile_circuit(circuit, dtype=torch.float64)(x, w)[0]
     torch.testing.assert_close(out, torch.stack([z_a, z_b]))

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Pauli, QuantumLayer, circuits, compile, data, weight
-from hqzoo.quantum.engines import density
+from hqzoo.quantum import Circuit, Pauli, QuantumLayer, circuits, compile_circuit, feature, weight
+from hqzoo.quantum.engines.density import engine as density
 from hqzoo.quantum.engines.draws import Draws, branch
 from hqzoo.quantum.execution import Execution, executed
 from hqzoo.quantum.gates import CNOT, RY
@@ -48,7 +48,7 @@ def test_extrapolation_comes_closer_to_the_ideal_values(kind):
     inputs = torch.rand(5, circuit.n_data, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     weights = torch.linspace(0.2, 3, circuit.n_weights, dtype=torch.float64, requires_grad=True)
     noise = NoiseModel.of(depolarizing=0.005, readout=0.01)
-    ideal = compile(circuit, dtype=torch.float64)(inputs, weights)
+    ideal = compile_circuit(circuit, dtype=torch.float64)(inputs, weights)
     noisy = Execution(noise).engine(circuit, torch.float64)(inputs, weights)
     engine = Execution(noise, zne=kind).engine(circuit, torch.float64)
     assert isinstance(engine, ZeroNoiseEngine)
@@ -77,7 +77,7 @@ def test_conditions_hold_for_a_while_only():
         pass
 
 
-ONE_WIRE = Circuit(1, [RY(data(0), 0)], [Pauli("Z", 0)])
+ONE_WIRE = Circuit(1, [RY(feature(0), 0)], [Pauli("Z", 0)])
 ANGLE, NOTHING = torch.full((1, 1), 1.2), torch.zeros(0)
 
 
@@ -102,7 +102,7 @@ def test_strengths_and_neighbouring_seeds_scatter_independently():
 def test_every_random_engine_of_a_layer_has_a_stream_of_its_own(monkeypatch):
     monkeypatch.setattr(density, "AUTO_EXACT_WIRES", 0)
     monkeypatch.setattr(density, "MAX_TERMS", 0)
-    circuit = Circuit(2, [RY(data(0), 0), CNOT(0, 1)], [Pauli("ZZ", (0, 1)), Pauli("X", 0)])
+    circuit = Circuit(2, [RY(feature(0), 0), CNOT(0, 1)], [Pauli("ZZ", (0, 1)), Pauli("X", 0)])
     engine = Execution(NoiseModel.of(amplitude_damping=0.1), shots=10, zne="linear").engine(circuit)
     draws = {id(d): d.seed for part in engine.modules() if isinstance(d := getattr(part, "_draws", None), Draws)}
     assert len(draws) == 3 * 3  # shots, and trajectories of two groups, at each strength
@@ -118,7 +118,7 @@ def test_streams_of_neighbouring_seeds_and_paths_differ():
 
 
 def test_conditions_hold_for_weights_of_every_sample_too():
-    gates = [RY(data(0), 0), RY(weight(0), 1), CNOT(0, 1)]
+    gates = [RY(feature(0), 0), RY(weight(0), 1), CNOT(0, 1)]
     layer = QuantumLayer(Circuit(2, gates, [Pauli("Z", 0), Pauli("Z", 1)]), seed=0)
     inputs = torch.tensor([[0.4], [0.9]])
     own = {"weights": layer.weights.expand(2, 1)}

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Gate, Overlap, Pauli, Probabilities, circuits, controlled, data, weight
+from hqzoo.quantum import Circuit, Gate, Overlap, Pauli, Probabilities, circuits, controlled, feature, weight
 from hqzoo.quantum.engines.pennylane import PennyLaneEngine
 from hqzoo.quantum.gates import BASE_GATES, CNOT, RX, RY, H
 from tests.quantum.oracle import pennylane, random_circuits
@@ -51,7 +51,7 @@ def test_every_gate(name, n_controls):
     """One data angle, the others weights: batched and shared angles meet in one gate."""
     size, n_angles = BASE_GATES[name]
     n = size + n_controls
-    angles = [data(0), 0.5 * weight(0) + 0.1, weight(0) - 0.3][:n_angles]
+    angles = [feature(0), 0.5 * weight(0) + 0.1, weight(0) - 0.3][:n_angles]
     start = [gate for wire in range(n) for gate in (H(wire), RY(0.3 + wire, wire), RX(0.2, wire))]
     gate = controlled(Gate(name, tuple(range(size)), tuple(angles)), *range(size, n))
     circuit = Circuit(n, [*start, gate], [Pauli("X", 0), Pauli("Y", n - 1), Pauli("Z" * n, range(n))])
@@ -70,7 +70,7 @@ def test_devices_without_broadcasting_run_sample_by_sample():
 
 
 def test_probabilities_overlap_and_strings_side_by_side():
-    angles = [data(0), data(1), data(2), 0.7 * weight(0)]
+    angles = [feature(0), feature(1), feature(2), 0.7 * weight(0)]
     observables = [Probabilities((2, 0)), Pauli("Z", 1), Overlap((0, 1), (2, 3))]
     circuit = Circuit(4, [RY(angle, wire) for wire, angle in enumerate(angles)], observables)
     inputs, weights = sample(circuit)
@@ -94,7 +94,7 @@ def test_constant_circuits_and_empty_batches():
 
 
 def test_finite_shots_scatter_around_the_truth_and_have_a_gradient():
-    circuit = Circuit(1, [RX(data(0), 0), RY(weight(0), 0)], [Pauli("Z", 0)])
+    circuit = Circuit(1, [RX(feature(0), 0), RY(weight(0), 0)], [Pauli("Z", 0)])
     engine = PennyLaneEngine(circuit, torch.float64, shots=2000, seed=1)
     x = torch.tensor([[0.4], [1.3]], dtype=torch.float64, requires_grad=True)
     w = torch.tensor([0.9], dtype=torch.float64, requires_grad=True)

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from hqzoo.quantum import Circuit, Pauli, Probabilities, QuantumLayer, compile, data, plan, weight
+from hqzoo.quantum import Circuit, Pauli, Probabilities, QuantumLayer, compile_circuit, feature, plan, weight
 from hqzoo.quantum.engines import base
-from hqzoo.quantum.engines.cone import ConeEngine
-from hqzoo.quantum.engines.cone_plan import plan_cone
-from hqzoo.quantum.engines.density import DensityEngine
-from hqzoo.quantum.engines.statevector import StatevectorEngine
+from hqzoo.quantum.engines.cone.engine import ConeEngine
+from hqzoo.quantum.engines.cone.plan import plan_cone
+from hqzoo.quantum.engines.density.engine import DensityEngine
+from hqzoo.quantum.engines.statevector.engine import StatevectorEngine
 from hqzoo.quantum.gates import CNOT, RX, RY
 
 
 def chain(wires: int, read=None) -> Circuit:
     """RY on every wire, CNOTs between neighbours, and RX on the first."""
-    gates = [*(RY(data(wire), wire) for wire in range(wires)), *(CNOT(wire, wire + 1) for wire in range(wires - 1))]
+    gates = [*(RY(feature(wire), wire) for wire in range(wires)), *(CNOT(wire, wire + 1) for wire in range(wires - 1))]
     return Circuit(wires, [*gates, RX(weight(0), 0)], read or [Probabilities(range(wires))])
 
 
@@ -88,7 +88,7 @@ def test_export_and_compilation_on_cone(tmp_path):
 
 def test_devices_without_double_precision_take_single(monkeypatch):
     circuit = chain(4)
-    function = compile(circuit, "cone")
+    function = compile_circuit(circuit, "cone")
     assert {tensor.dtype for tensor in function.buffers()} == {torch.float64, torch.long}
     exact = function(*sample(circuit))
     monkeypatch.setattr(base, "WITHOUT_DOUBLE", ("cpu",))

@@ -7,7 +7,18 @@ from itertools import pairwise
 import pytest
 import torch
 
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile, controlled, data, separable, weight
+from hqzoo.quantum import (
+    Circuit,
+    Overlap,
+    Pauli,
+    Probabilities,
+    circuits,
+    compile_circuit,
+    controlled,
+    feature,
+    separable,
+    weight,
+)
 from hqzoo.quantum.diagnostics import meyer_wallach
 from hqzoo.quantum.diagnostics.dependence import dependence
 from hqzoo.quantum.gates import (
@@ -108,13 +119,13 @@ def test_hq_unet_and_qufex_lose_their_entanglers_and_nothing_else():
 
 def test_fqcnn_becomes_one_cosine():
     inputs, weights = sample(circuits.fqcnn(), batch=5)
-    found = compile(separable(circuits.fqcnn()), dtype=torch.float64)(inputs, weights)
+    found = compile_circuit(separable(circuits.fqcnn()), dtype=torch.float64)(inputs, weights)
     torch.testing.assert_close(found, inputs.sum(-1, keepdim=True).cos())
 
 
 def test_coqcnn_becomes_the_cosine_of_its_phases():
     inputs, weights = sample(circuits.coqcnn(), batch=5)
-    found = compile(separable(circuits.coqcnn()), dtype=torch.float64)(inputs, weights)
+    found = compile_circuit(separable(circuits.coqcnn()), dtype=torch.float64)(inputs, weights)
     torch.testing.assert_close(found, weights[12:].sum().cos().expand(5, 1))
 
 
@@ -141,7 +152,7 @@ def test_the_overlap_of_registers_becomes_the_product_of_overlaps_of_qubits(buil
                 state = phase * (turn.to(state.dtype) @ state.unsqueeze(-1)).squeeze(-1)
             states.append(state)
         product = product * (states[0].conj() * states[1]).sum(-1)
-    found = compile(separable(circuit), dtype=torch.float64)(inputs, weights)
+    found = compile_circuit(separable(circuit), dtype=torch.float64)(inputs, weights)
     torch.testing.assert_close(found, product.abs().square().unsqueeze(-1))
     assert found.std() > 0.01
 
@@ -150,13 +161,13 @@ def test_the_overlap_of_registers_becomes_the_product_of_overlaps_of_qubits(buil
     ("gate", "local"),
     [
         (CRX(weight(0), 0, 1), [RX(weight(0), 1)]),
-        (CRY(2 * data(0) + weight(0), 2, 0), [RY(2 * data(0) + weight(0), 0)]),
+        (CRY(2 * feature(0) + weight(0), 2, 0), [RY(2 * feature(0) + weight(0), 0)]),
         (CRZ(math.pi, 0, 1), [RZ(math.pi, 1)]),
         (CPhase(weight(0), 0, 1), [PhaseShift(weight(0), 0), PhaseShift(weight(0), 1)]),
         (controlled(RY(weight(0), 1), 0, 2), [RY(weight(0), 1)]),
-        (controlled(U3(weight(0), 1.0, data(0), 1), 0), [U3(weight(0), 1.0, data(0), 1)]),
+        (controlled(U3(weight(0), 1.0, feature(0), 1), 0), [U3(weight(0), 1.0, feature(0), 1)]),
         (IsingXX(weight(0), 2, 0), [RX(weight(0), 2), RX(weight(0), 0)]),
-        (IsingYY(data(0), 0, 1), [RY(data(0), 0), RY(data(0), 1)]),
+        (IsingYY(feature(0), 0, 1), [RY(feature(0), 0), RY(feature(0), 1)]),
         (controlled(IsingZZ(weight(0), 0, 1), 2), [RZ(weight(0), 0), RZ(weight(0), 1)]),
         (CNOT(0, 1), []),
         (CZ(0, 1), []),
@@ -170,17 +181,25 @@ def test_the_overlap_of_registers_becomes_the_product_of_overlaps_of_qubits(buil
 )
 def test_every_kind_of_gate(gate, local):
     """The last rotation keeps every index in use, whatever becomes of the gate."""
-    keep = RX(data(0) + weight(0), 2)
+    keep = RX(feature(0) + weight(0), 2)
     assert separable(Circuit(3, [gate, keep], [Pauli("Z", 0)])).gates == (*local, keep)
 
 
 def test_swap_renames_wires_for_gates_and_readings_alike():
     """A SWAP makes no entanglement: a circuit of SWAPs and rotations is left as it was, in what it computes."""
-    gates = [RX(data(0), 0), RY(data(1), 1), SWAP(0, 2), RZ(weight(0), 0), RX(weight(1), 0), SWAP(1, 0), RX(0.3, 1)]
+    gates = [
+        RX(feature(0), 0),
+        RY(feature(1), 1),
+        SWAP(0, 2),
+        RZ(weight(0), 0),
+        RX(weight(1), 0),
+        SWAP(1, 0),
+        RX(0.3, 1),
+    ]
     read = [Pauli("XZ", (0, 2)), Probabilities((1, 0)), Overlap((0,), (1,)), Pauli("Y", 1)]
     circuit = Circuit(3, gates, read)
     inputs, weights = torch.rand(3, 2, dtype=torch.float64), torch.rand(2, dtype=torch.float64)
-    found = compile(separable(circuit), dtype=torch.float64)(inputs, weights)
+    found = compile_circuit(separable(circuit), dtype=torch.float64)(inputs, weights)
     torch.testing.assert_close(found, pennylane(circuit, inputs, weights), atol=1e-10, rtol=0)
 
 
@@ -192,13 +211,13 @@ def test_random_circuits(seed):
 
     def gate(k):
         a, b, c = generator.sample(range(n), 3)
-        one = generator.choice([RX, RY, RZ, PhaseShift])(data(k) if k % 2 else weight(k), a)
-        two = generator.choice([IsingXX, IsingYY, IsingZZ])(weight(k) - data(k), a, b)
+        one = generator.choice([RX, RY, RZ, PhaseShift])(feature(k) if k % 2 else weight(k), a)
+        two = generator.choice([IsingXX, IsingYY, IsingZZ])(weight(k) - feature(k), a, b)
         kinds = [[one], [controlled(one, b)], [controlled(one, b, c)], [two], [controlled(two, c)]]
         return generator.choice([*kinds, [SWAP(a, b), two], [CNOT(a, b), CSWAP(a, b, c), H(c), one]])
 
     drawn = [each for k in range(12) for each in gate(k)]
-    drawn += [RX(data(k) + weight(k), k % n) for k in range(12)]
+    drawn += [RX(feature(k) + weight(k), k % n) for k in range(12)]
     circuit = Circuit(n, drawn, [Pauli("ZZ", pair) for pair in pairwise(range(n))] + [Pauli("Z", k) for k in range(n)])
     twin = separable(circuit)
     assert sizes(twin) == sizes(circuit)

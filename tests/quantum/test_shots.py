@@ -8,8 +8,19 @@ import torch
 from scipy import stats
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, QuantumLayer, circuits, compile, data, gates, weight
-from hqzoo.quantum.engines.density import DensityEngine
+from hqzoo.quantum import (
+    Circuit,
+    Overlap,
+    Pauli,
+    Probabilities,
+    QuantumLayer,
+    circuits,
+    compile_circuit,
+    feature,
+    gates,
+    weight,
+)
+from hqzoo.quantum.engines.density.engine import DensityEngine
 from hqzoo.quantum.execution import Execution, executed
 from hqzoo.quantum.gates import CNOT, RX, RY, RZ, SWAP, U3, CPhase, Gate, H, IsingXX, PhaseShift, T, controlled
 from hqzoo.quantum.noise import NoiseModel
@@ -20,11 +31,11 @@ NOISE = NoiseModel.of(depolarizing=(0.01, 0.05), amplitude_damping=0.1, readout=
 MIXED = Circuit(
     3,
     [
-        RY(data(0), 0),
-        U3(data(1), weight(0), 0.3, 1),
-        controlled(U3(data(0), weight(0) + data(1), 2 * weight(1), 2), 0),
+        RY(feature(0), 0),
+        U3(feature(1), weight(0), 0.3, 1),
+        controlled(U3(feature(0), weight(0) + feature(1), 2 * weight(1), 2), 0),
         controlled(RX(weight(1), 2), 0, 1),
-        IsingXX(data(0) + 0.3, 1, 2),
+        IsingXX(feature(0) + 0.3, 1, 2),
         CPhase(weight(0), 2, 0),
         T(0),
         H(0),
@@ -94,7 +105,7 @@ def test_many_measured_wires_are_drawn_one_by_one():
     engine = ShotEngine(circuit, shots=400, seed=2)
     assert len(engine.joint) == 0
     with torch.no_grad():
-        exact = compile(circuit)(inputs, weights)
+        exact = compile_circuit(circuit)(inputs, weights)
         errors = (engine(inputs, weights) - exact) / ((1 - exact**2).clamp_min(1e-6) / 400).sqrt()
     assert errors.mean().abs() < 0.1
     assert errors.std() == pytest.approx(1.0, abs=0.1)
@@ -113,7 +124,7 @@ def test_seeds_repeat_and_calls_differ():
 @pytest.mark.parametrize("name", ["ideal", "noisy"])
 def test_values_and_gradients_are_unbiased(name):
     inputs, weights = sample(MIXED)
-    exact = compile(MIXED, dtype=torch.float64) if name == "ideal" else noisy(MIXED, torch.float64, 0)
+    exact = compile_circuit(MIXED, dtype=torch.float64) if name == "ideal" else noisy(MIXED, torch.float64, 0)
     options = {} if name == "ideal" else {"build": noisy}
     engine = ShotEngine(MIXED, torch.float64, shots=100, seed=7, **options)
     cotangent = torch.linspace(-1, 1, 2 * MIXED.n_observables, dtype=torch.float64).view(2, -1)
@@ -145,7 +156,7 @@ def test_shift_rules_are_exact_for_every_gate(gate: Gate, n_controls: int):
     split = GateAngles(circuit, torch.float64)
     inputs, weights = sample(circuit, batch=1)
     angles = split(inputs, weights).detach().requires_grad_()
-    function = compile(split.circuit, dtype=torch.float64)
+    function = compile_circuit(split.circuit, dtype=torch.float64)
     nothing = torch.zeros(0, dtype=torch.float64)
     exact = torch.autograd.functional.jacobian(lambda values: function(values, nothing), angles)
     for number, rule in enumerate(split.rules):

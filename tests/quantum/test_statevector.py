@@ -11,16 +11,16 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, controlled, data, weight
-from hqzoo.quantum.engines.state_plan import estimate, plan_state
-from hqzoo.quantum.engines.statevector import StatevectorEngine
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, controlled, feature, weight
+from hqzoo.quantum.engines.statevector.engine import StatevectorEngine
+from hqzoo.quantum.engines.statevector.plan import estimate, plan_state
 from hqzoo.quantum.gates import CNOT, CZ, RX, RY, RZ, SWAP, U3, Gate, H, IsingXX, IsingZZ, PhaseShift, T, X, Y
 from tests.quantum.oracle import _apply, pennylane, random_circuits
 
 
 def ladder(wires: int, layers: int) -> Circuit:
     """Angle encoding, then layers of RY and RZ on every wire and a ring of CNOTs."""
-    gates: list[Gate] = [RX(data(w), w) for w in range(wires)]
+    gates: list[Gate] = [RX(feature(w), w) for w in range(wires)]
     for layer in range(layers):
         for w in range(wires):
             gates += [RY(weight(2 * (layer * wires + w)), w), RZ(weight(2 * (layer * wires + w) + 1), w)]
@@ -33,9 +33,9 @@ def reuploading(wires: int, layers: int) -> Circuit:
     gates: list[Gate] = []
     for layer in range(layers):
         for w in range(wires):
-            gates += [RY(math.pi * data(w), w), RZ(data(wires + w) + weight(layer), w)]
+            gates += [RY(math.pi * feature(w), w), RZ(feature(wires + w) + weight(layer), w)]
         gates += [IsingZZ(weight(layers + layer), w, (w + 1) % wires) for w in range(wires)]
-        gates.append(IsingXX(0.5 * data(0), 0, wires - 1))
+        gates.append(IsingXX(0.5 * feature(0), 0, wires - 1))
     strings = [Pauli("XYZ", (0, 1, 2)), Pauli("Y", 1), Pauli("Z" * wires, range(wires)), Pauli("YX", (2, 3))]
     return Circuit(wires, gates, strings)
 
@@ -45,7 +45,7 @@ def registers(correlated: bool = False) -> Circuit:
     gates: list[Gate] = []
     for register, wires in enumerate(((0, 2, 4), (5, 3, 1))):
         for k, w in enumerate(wires):
-            gates += [RY(data(6 * register + k), w), RZ(data(6 * register + 3 + k), w)]
+            gates += [RY(feature(6 * register + k), w), RZ(feature(6 * register + 3 + k), w)]
         gates += [IsingZZ(weight(k), wires[k], wires[(k + 1) % 3]) for k in range(3)]
         gates += [RX(weight(3), w) for w in wires]
     if correlated:
@@ -108,11 +108,11 @@ def test_eight_wires_over_every_gate_match_pennylane():
 def dense_circuit(seed: int) -> Circuit:
     """Every gate with none to five controls on random wires of eight."""
     generator = torch.Generator().manual_seed(seed)
-    gates: list[Gate] = [RY(data(w), w) for w in range(8)]
+    gates: list[Gate] = [RY(feature(w), w) for w in range(8)]
     kinds = [
         lambda k, a: X(a), lambda k, a: Y(a), lambda k, a: H(a), lambda k, a: T(a),
-        lambda k, a: RX(weight(k % 5), a), lambda k, a: RZ(0.3 * data(k % 8) + weight(k % 5), a),
-        lambda k, a: PhaseShift(weight(k % 5), a), lambda k, a: U3(0.4, data(k % 8), weight(k % 5), a),
+        lambda k, a: RX(weight(k % 5), a), lambda k, a: RZ(0.3 * feature(k % 8) + weight(k % 5), a),
+        lambda k, a: PhaseShift(weight(k % 5), a), lambda k, a: U3(0.4, feature(k % 8), weight(k % 5), a),
     ]  # fmt: skip
     for k in range(24):
         wires = torch.randperm(8, generator=generator).tolist()
@@ -128,7 +128,7 @@ def dense_circuit(seed: int) -> Circuit:
 @pytest.mark.parametrize("wires", [(0,), (2, 0), (4, 1, 3), (0, 1, 2, 3, 4)])
 @pytest.mark.parametrize("connected", [True, False])
 def test_probabilities_match_pennylane(wires, connected):
-    gates: list[Gate] = [U3(data(w), weight(0), 0.2, w) for w in range(5)]
+    gates: list[Gate] = [U3(feature(w), weight(0), 0.2, w) for w in range(5)]
     gates += [CNOT(w, w + 1) for w in range(4) if connected or w != 2]
     circuit = Circuit(5, [*gates, RX(weight(1), 0)], [Pauli("X", 4), Probabilities(wires), Pauli("ZZ", (0, 3))])
     inputs, weights = sample(circuit, 2)
@@ -160,7 +160,7 @@ def test_overlap_equals_the_swap_test(correlated):
 def test_what_gates_do_not_connect_is_simulated_apart():
     assert [len(part.wires) for part in plan_state(registers())] == [3, 3]
     assert [len(part.wires) for part in plan_state(registers(correlated=True))] == [6]
-    many = Circuit(40, [RY(data(w), w) for w in range(40)], [Pauli("Z" * 40, range(40)), Pauli("Z", 7)])
+    many = Circuit(40, [RY(feature(w), w) for w in range(40)], [Pauli("Z" * 40, range(40)), Pauli("Z", 7)])
     x = torch.rand(3, 40, dtype=torch.float64)
     out = StatevectorEngine(many, torch.float64)(x, torch.zeros(0, dtype=torch.float64))
     torch.testing.assert_close(out, torch.stack([x.cos().prod(1), x[:, 7].cos()], 1))

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, compile, data, plan, weight
+from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit, feature, plan, weight
 from hqzoo.quantum.gates import CNOT, CSWAP, RX, RY, RZ, H, X
 from hqzoo.quantum.observables import Overlap, Probabilities
 from hqzoo.quantum.swap_tests import fold_swap_tests
 from tests.quantum.oracle import pennylane
 
-REGISTERS = [RY(data(0), 1), RX(data(1), 2), CNOT(1, 2), RY(weight(0), 3), RZ(data(2), 3), CNOT(3, 4)]
+REGISTERS = [RY(feature(0), 1), RX(feature(1), 2), CNOT(1, 2), RY(weight(0), 3), RZ(feature(2), 3), CNOT(3, 4)]
 TEST = [H(0), CSWAP(0, 1, 3), CSWAP(0, 4, 2), H(0)]
 
 
@@ -28,7 +28,10 @@ def test_a_folded_test_has_the_values_and_gradients_of_the_whole_one(joined):
     assert folded.observables == (Pauli("Z", 4), Overlap((0, 3), (2, 1)))
     inputs = torch.rand(4, 3, dtype=torch.float64, requires_grad=True)
     weights = torch.rand(1, dtype=torch.float64, requires_grad=True)
-    expected, found = pennylane(circuit, inputs, weights), compile(circuit, dtype=torch.float64)(inputs, weights)
+    expected, found = (
+        pennylane(circuit, inputs, weights),
+        compile_circuit(circuit, dtype=torch.float64)(inputs, weights),
+    )
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
     for ours, theirs in zip(
         torch.autograd.grad(found.sum(), (inputs, weights)),
@@ -39,7 +42,7 @@ def test_a_folded_test_has_the_values_and_gradients_of_the_whole_one(joined):
 
 
 def test_two_tests_fold_one_after_the_other():
-    prepared = [RY(data(k), wire) for k, wire in enumerate((1, 2, 4, 5))]
+    prepared = [RY(feature(k), wire) for k, wire in enumerate((1, 2, 4, 5))]
     gates = [*prepared, H(0), CSWAP(0, 1, 2), H(0), H(3), CSWAP(3, 4, 5), H(3)]
     folded = fold_swap_tests(Circuit(6, gates, [Pauli("Z", 3), Pauli("Z", 0)]))
     assert folded.observables == (Overlap((2,), (3,)), Overlap((0,), (1,)))

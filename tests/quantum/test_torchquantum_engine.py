@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Gate, Overlap, Pauli, Probabilities, circuits, controlled, data, weight
+from hqzoo.quantum import Circuit, Gate, Overlap, Pauli, Probabilities, circuits, controlled, feature, weight
 from hqzoo.quantum.engines.pennylane import PennyLaneEngine
 from hqzoo.quantum.engines.torchquantum import TorchQuantumEngine
 from hqzoo.quantum.gates import BASE_GATES, CNOT, RX, RY, H
@@ -63,7 +63,7 @@ def test_every_gate(tq, name, n_controls):
     """One data angle, the others weights: batched and shared angles meet in one gate."""
     size, n_angles = BASE_GATES[name]
     n = size + n_controls
-    angles = [data(0), 0.5 * weight(0) + 0.1, weight(0) - 0.3][:n_angles]
+    angles = [feature(0), 0.5 * weight(0) + 0.1, weight(0) - 0.3][:n_angles]
     start = [gate for wire in range(n) for gate in (H(wire), RY(0.3 + wire, wire), RX(0.2, wire))]
     gate = controlled(Gate(name, tuple(range(size)), tuple(angles)), *range(size, n))
     assert_same(Circuit(n, [*start, gate], [Pauli("X", 0), Pauli("Y", n - 1), Pauli("Z" * n, range(n))]))
@@ -88,7 +88,7 @@ def test_every_named_circuit(tq, name):
 
 
 def test_probabilities_overlap_and_strings_side_by_side(tq):
-    angles = [data(0), data(1), data(2), 0.7 * weight(0)]
+    angles = [feature(0), feature(1), feature(2), 0.7 * weight(0)]
     observables = [Probabilities((2, 0)), Pauli("X", 1), Overlap((0, 1), (2, 3)), Pauli("Z", 1)]
     circuit = Circuit(4, [RY(angle, wire) for wire, angle in enumerate(angles)], observables)
     inputs, weights = sample(circuit)

@@ -15,7 +15,7 @@ def _build(engine: str, compiled: bool, circuit: Circuit, device: str) -> Progra
     import torch
 
     from hqzoo.errors import CircuitError
-    from hqzoo.quantum import compile as compile_circuit
+    from hqzoo.quantum import compile_circuit
 
     try:
         function = compile_circuit(circuit, engine).to(device)

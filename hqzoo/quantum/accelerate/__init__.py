@@ -16,16 +16,19 @@ from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.layer import Layout, RecoveredLayer, register_by_path
-from hqzoo.quantum.accelerate.looking import looking_at
 from hqzoo.quantum.accelerate.outside import refuse_outside
-from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
+from hqzoo.quantum.accelerate.pennylane_layer import PennyLaneSource
 from hqzoo.quantum.accelerate.prove import Proof, prove, prove_delivered, prove_in_training, rows_at_once
 from hqzoo.quantum.accelerate.qiskit_connector import QiskitSource
-from hqzoo.quantum.accelerate.recording import Foreign
-from hqzoo.quantum.accelerate.recover import Recovered, Source, recover
 from hqzoo.quantum.accelerate.report import LayerReport, Report, measure
-from hqzoo.quantum.accelerate.torchquantum_ops import TorchQuantumSource, is_simulator
 from hqzoo.quantum.diagnostics import inert_weights, redundant_directions
+from hqzoo.quantum.engines.transforms import in_transform
+from hqzoo.quantum.importers.failures import failures
+from hqzoo.quantum.importers.imported import entries
+from hqzoo.quantum.importers.looking import looking_at
+from hqzoo.quantum.importers.recording import Foreign
+from hqzoo.quantum.importers.recover import Recovered, Source, recover
+from hqzoo.quantum.importers.torchquantum import TorchQuantumSource, is_simulator
 
 __all__ = ["LayerReport", "RecoveredLayer", "Report", "accelerate", "foreign_layers"]
 
@@ -93,6 +96,17 @@ def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
             "TorchConnector; there is nothing to accelerate."
         )
 
+    def refuse_transforms(name: str) -> Foreign:
+        def hook(module: nn.Module, arguments: Foreign) -> None:
+            if in_transform():
+                raise CircuitError(
+                    f"Layer '{name}' is called under torch.vmap or another transform of torch.func, which hides its "
+                    "inputs. Hand it the whole batch instead, or accelerate the layer alone and put the copy in its "
+                    "place: it works under vmap."
+                )
+
+        return hook
+
     def keep(call: _Call) -> Foreign:
         def hook(module: nn.Module, arguments: Foreign, named: Foreign, outputs: Foreign) -> None:
             values = [*arguments, *named.values()]
@@ -102,11 +116,14 @@ def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
 
         return hook
 
-    handles = [call.module.register_forward_hook(keep(call), with_kwargs=True) for call in calls.values()]
+    handles = [call.module.register_forward_pre_hook(refuse_transforms(name)) for name, call in calls.items()]
+    handles += [call.module.register_forward_hook(keep(call), with_kwargs=True) for call in calls.values()]
     try:
         # With gradients, so that tensors which the model leaves behind for a layer are known; they keep no memory.
         with torch.autograd.graph.saved_tensors_hooks(lambda tensor: None, _never):
             _run(model, sample)
+    except failures() as error:
+        raise CircuitError(f"The model does not run on the sample: {type(error).__name__}: {error}") from error
     finally:
         for handle in handles:
             handle.remove()
@@ -150,11 +167,17 @@ def foreign_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def _replace(
     name: str, call: _Call, model: nn.Module, copies: dict[int, Foreign], engine: str, trials: int, seed: int
 ) -> tuple[RecoveredLayer, LayerReport]:
+    where = f"Layer '{name}'" if name else "The model"
+    refused = f"{where} ({type(call.module).__name__}) cannot be accelerated."
     try:
         return _recover_and_prove(name, call, model, copies, engine, trials, seed)
     except CircuitError as error:
-        where = f"Layer '{name}'" if name else "The model"
-        raise CircuitError(f"{where} ({type(call.module).__name__}) cannot be accelerated. {error}") from error
+        raise CircuitError(f"{refused} {error}") from error
+    except failures() as error:
+        raise CircuitError(
+            f"{refused} It, or its gradient, does not run on the inputs of the sample, one sample or random inputs: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _recover_and_prove(
@@ -245,19 +268,11 @@ def _report(
     before = measure(lambda x: source.run(x, parameters), timed, parameters.values(), len(rows))
     after = measure(layer, timed, layer.parameters(), len(rows))
     redundant = redundant_directions(circuit)
-    entries = [_entry(key, value.shape, k) for key, value in parameters.items() for k in range(value.numel())]
-    unused = set(range(len(entries))) - set(recovered.weight_index) if not recovered.n_front else set()
+    entry_names = [entry for key, value in parameters.items() for entry in entries(key, value.shape)]
+    unused = set(range(len(entry_names))) - set(recovered.weight_index) if not recovered.n_front else set()
     inert = sorted(unused | {recovered.weight_index[j] for j in inert_weights(circuit)})
-    names = tuple(entries[j] for j in inert)
+    names = tuple(entry_names[j] for j in inert)
     return LayerReport(
         name, source.kind, circuit, plan.engine, plan.largest_piece, recovered.n_front, names, redundant, proof,
         before, after,
     )  # fmt: skip
-
-
-def _entry(name: str, shape: torch.Size, position: int) -> str:
-    """Return a parameter's entry as one would index it."""
-    if not shape:
-        return name
-    index = torch.unravel_index(torch.tensor(position), shape)
-    return f"{name}[{', '.join(str(int(i)) for i in index)}]"

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.recover import Recovered
-from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.engines.base import Engine
+from hqzoo.quantum.engines.transforms import full_precision
+from hqzoo.quantum.importers.recover import Recovered
 from hqzoo.quantum.layer import QuantumLayer
 
 __all__ = ["Arranged", "Layout", "RecoveredLayer", "register_by_path"]
@@ -112,7 +113,7 @@ class RecoveredLayer(QuantumLayer):
             CircuitError: If it is called otherwise.
         """
         data = the_tensor(self.argument, inputs, named)
-        with torch.autocast(device_type=data.device.type, enabled=False):
+        with full_precision(data):
             return self.layout.run(self._of_rows, data)
 
     def _of_rows(self, rows: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.recording import Foreign
-from hqzoo.quantum.accelerate.recover import Source
+from hqzoo.quantum.importers.recording import Foreign
+from hqzoo.quantum.importers.recover import Source
 
 __all__ = ["refuse_outside"]
 

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.accelerate.layer import RecoveredLayer
-from hqzoo.quantum.accelerate.recover import Source
+from hqzoo.quantum.importers.recover import Source
 
 __all__ = ["Proof", "prove", "prove_delivered", "prove_in_training", "rows_at_once"]
 

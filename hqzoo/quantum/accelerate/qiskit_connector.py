@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.accelerate.recording import Foreign, Readout, RecordedGate, Recording, without_phases
-from hqzoo.quantum.angles import Angle, as_angle, data
-from hqzoo.quantum.export.qiskit import GateReader, qubits_of
+from hqzoo.quantum.angles import Angle, as_angle, feature
 from hqzoo.quantum.gates import Gate
-from hqzoo.quantum.observables import Pauli, Probabilities
+from hqzoo.quantum.importers.qiskit import GateReader, qubits_of, strings_of
+from hqzoo.quantum.importers.recording import Foreign, Readout, RecordedGate, Recording, without_phases
+from hqzoo.quantum.observables import Probabilities
 
 __all__ = ["QiskitSource"]
 
@@ -64,7 +64,7 @@ class QiskitSource:
             items, wires = _measured(circuit)
             self._readout = _outcomes(network, wires)
         else:
-            self._readout = Readout.collect(_strings(observable) for observable in network.observables)
+            self._readout = Readout.collect(strings_of(observable) for observable in network.observables)
         reader = _Formulas({*self._inputs, *self._weights})
         self._gates = [gate for item in items for gate in reader.read(item.operation, qubits_of(circuit, item))]
         self._formulas = reader.formulas
@@ -143,18 +143,13 @@ class _Formulas(GateReader):
         self.names = names
         self.formulas: list[Formula] = []
 
-    def read(self, operation: Foreign, qubits: tuple[int, ...], inside: bool = False) -> list[Gate]:
-        if getattr(operation, "condition", None) is not None:
-            raise CircuitError(f"Qiskit's '{operation.name}' on qubits {qubits} depends on a measurement.")
-        return super().read(operation, qubits, inside)
-
     def _angle(self, value: Foreign, name: str) -> Angle:
         if not getattr(value, "parameters", ()):
             return as_angle(float(value))
         import sympy
 
         self.formulas.append(_formula(sympy.sympify(value.sympify()), self.names, name))
-        return data(len(self.formulas) - 1)
+        return feature(len(self.formulas) - 1)
 
 
 def _formula(node: Foreign, names: set[str], gate: str) -> Formula:
@@ -191,34 +186,6 @@ def _product(factors: Iterable[Foreign]) -> Foreign:
 def _recorded(gate: Gate, angles: list[Foreign]) -> RecordedGate:
     values = tuple(angle.constant + sum(c * angles[k] for k, c in angle.data) for angle in gate.angles)
     return RecordedGate(gate.name, gate.wires, values, gate.controls, gate.matrix)
-
-
-def _strings(observable: Foreign) -> list[tuple[float, Pauli | None]]:
-    """Return an observable as a sum of Pauli strings, None for the identity."""
-    from qiskit import quantum_info as info
-
-    if isinstance(observable, str | info.Pauli):
-        observable = info.SparsePauliOp(observable)
-    elif not isinstance(observable, info.SparsePauliOp):
-        observable = info.SparsePauliOp.from_operator(info.Operator(observable))
-    return [
-        (_real(coefficient, label), _string(label))
-        for label, coefficient in zip(observable.paulis.to_labels(), observable.coeffs, strict=True)
-    ]
-
-
-def _real(coefficient: Foreign, label: str) -> float:
-    if getattr(coefficient, "parameters", ()):
-        raise CircuitError(f"The coefficient {coefficient} of {label} has parameters; keep it outside the observable.")
-    number = complex(coefficient)
-    if abs(number.imag) > 1e-12:
-        raise CircuitError(f"The coefficient {number} of {label} is not real, so its observable is not Hermitian.")
-    return number.real
-
-
-def _string(label: str) -> Pauli | None:
-    letters = {wire: letter for wire, letter in enumerate(reversed(label)) if letter != "I"}  # qubit 0 comes last
-    return Pauli("".join(letters.values()), tuple(letters)) if letters else None
 
 
 def _measured(circuit: Foreign) -> tuple[list[Foreign], tuple[int, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from hqzoo.quantum.angles import data, weight
+from hqzoo.quantum.angles import feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import CRX, CRZ, RX, RY, U3, CPhase, Gate, H, controlled
 from hqzoo.quantum.observables import Pauli
@@ -57,7 +57,7 @@ def coqcnn() -> Circuit:
     ring = ((1, 2), (2, 3), (3, 4), (4, 1))
     gates = [H(0)]
     for band in range(3):
-        gates += [RX(data(4 * band + k), k + 1) for k in range(4)]
+        gates += [RX(feature(4 * band + k), k + 1) for k in range(4)]
         for k, (control, target) in enumerate(ring):
             # X_θ = [[0, -i exp(iθ/2)], [-i exp(-iθ/2), 0]] = RX(π) RZ(θ)
             gates += [CRZ(weight(4 * band + k), control, target), CRX(math.pi, control, target)]
@@ -72,7 +72,7 @@ def _position() -> list[Gate]:
 def _band(band: int) -> list[Gate]:
     first = 4 * band
     pixels = enumerate(_BANDS[band], start=first + 1)
-    return [RY(data(first), _COLOUR), *(controlled(RY(data(pixel), _COLOUR), *pair) for pixel, pair in pixels)]
+    return [RY(feature(first), _COLOUR), *(controlled(RY(feature(pixel), _COLOUR), *pair) for pixel, pair in pixels)]
 
 
 def _kernel(first: int) -> list[Gate]:

@@ -8,7 +8,7 @@ layers and which parameters are shared is a CHOICE.
 from __future__ import annotations
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import data, weight
+from hqzoo.quantum.angles import feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import CSWAP, RY, RZ, Gate, H, IsingZZ
 from hqzoo.quantum.observables import Overlap, Pauli
@@ -77,7 +77,7 @@ def _layer(register: list[int], first_data: int, first_weight: int) -> list[Gate
     """RY and RZ on every qubit, then the IsingZZ ring."""
     gates = []
     for i, wire in enumerate(register):
-        gates += [RY(data(first_data + 2 * i), wire), RZ(data(first_data + 2 * i + 1), wire)]
+        gates += [RY(feature(first_data + 2 * i), wire), RZ(feature(first_data + 2 * i + 1), wire)]
     ring = register[1:] + register[:1]
     return gates + [
         IsingZZ(weight(first_weight + i), a, b) for i, (a, b) in enumerate(zip(register, ring, strict=True))

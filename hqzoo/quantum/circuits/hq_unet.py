@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import data, weight
+from hqzoo.quantum.angles import feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import CNOT, RX, RY, RZ, Gate
 from hqzoo.quantum.observables import Pauli
@@ -84,7 +84,7 @@ def _sweep(lines: list[list[int]], offset: int, periodic: bool) -> list[Gate]:
 def encode_product(n_wires: int, encoding: str = "rx_ry_rz", angle_scale: float = 1.0) -> list[Gate]:
     """Return single-qubit rotations by ``angle_scale * data``: all RX angles, then all RY, then all RZ."""
     return [
-        rotation(angle_scale * data(k * n_wires + wire), wire)
+        rotation(angle_scale * feature(k * n_wires + wire), wire)
         for k, rotation in enumerate(_ENCODINGS[encoding])
         for wire in range(n_wires)
     ]

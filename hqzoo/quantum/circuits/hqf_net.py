@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hqzoo.errors import CircuitError, unknown_name
-from hqzoo.quantum.angles import data
+from hqzoo.quantum.angles import feature
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.circuits.hq_unet import encode_product, hq_unet, pair_filter
 from hqzoo.quantum.gates import RY
@@ -38,7 +38,7 @@ def qskip(n_layers: int = 2) -> Circuit:
     if n_layers < 1:
         raise CircuitError(f"n_layers={n_layers}: a quantum skip needs at least one layer.")
     wires = list(range(_SKIP_WIRES))
-    gates = [RY(data(wire), wire) for wire in wires]
+    gates = [RY(feature(wire), wire) for wire in wires]
     for layer in range(n_layers):
         for start in (0, 1):
             for a in wires[start::2]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import data, weight
+from hqzoo.quantum.angles import feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import CNOT, CRX, CRZ, RY, RZ, U3, Gate, X
 from hqzoo.quantum.observables import Pauli
@@ -29,7 +29,7 @@ def qcnn(n_qubits: int = 8) -> Circuit:
     """
     if n_qubits < 4 or n_qubits & (n_qubits - 1):
         raise CircuitError(f"n_qubits={n_qubits}: a QCNN halves its wires, give a power of two of at least 4.")
-    gates = [RY(data(wire), wire) for wire in range(n_qubits)]
+    gates = [RY(feature(wire), wire) for wire in range(n_qubits)]
     wires, offset = list(range(n_qubits)), 0
     while len(wires) > 1:
         for a, b in _ring(wires):

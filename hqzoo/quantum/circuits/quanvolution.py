@@ -7,7 +7,7 @@ from itertools import combinations
 from random import Random
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import Angle, as_angle, data, weight
+from hqzoo.quantum.angles import Angle, as_angle, feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import CNOT, RX, RY, RZ, SWAP, U3, Gate, H, IsingXX, IsingYY, IsingZZ, S, T, controlled
 from hqzoo.quantum.observables import Pauli
@@ -52,7 +52,7 @@ def quanvolution(
     n = size**2
     random = Random(seed)
     drawn = _shuffled(_draw(n, connection, random), random)
-    gates = [RY(angle_scale * data(wire), wire) for wire in range(n)]
+    gates = [RY(angle_scale * feature(wire), wire) for wire in range(n)]
     used = 0
     for name, wires, values in drawn:
         angles = [weight(used + k) for k in range(len(values))] if trainable else [as_angle(v) for v in values]

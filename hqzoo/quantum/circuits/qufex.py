@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum.angles import Angle, data, weight
+from hqzoo.quantum.angles import Angle, feature, weight
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import CNOT, CZ, RX, RY, RZ, Gate, H
 from hqzoo.quantum.observables import Pauli
@@ -52,7 +52,7 @@ def qufex(n_qubits: int = 4, kind: Literal[1, 2] = 1, n_layers: int = 1, angle_s
         )
     first, second, letter = _KINDS[kind]
     gates = [H(wire) for wire in range(n_qubits)] if kind == 2 else []
-    gates += [(RY if kind == 1 else RZ)(angle_scale * data(wire), wire) for wire in range(n_qubits)]
+    gates += [(RY if kind == 1 else RZ)(angle_scale * feature(wire), wire) for wire in range(n_qubits)]
     wires = list(range(n_qubits))
     coarse = wires[0 : 4 * (n_qubits // 4) : 2]  # wires 4i and 4i + 2
     for layer in range(n_layers):

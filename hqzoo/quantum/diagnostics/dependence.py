@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import CompiledCircuit
-from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.compiling import CompiledCircuit, compile_circuit
 from hqzoo.quantum.diagnostics.sampling import SCALES, affordable, draw
 
 __all__ = ["Dependence", "dependence"]

@@ -14,7 +14,7 @@ from hqzoo.quantum.diagnostics.inert import inert_weights
 from hqzoo.quantum.diagnostics.redundant import LinearRedundancy, behind_linear, redundant_directions
 from hqzoo.quantum.diagnostics.sampling import BATCH, MAX_FLOPS, affordable
 from hqzoo.quantum.diagnostics.spectrum import FourierSpectrum, Frequencies, fourier_spectrum
-from hqzoo.quantum.engines.state_plan import estimate
+from hqzoo.quantum.engines.statevector.plan import estimate
 
 __all__ = ["Diagnosis", "diagnose"]
 

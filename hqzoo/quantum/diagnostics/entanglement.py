@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.diagnostics.sampling import BATCH, draw
 from hqzoo.quantum.observables import Pauli
 

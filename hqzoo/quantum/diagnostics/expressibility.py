@@ -13,7 +13,7 @@ from hqzoo.errors import CircuitError
 from hqzoo.quantum.angles import Angle
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.diagnostics.sampling import draw
-from hqzoo.quantum.engines.statevector import StatevectorEngine
+from hqzoo.quantum.engines.statevector.engine import StatevectorEngine
 from hqzoo.quantum.gates import Gate
 from hqzoo.quantum.observables import Overlap
 

@@ -10,7 +10,7 @@ import torch
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.diagnostics.sampling import BATCH, affordable, draw
 
 __all__ = ["GradientVariance", "Plateau", "affordable_gradients", "barren_plateau", "gradient_variance"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import plan
+from hqzoo.quantum.compiling import plan
 from hqzoo.quantum.engines.size import SizeError
 
 __all__ = ["BATCH", "MAX_FLOPS", "SCALES", "affordable", "draw"]

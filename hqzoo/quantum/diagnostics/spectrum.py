@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from hqzoo.quantum.circuit import Circuit
-from hqzoo.quantum.compile import compile as compile_circuit
+from hqzoo.quantum.compiling import compile_circuit
 from hqzoo.quantum.diagnostics.cones import reaching_gates
 from hqzoo.quantum.diagnostics.sampling import affordable, draw
 from hqzoo.quantum.gates import Gate

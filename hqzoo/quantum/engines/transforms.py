@@ -28,4 +28,5 @@ def in_transform() -> bool:
 def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
     """Return a context in which autocast leaves matrix products on the tensor's device alone."""
     kind = tensor.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    works = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # the device meta has none
+    return torch.autocast(kind, enabled=False) if works else nullcontext()

@@ -3,7 +3,7 @@
 import pennylane as qml
 import torch
 
-from hqzoo.quantum import Circuit, Overlap, Probabilities, compile
+from hqzoo.quantum import Circuit, Overlap, Probabilities, compile_circuit
 from tests.quantum.oracle import _apply, _observable
 
 
@@ -38,7 +38,7 @@ def _measure(observable):
 
 def jacobians(circuit: Circuit, seed: int = 0):
     """Largest absolute derivatives over three random points: ``(n_observables, n_data)`` and ``(.., n_weights)``."""
-    function = compile(circuit, dtype=torch.float64)
+    function = compile_circuit(circuit, dtype=torch.float64)
     inputs, weights = sample(circuit, batch=3, seed=seed)
     worst = None
     for x in inputs.detach():

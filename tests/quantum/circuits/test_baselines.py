@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, compile, controlled, data
+from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit, controlled, feature
 from hqzoo.quantum.gates import RX, RY, Unitary
 from tests.quantum.circuits.judge import jacobians, sample
 
@@ -21,7 +21,9 @@ def test_fqcnn_is_a_mean_of_sixteen_cosines():
     q0, q1, q2, q3 = bits()
     p = inputs.T.unsqueeze(-1)
     expected = (p[0] + q0 * q2 * p[1] + q1 * q3 * p[2] + q0 * q1 * p[3]).cos().mean(-1, keepdim=True)
-    torch.testing.assert_close(compile(circuit, dtype=torch.float64)(inputs, weights), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        compile_circuit(circuit, dtype=torch.float64)(inputs, weights), expected, atol=1e-12, rtol=0
+    )
 
 
 def test_mqcnn_is_a_mean_of_sixteen_cosines():
@@ -33,7 +35,7 @@ def test_mqcnn_is_a_mean_of_sixteen_cosines():
     angle = p[0] + p[4] + p[8] + q0 * q2 * p[1] + q1 * q3 * p[2] + q0 * q1 * p[3]
     angle = angle + q0 * q3 * p[5] + q0 * q2 * p[6] + q2 * q3 * p[7]
     angle = angle + q2 * q3 * p[9] + q0 * q3 * p[10] + q1 * q3 * p[11]
-    function = compile(circuit, "statevector", torch.float64)
+    function = compile_circuit(circuit, "statevector", torch.float64)
     expected = angle.cos().mean(-1, keepdim=True)
     torch.testing.assert_close(function(inputs, weights), expected, atol=1e-12, rtol=0)
 
@@ -56,11 +58,11 @@ def test_coqcnn_has_four_inert_weights():
 def test_controlled_x_theta_is_the_published_matrix():
     """X_θ = [[0, -i exp(iθ/2)], [-i exp(-iθ/2), 0]], on the second qubit where the first is 1, by hand."""
     ring = [gate for gate in circuits.coqcnn().gates if gate.label in ("CRZ", "CRX")][:2]
-    start = [RX(data(0), 1), RY(data(1), 2)]
+    start = [RX(feature(0), 1), RY(feature(1), 2)]
     read = [Pauli(a + b, (1, 2)) for a in "XYZ" for b in "XYZ"]
     x, theta = torch.tensor([[0.4, 1.1]], dtype=torch.float64), torch.tensor([0.7], dtype=torch.float64)
-    ours = compile(Circuit(3, [*start, *ring], read), "statevector", torch.float64)(x, theta)
+    ours = compile_circuit(Circuit(3, [*start, *ring], read), "statevector", torch.float64)(x, theta)
     x_theta = np.array([[0, -1j * np.exp(0.35j)], [-1j * np.exp(-0.35j), 0]])
     published = Circuit(3, [*start, controlled(Unitary(x_theta, 2), 1)], read)
-    by_matrix = compile(published, "statevector", torch.float64)(x, torch.zeros(0, dtype=torch.float64))
+    by_matrix = compile_circuit(published, "statevector", torch.float64)(x, torch.zeros(0, dtype=torch.float64))
     torch.testing.assert_close(ours, by_matrix)

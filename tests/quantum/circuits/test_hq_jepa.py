@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hqzoo.quantum import circuits, compile
+from hqzoo.quantum import circuits, compile_circuit
 from tests.quantum.circuits.judge import sample
 
 
@@ -26,7 +26,7 @@ def test_swap_test_equals_overlap(n, layers, predictor_layers):
     swap, overlap = (f(n, layers, predictor_layers) for f in (circuits.swap_test, circuits.fidelity))
     assert (swap.n_data, swap.n_weights) == (overlap.n_data, overlap.n_weights)
     inputs, weights = sample(swap, batch=4)
-    values = [compile(circuit, "statevector", torch.float64)(inputs, weights) for circuit in (swap, overlap)]
+    values = [compile_circuit(circuit, "statevector", torch.float64)(inputs, weights) for circuit in (swap, overlap)]
     torch.testing.assert_close(values[0], values[1], atol=1e-12, rtol=0)
     assert (values[0] >= -1e-12).all()
 
@@ -38,7 +38,7 @@ def test_equal_summaries_and_an_idle_predictor_give_one(build):
     inputs[:, 12:24] = inputs[:, :12]
     inputs[:, 24:] = 0
     weights[6:] = 0
-    function = compile(circuit, "statevector", torch.float64)
+    function = compile_circuit(circuit, "statevector", torch.float64)
     assert (function(inputs, weights) - 1).abs().max() < 1e-12
     inputs[:, 0] += 0.5
     assert (function(inputs, weights) < 0.99).all()
@@ -47,6 +47,8 @@ def test_equal_summaries_and_an_idle_predictor_give_one(build):
 def test_without_a_predictor_the_last_ring_cancels():
     circuit = circuits.fidelity(3, layers=2, predictor_layers=0)
     inputs, weights = sample(circuit, batch=3)
-    (gradient,) = torch.autograd.grad(compile(circuit, "statevector", torch.float64)(inputs, weights).sum(), weights)
+    (gradient,) = torch.autograd.grad(
+        compile_circuit(circuit, "statevector", torch.float64)(inputs, weights).sum(), weights
+    )
     assert gradient[3:].abs().max() < 1e-12
     assert (gradient[:3].abs() > 1e-4).all()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hqzoo.quantum import circuits, compile, plan
+from hqzoo.quantum import circuits, compile_circuit, plan
 from tests.quantum.circuits.judge import cells_seen, jacobians
 
 
@@ -47,7 +47,7 @@ def test_pieces(circuit, largest):
 def test_one_column_weight_is_absorbed_by_a_linear_layer():
     """φ1 of the columns turns (Z, X) of a wire: the span of the outputs does not depend on it."""
     circuit = circuits.hq_unet(2, 2)
-    function = compile(circuit, dtype=torch.float64)
+    function = compile_circuit(circuit, dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(60, 12, generator=generator, dtype=torch.float64)
     weights = torch.rand(8, generator=generator, dtype=torch.float64) * 6

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, circuits, compile
+from hqzoo.quantum import Circuit, circuits, compile_circuit
 from tests.quantum.circuits.judge import pennylane, sample
 
 # The published size where PennyLane's backward pass takes seconds; smaller grids of the same family otherwise.
@@ -54,7 +54,7 @@ def test_outputs_and_gradients(name):
     for engine in engines(circuit):
         for dtype, value_bound, gradient_bound in ((torch.float64, 1e-10, 1e-8), (torch.float32, 1e-5, 1e-4)):
             x, w = (tensor.detach().to(dtype).requires_grad_() for tensor in (inputs, weights))
-            outputs = compile(circuit, engine, dtype)(x, w)
+            outputs = compile_circuit(circuit, engine, dtype)(x, w)
             assert (outputs - expected).abs().max() <= value_bound, (engine, dtype)
             for ours, theirs in zip(gradients(outputs, x, w), reference, strict=True):
                 error = (ours - theirs).abs().max().item() if ours.numel() else 0.0
@@ -65,7 +65,7 @@ def test_outputs_and_gradients(name):
 def test_the_cone_engine_agrees_where_auto_may_prefer_a_state_vector(name):
     circuit = NAMED[name]
     inputs, weights = sample(circuit)
-    outputs = compile(circuit, "cone", torch.float64)(inputs, weights)
+    outputs = compile_circuit(circuit, "cone", torch.float64)(inputs, weights)
     torch.testing.assert_close(outputs, pennylane(circuit, inputs, weights), atol=1e-10, rtol=0)
 
 

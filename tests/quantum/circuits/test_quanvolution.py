@@ -2,7 +2,7 @@
 
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, compile, data
+from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit, feature
 from hqzoo.quantum.circuits.quanvolution import _build
 from hqzoo.quantum.gates import RX, RY, SWAP
 
@@ -40,7 +40,7 @@ def test_thresholded_pixels_are_basis_states():
     whole = circuits.quanvolution()
     encoding = Circuit(9, whole.gates[:9], whole.observables)
     pixels = torch.tensor([[0, 1, 0, 1, 1, 0, 0, 0, 1]], dtype=torch.float64)
-    out = compile(encoding, dtype=torch.float64)(pixels, torch.zeros(0))
+    out = compile_circuit(encoding, dtype=torch.float64)(pixels, torch.zeros(0))
     torch.testing.assert_close((1 - out) / 2, pixels)
 
 
@@ -50,15 +50,15 @@ def test_trainable_angles_are_the_drawn_ones_made_free():
     assert free.n_weights == len(drawn) > 0
     pixels = torch.rand(3, 9, dtype=torch.float64)
     torch.testing.assert_close(
-        compile(free, dtype=torch.float64)(pixels, torch.tensor(drawn, dtype=torch.float64)),
-        compile(fixed, dtype=torch.float64)(pixels, torch.zeros(0)),
+        compile_circuit(free, dtype=torch.float64)(pixels, torch.tensor(drawn, dtype=torch.float64)),
+        compile_circuit(fixed, dtype=torch.float64)(pixels, torch.zeros(0)),
     )
 
 
 def test_square_root_of_swap_is_one():
-    start = [RY(data(0), 0), RX(data(1), 1)]
+    start = [RY(feature(0), 0), RX(feature(1), 1)]
     read = [Pauli(letters, (0, 1)) for letters in ("XX", "XY", "ZX", "YZ")] + [Pauli("Z", 0), Pauli("Z", 1)]
     twice = Circuit(2, [*start, *_build("SqrtSWAP", (0, 1), []) * 2], read)
     once = Circuit(2, [*start, SWAP(0, 1)], read)
     x = torch.rand(3, 2, dtype=torch.float64)
-    torch.testing.assert_close(*(compile(c, dtype=torch.float64)(x, torch.zeros(0)) for c in (twice, once)))
+    torch.testing.assert_close(*(compile_circuit(c, dtype=torch.float64)(x, torch.zeros(0)) for c in (twice, once)))

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, compile
+from hqzoo.quantum import Circuit, Pauli, circuits, compile_circuit
 from tests.quantum.circuits.judge import jacobians, sample
 
 
@@ -51,7 +51,7 @@ def without(circuit: Circuit, last: int, count: int, letter: str | None = None) 
 
 def difference(first: Circuit, second: Circuit) -> float:
     inputs, weights = sample(first, batch=4)
-    results = [compile(circuit, dtype=torch.float64)(inputs, weights) for circuit in (first, second)]
+    results = [compile_circuit(circuit, dtype=torch.float64)(inputs, weights) for circuit in (first, second)]
     return (results[0] - results[1]).abs().max().item()
 
 

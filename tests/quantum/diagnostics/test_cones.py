@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, data, weight
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, feature, weight
 from hqzoo.quantum.diagnostics import causal_cones
 from hqzoo.quantum.gates import CNOT, CZ, RX, RY, RZ
 from tests.quantum.oracle import random_circuits
@@ -37,20 +37,22 @@ def test_inputs_behind_each_output_of_qufex(n, counts):
 
 
 def test_a_last_cz_does_not_reach_z_but_reaches_x():
-    gates = [RY(data(0), 0), RY(data(1), 1), CZ(0, 1)]
+    gates = [RY(feature(0), 0), RY(feature(1), 1), CZ(0, 1)]
     (z, x) = causal_cones(Circuit(2, gates, [Pauli("Z", 0), Pauli("X", 0)]), numeric=False)
     assert (z.wires, z.data) == ((0,), (0,))
     assert (x.wires, x.data) == ((0, 1), (0, 1))
 
 
 def test_cancellations_between_gates_are_seen_by_derivatives_alone():
-    circuit = Circuit(2, [RX(weight(0), 0), RY(data(0), 1), RZ(weight(1), 0), CNOT(0, 1), CNOT(0, 1)], [Pauli("Z", 1)])
+    circuit = Circuit(
+        2, [RX(weight(0), 0), RY(feature(0), 1), RZ(weight(1), 0), CNOT(0, 1), CNOT(0, 1)], [Pauli("Z", 1)]
+    )
     (cone,) = causal_cones(circuit)
     assert (cone.data, cone.data_seen, cone.weights_seen) == ((0,), (0,), ())
 
 
 def test_probabilities_and_overlaps():
-    gates = [RY(data(0), 0), RY(data(1), 1), RY(data(2), 2), CNOT(1, 2)]
+    gates = [RY(feature(0), 0), RY(feature(1), 1), RY(feature(2), 2), CNOT(1, 2)]
     pair, single, overlap = causal_cones(
         Circuit(3, gates, [Probabilities([0, 1]), Probabilities(2), Overlap([0], [2])])
     )

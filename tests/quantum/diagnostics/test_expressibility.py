@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Pauli, data, weight
+from hqzoo.quantum import Circuit, Pauli, feature, weight
 from hqzoo.quantum.diagnostics import expressibility, fidelities
 from hqzoo.quantum.gates import CNOT, RX, RY, RZ, U3, H
 from tests.quantum.oracle import pennylane
@@ -60,13 +60,13 @@ def test_fidelities_are_those_of_states():
     for _ in range(2):
         torch.rand(6, 0, generator=generator, dtype=torch.float64)
         angles.append(torch.rand(6, 1, generator=generator, dtype=torch.float64) * 2 * math.pi)
-    difference = Circuit(1, [RY(data(0), 0), RY(-data(1), 0)], Z)
+    difference = Circuit(1, [RY(feature(0), 0), RY(-feature(1), 0)], Z)
     z = pennylane(difference, torch.cat(angles, dim=1), torch.zeros(0))
     torch.testing.assert_close(found, (1 + z.flatten()) / 2)
 
 
 def test_what_is_varied():
-    gates = [RY(data(0), 0), RZ(weight(0), 0), RY(data(1), 0)]
+    gates = [RY(feature(0), 0), RZ(weight(0), 0), RY(feature(1), 0)]
     circuit = Circuit(1, gates, Z)
     assert fidelities(Circuit(1, gates[:2], Z), 50, "data").min() > math.cos(1) ** 2 - 1e-9  # data within [-1, 1]
     assert fidelities(Circuit(1, gates[:1], Z), 50, "weights").min() == pytest.approx(1)

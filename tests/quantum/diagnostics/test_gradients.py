@@ -6,7 +6,7 @@ from math import prod
 import pytest
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Pauli, circuits, data, weight
+from hqzoo.quantum import Circuit, Pauli, circuits, feature, weight
 from hqzoo.quantum.diagnostics import affordable_gradients, barren_plateau, gradient_variance
 from hqzoo.quantum.gates import RY
 
@@ -28,7 +28,7 @@ def test_several_outputs_are_averaged():
 
 
 def test_data_do_not_matter_to_a_whole_period():
-    circuit = Circuit(1, [RY(data(0) + weight(0), 0)], [Pauli("Z", 0)])
+    circuit = Circuit(1, [RY(feature(0) + weight(0), 0)], [Pauli("Z", 0)])
     assert gradient_variance(circuit, draws=400).mean == pytest.approx(0.5, rel=0.1)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from hqzoo.quantum import Circuit, Pauli, QuantumLayer, circuits, compile, data, weight
+from hqzoo.quantum import Circuit, Pauli, QuantumLayer, circuits, compile_circuit, feature, weight
 from hqzoo.quantum.diagnostics import causal_cones, inert_weights, redundant_directions, warn_of_inert_weights
 from hqzoo.quantum.gates import CNOT, CZ, RX, RY, RZ
 from tests.quantum.oracle import random_circuits
@@ -51,7 +51,7 @@ def test_no_data_and_no_dependence():
 
 def product(letters: str, *further) -> Circuit:
     """RY of a datum and of a weight on every wire; a string of all of them is a product of cosines and sines."""
-    gates = [gate for wire in range(len(letters)) for gate in (RY(data(wire), wire), RY(weight(wire), wire))]
+    gates = [gate for wire in range(len(letters)) for gate in (RY(feature(wire), wire), RY(weight(wire), wire))]
     return Circuit(len(letters), [*gates, *further], [Pauli(letters, range(len(letters)))])
 
 
@@ -77,7 +77,7 @@ def test_rounding_errors_are_no_derivatives(n):
 @given(random_circuits(max_wires=3, max_gates=8))
 def test_outputs_of_random_circuits_follow_all_other_weights_alone(circuit):
     inert = list(inert_weights(circuit))
-    function = compile(circuit, "statevector", dtype=torch.float64)
+    function = compile_circuit(circuit, "statevector", dtype=torch.float64)
     generator = torch.Generator().manual_seed(1)
     inputs = torch.rand(4, circuit.n_data, generator=generator, dtype=torch.float64)
     weights = torch.rand(circuit.n_weights, generator=generator, dtype=torch.float64) * 6

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hqzoo.quantum import Circuit, Pauli, circuits, data, weight
+from hqzoo.quantum import Circuit, Pauli, circuits, feature, weight
 from hqzoo.quantum.diagnostics import behind_linear, redundant_directions
 from hqzoo.quantum.gates import RX, RY, RZ
 
@@ -33,7 +33,7 @@ def test_of_two_layers_the_last_columns_are_absorbed():
 
 
 def test_a_last_rotation_read_in_all_bases_is_absorbed():
-    gates = [RX(data(0), 0), RZ(weight(0), 0), RY(data(1), 0), RY(weight(1), 0)]
+    gates = [RX(feature(0), 0), RZ(weight(0), 0), RY(feature(1), 0), RY(weight(1), 0)]
     every = behind_linear(Circuit(1, gates, [Pauli(letter, 0) for letter in "XYZ"]))
     assert (every.absorbed, every.effective) == ((1,), 1)
     one = behind_linear(Circuit(1, gates, [Pauli("Z", 0)]))
@@ -46,7 +46,7 @@ def test_a_bias_is_enough_where_there_are_no_data():
 
 
 def test_only_a_sum_matters():
-    gates = [RY(data(0), 0), RX(weight(0), 0), RX(weight(1), 0), RY(weight(2), 0), RY(weight(3) - weight(0), 0)]
+    gates = [RY(feature(0), 0), RX(weight(0), 0), RX(weight(1), 0), RY(weight(2), 0), RY(weight(3) - weight(0), 0)]
     assert redundant_directions(Circuit(1, gates, [Pauli("Z", 0)])) == 2  # of w0 + w1 and w2 + w3 - w0
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from hqzoo.quantum import Circuit, Pauli, circuits, controlled, data, weight
+from hqzoo.quantum import Circuit, Pauli, circuits, controlled, feature, weight
 from hqzoo.quantum.diagnostics import fourier_spectrum, reachable_frequencies
 from hqzoo.quantum.gates import CRX, RX, RY, RZ, CPhase, H, PhaseShift
 
@@ -16,17 +16,17 @@ def one(*gates, n=1, read="Z"):
 @pytest.mark.parametrize(
     ("circuit", "reachable", "measured"),
     [
-        (one(RX(data(0), 0)), (0, 1), (1,)),
-        (one(RX(2 * data(0) + 0.3, 0)), (0, 2), (2,)),
+        (one(RX(feature(0), 0)), (0, 1), (1,)),
+        (one(RX(2 * feature(0) + 0.3, 0)), (0, 2), (2,)),
         # cos(w) cos(x)^2 - sin(x)^2
-        (one(RX(data(0), 0), RY(weight(0), 0), RX(data(0), 0)), (0, 1, 2), (0, 2)),
-        (one(RY(weight(1), 0), RX(data(0), 0), RY(weight(0), 0), RX(data(0), 0)), (0, 1, 2), (0, 1, 2)),
-        (one(RX(data(0), 0), RX(data(0), 0)), (0, 1, 2), (2,)),  # they add up
-        (one(RX(data(0), 0), RY(weight(0), 0), RX(3 * data(0), 0)), (0, 1, 2, 3, 4), (2, 4)),
-        (one(H(0), PhaseShift(data(0), 0), H(0)), (0, 1), (1,)),
-        (one(RX(math.pi * data(0), 0)), (0, math.pi), (math.pi,)),
-        (one(RY(weight(0), 1), CRX(data(0), 1, 0), n=2), (0, 0.5, 1), (0, 1)),
-        (one(RY(0.4, 0), RZ(data(0), 0)), (0,), (0,)),  # a phase before <Z> is not reached
+        (one(RX(feature(0), 0), RY(weight(0), 0), RX(feature(0), 0)), (0, 1, 2), (0, 2)),
+        (one(RY(weight(1), 0), RX(feature(0), 0), RY(weight(0), 0), RX(feature(0), 0)), (0, 1, 2), (0, 1, 2)),
+        (one(RX(feature(0), 0), RX(feature(0), 0)), (0, 1, 2), (2,)),  # they add up
+        (one(RX(feature(0), 0), RY(weight(0), 0), RX(3 * feature(0), 0)), (0, 1, 2, 3, 4), (2, 4)),
+        (one(H(0), PhaseShift(feature(0), 0), H(0)), (0, 1), (1,)),
+        (one(RX(math.pi * feature(0), 0)), (0, math.pi), (math.pi,)),
+        (one(RY(weight(0), 1), CRX(feature(0), 1, 0), n=2), (0, 0.5, 1), (0, 1)),
+        (one(RY(0.4, 0), RZ(feature(0), 0)), (0,), (0,)),  # a phase before <Z> is not reached
     ],
 )
 def test_one_datum(circuit, reachable, measured):
@@ -36,20 +36,20 @@ def test_one_datum(circuit, reachable, measured):
 
 
 def test_half_frequencies_of_a_controlled_rotation_appear_between_branches():
-    circuit = one(H(0), RY(weight(0), 1), controlled(RX(data(0), 1), 0), H(0), n=2)
+    circuit = one(H(0), RY(weight(0), 1), controlled(RX(feature(0), 1), 0), H(0), n=2)
     found = fourier_spectrum(circuit)
     assert found.reachable == ((0.0, 0.5, 1.0),)
     assert found.measured == ((0.5,),)  # the real part of <ψ|RX(x)|ψ>
 
 
 def test_a_controlled_phase_has_whole_frequencies_only():
-    circuit = one(H(0), RY(weight(0), 1), CPhase(data(0), 1, 0), H(0), n=2)
+    circuit = one(H(0), RY(weight(0), 1), CPhase(feature(0), 1, 0), H(0), n=2)
     found = fourier_spectrum(circuit)
     assert found.reachable == found.measured == ((0.0, 1.0),)
 
 
 def test_incommensurable_frequencies_are_reachable_but_not_measured():
-    circuit = one(RX(data(0), 0), RY(weight(0), 0), RX(math.sqrt(2) * data(0), 0))
+    circuit = one(RX(feature(0), 0), RY(weight(0), 0), RX(math.sqrt(2) * feature(0), 0))
     found = fourier_spectrum(circuit)
     assert found.reachable[0] == pytest.approx((0, math.sqrt(2) - 1, 1, math.sqrt(2), math.sqrt(2) + 1))
     assert found.measured == (None,)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile, data, weight
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile_circuit, feature, weight
 from hqzoo.quantum.export import from_pennylane, to_pennylane
 from hqzoo.quantum.gates import RX, RY
 from tests.quantum.circuits.judge import sample
@@ -28,7 +28,7 @@ def run(function, n_wires, inputs, weights):
 def test_random_circuits_come_back_equal_and_mean_the_same(circuit):
     assert back(circuit) == circuit
     inputs, weights = (tensor.detach() for tensor in sample(circuit, batch=1))
-    ours = compile(circuit, "statevector", torch.float64)(inputs, weights)[0]
+    ours = compile_circuit(circuit, "statevector", torch.float64)(inputs, weights)[0]
     torch.testing.assert_close(run(to_pennylane(circuit), circuit.n_wires, inputs[0], weights), ours)
 
 
@@ -40,11 +40,13 @@ def test_named_circuits_come_back_equal(name):
 
 def test_probabilities_and_overlaps():
     circuit = Circuit(
-        3, [RX(data(0) + 0.2, 0), RY(weight(0), 1)], [Probabilities((1, 0)), Overlap((0,), (2,)), Pauli("XZ", (0, 1))]
+        3,
+        [RX(feature(0) + 0.2, 0), RY(weight(0), 1)],
+        [Probabilities((1, 0)), Overlap((0,), (2,)), Pauli("XZ", (0, 1))],
     )
     assert back(circuit) == circuit
     inputs, weights = (tensor.detach() for tensor in sample(circuit, batch=1))
-    ours = compile(circuit, dtype=torch.float64)(inputs, weights)[0]
+    ours = compile_circuit(circuit, dtype=torch.float64)(inputs, weights)[0]
     torch.testing.assert_close(run(to_pennylane(circuit), 3, inputs[0], weights), ours)
 
 
@@ -60,7 +62,7 @@ def test_functions_that_others_write():
     circuit = from_pennylane(theirs, 3, 9)
     assert (circuit.n_wires, circuit.n_data, circuit.n_weights, circuit.n_observables) == (3, 3, 9, 3)
     inputs, weights = (tensor.detach() for tensor in sample(circuit, batch=1))
-    ours = compile(circuit, "statevector", torch.float64)(inputs, weights)[0]
+    ours = compile_circuit(circuit, "statevector", torch.float64)(inputs, weights)[0]
     torch.testing.assert_close(run(theirs, 3, inputs[0], weights), ours)
 
 

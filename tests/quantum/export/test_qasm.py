@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile, controlled, data, weight
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile_circuit, controlled, feature, weight
 from hqzoo.quantum.export import from_qasm, to_qasm
 from hqzoo.quantum.gates import RX, U3, I, IsingXX, IsingYY, PhaseShift, Unitary
 from tests.quantum.oracle import random_circuits
@@ -31,7 +31,7 @@ def test_named_circuits_come_back_equal(name):
 def test_the_program_reads_as_expected():
     circuit = Circuit(
         3,
-        [RX(0.5 * data(0) - weight(0) + 1.0, 0), controlled(PhaseShift(weight(1), 2), 0), controlled(I(1), 0, 2)],
+        [RX(0.5 * feature(0) - weight(0) + 1.0, 0), controlled(PhaseShift(weight(1), 2), 0), controlled(I(1), 0, 2)],
         [Pauli("XZ", (2, 0)), Probabilities((1, 0)), Overlap((0,), (2,))],
     )
     assert to_qasm(circuit) == (
@@ -112,14 +112,14 @@ def test_the_programs_meaning():
     built, count = [RX(0.3 + 0.4 * w, w) for w in range(4)] + [PhaseShift(0.7 * w, w) for w in range(4)], 0
     for k, (name, (size, n_angles)) in product(range(3), BASE_GATES.items()):
         if name != "Unitary":
-            angles = tuple(data(count + j) + 0.1 for j in range(n_angles))
+            angles = tuple(feature(count + j) + 0.1 for j in range(n_angles))
             wires = np.random.default_rng(len(built)).permutation(4)[: size + k].tolist()
             built.append(Gate(name, tuple(wires[k:]), angles, tuple(wires[:k])))
             count += n_angles
     read = [Pauli("".join(letters), (0, 1, 2, 3)) for letters in ("XYZX", "ZZZZ", "YXZY")] + [Pauli("Y", 1)]
     circuit = Circuit(4, built, read)
     values = torch.linspace(-1, 2, count, dtype=torch.float64)
-    ours = compile(circuit, "statevector", torch.float64)(values, torch.zeros(0, dtype=torch.float64))
+    ours = compile_circuit(circuit, "statevector", torch.float64)(values, torch.zeros(0, dtype=torch.float64))
     state = Interpreter(to_qasm(circuit), {f"data_{k}": float(v) for k, v in enumerate(values)}).state()
     dense = {"I": np.eye(2), "X": X, "Y": np.array([[0, -1j], [1j, 0]]), "Z": np.diag([1, -1])}
     for value, observable in zip(ours, read, strict=True):

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile, data, weight
+from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile_circuit, feature, weight
 from hqzoo.quantum.export import from_qiskit, qiskit_observables, to_qiskit
 from hqzoo.quantum.gates import RX, RY
 from tests.quantum.circuits.judge import sample
@@ -29,7 +29,7 @@ def by_qiskit(circuit: Circuit, inputs, weights) -> np.ndarray:
 
 def check(circuit: Circuit) -> None:
     inputs, weights = (tensor.detach() for tensor in sample(circuit, batch=1))
-    ours = compile(circuit, "statevector", torch.float64)(inputs, weights)[0]
+    ours = compile_circuit(circuit, "statevector", torch.float64)(inputs, weights)[0]
     np.testing.assert_allclose(by_qiskit(circuit, inputs[0], weights), ours.numpy(), atol=1e-10)
 
 
@@ -56,7 +56,7 @@ def test_numbers_of_named_circuits(circuit):
 
 
 def test_probabilities_and_overlaps():
-    circuit = Circuit(3, [RX(data(0), 0), RY(weight(0), 1)], [Probabilities((1, 0)), Overlap((0,), (2,))])
+    circuit = Circuit(3, [RX(feature(0), 0), RY(weight(0), 1)], [Probabilities((1, 0)), Overlap((0,), (2,))])
     assert from_qiskit(to_qiskit(circuit)) == circuit
     check(circuit)
 
@@ -79,7 +79,9 @@ def test_circuits_that_others_write():
     values = torch.tensor([[0.4]], dtype=torch.float64), torch.tensor([1.3], dtype=torch.float64)
     state = qiskit.quantum_info.Statevector(theirs.assign_parameters({x: 0.4, w: 1.3}))
     expected = [state.expectation_value(operator).real for operator in qiskit_observables(ours)]
-    np.testing.assert_allclose(compile(ours, "statevector", torch.float64)(*values)[0].numpy(), expected, atol=1e-10)
+    np.testing.assert_allclose(
+        compile_circuit(ours, "statevector", torch.float64)(*values)[0].numpy(), expected, atol=1e-10
+    )
 
 
 def inner():

@@ -1,0 +1,1 @@
+"""The ``density`` engine: circuits with noise, exactly up to a stated size, by random trajectories above."""
