@@ -30,10 +30,15 @@ DESCRIPTIONS = {
 Start:     hqzoo fit -c hq_unet/landscapes         (a recipe that comes with hqzoo, or a file)
 Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
 Override:  any key of the recipe, such as --trainer.max_epochs 5
+Several:   torchrun --nproc_per_node 2 -m hqzoo fit ...      (or --trainer.devices 2 --trainer.strategy ddp)
+
+On several processes batch_size is that of each, and so are the statistics of batch normalisation unless
+--trainer.sync_batchnorm true (GPUs only). Dropout draws other masks. All else, the losses of hqzoo's tasks included,
+is as on one process with the whole batch. A run goes on with any number of processes.
 
 The run folder (--trainer.default_root_dir) receives config.yaml, metrics.csv, timing.json (step time, share of
 it spent waiting for data), checkpoints/last.ckpt (every epoch, and on Ctrl-C) and checkpoints/best.ckpt
-(highest val/miou, where there is validation). A callback or logger of your own joins these; your own
+(best score of the task, where there is validation). A callback or logger of your own joins these; your own
 ModelCheckpoint replaces best.ckpt.""",
     "validate": "Score a checkpoint on the validation split: validate.json in the run folder, and a table.",
     "test": "Score a checkpoint on the test split: test.json in the run folder, and a table.",
