@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from hqzoo._lightning import pl
 from hqzoo.errors import ConfigError
@@ -24,7 +25,7 @@ __all__ = ["is_own", "own_report", "place_control"]
 
 STEPS = ("test_step", "validation_step", "training_step")
 STAGES = ("test/", "val/")
-STATE = (Tensor, list, dict, set, tuple, int, float, str, type(None))
+PLAIN = (Tensor, int, float, complex, str, type(None))
 MODULE = frozenset(vars(nn.Module()))  # parameters, submodules, hooks: what every module has
 
 
@@ -56,6 +57,8 @@ def place_control(
     step = next((name for name in STEPS if getattr(type(module), name) is not getattr(pl.LightningModule, name)), "")
     if not step:
         raise ConfigError(f"{class_path(type(module))} has none of {', '.join(STEPS)}; there is nothing to run.")
+    if not isinstance(control, str):
+        control = {f"module.{name}": each for name, each in control.items()}  # where _Step holds it
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*self.log.*")  # there is no trainer yet that could
         batch = _batch(data)
@@ -96,17 +99,15 @@ def _state(model: nn.Module) -> dict[str, dict[str, Any]]:
     """Return what the modules of a model keep in plain attributes, such as a metric's counts."""
     return {
         name: {
-            key: copy.deepcopy(value)
-            for key, value in vars(module).items()
-            if key not in MODULE and isinstance(value, STATE) and not _holds_modules(value)
+            key: copy.deepcopy(value) for key, value in vars(module).items() if key not in MODULE and _is_plain(value)
         }
         for name, module in model.named_modules()
     }
 
 
-def _holds_modules(value: Any) -> bool:  # noqa: ANN401 - any attribute
-    each = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
-    return any(isinstance(item, nn.Module) for item in each)
+def _is_plain(value: Any) -> bool:  # noqa: ANN401 - any attribute
+    """Return whether an attribute is made of tensors, numbers and words; parameters are the model's own."""
+    return all(isinstance(leaf, PLAIN) and not isinstance(leaf, nn.Parameter) for leaf in tree_leaves(value))
 
 
 def _put_back(model: nn.Module, state: Mapping[str, Mapping[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from hqzoo.cli.own_module import own_report, place_control
 from hqzoo.compare import read_table
 from hqzoo.compare.cells import read_cells
 from hqzoo.models import create_model
+from hqzoo.nn.controls import Constant
 from hqzoo.quantum import QuantumLayer
 
 MODULE = """
@@ -230,6 +231,9 @@ def test_looking_at_a_batch_leaves_no_trace(module):
         assert not each.accuracy.update_called
     assert placed.seen is not own.seen
     assert torch.equal(placed.net[0].weight, own.net[0].weight)
+    assert isinstance(placed.net[3].core, Constant)
+    by_name = place_control(own, data, {"net.3": "quantum"}, None)
+    assert isinstance(by_name.net[3], QuantumLayer)
 
 
 @pytest.mark.usefixtures("module")
