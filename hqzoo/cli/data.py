@@ -80,10 +80,8 @@ def _from_folder(root: Path, name: str | None, given: dict[str, str]) -> Build:
     from hqzoo.data.inspection import recognise
     from hqzoo.errors import ConfigError
 
-    if name is None:
-        module = FolderSegmentationDataModule if given else recognise(root)
-    else:
-        module = _find_module(name)
+    found = FolderSegmentationDataModule if given else None
+    module = _find_module(name) if name else found or recognise(root)
     for argument in ("root", *given):
         if argument not in signature(module).parameters:
             raise ConfigError(

@@ -9,10 +9,11 @@ from pathlib import Path
 
 __all__ = ["only_by_form", "other_pictures", "same_by_form", "suffix_of_masks"]
 
-PICTURES = frozenset(
-    ".avif .bil .bip .bmp .dng .ecw .gif .h5 .hdr .heic .img .j2k .jfif .jp2 .jpe .jxl .mat .nc .npy .npz .pbm .pgm "
-    ".ppm .sid .tga .vrt .webp .zarr".split()
-)  # kinds of files that hold pixels, and are not read
+PICTURES = tuple(f".{kind}" for kind in (
+    "avif", "bil", "bip", "bmp", "dng", "ecw", "gif", "h5", "hdr", "heic", "img", "j2k", "jfif", "jp2", "jpe", "jxl",
+    "mat", "nc", "npy", "npz", "pbm", "pgm", "ppm", "sid", "tga", "vrt", "webp", "zarr",
+))  # fmt: skip
+"""Suffixes of files that hold pixels, and are not read."""
 
 _LOOKED_AT = 50  # names that tell how masks are named
 

@@ -84,7 +84,7 @@ def _twins_apart(splits: Splits, twins: Sequence[Twins]) -> list[str]:
     places: dict[object, list[tuple[str, str]]] = defaultdict(list)
     for split, record in each_record(splits):
         places[key_of(split, record)].append((split, record.name))
-    order = list(splits)
+    order: list[str] = list(splits)
     near: dict[tuple[str, ...], list[str]] = defaultdict(list)
     ground: dict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
     for twin in twins:

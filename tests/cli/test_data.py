@@ -212,7 +212,7 @@ def test_the_images_are_told_although_no_mask_can_be_read(tmp_path: Path, capsys
     out = capsys.readouterr().out
     assert "5 images, 5 masks" in out
     assert all(f"masks/{name} is damaged" in out for name in ALL)
-    assert "No class was found" in out
+    assert "None of the 5 mask(s)" in out
 
 
 def test_folders_of_other_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
