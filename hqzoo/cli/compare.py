@@ -6,12 +6,15 @@
     hqzoo compare -c own.yaml --controls quantum mlp --metric val_acc --direction max     # a LightningModule of yours
     hqzoo compare --table TABLE.yaml --out FOLDER      # any rows of a recipe; --rows, --folds, --seeds: a part of it
     hqzoo compare --out FOLDER                         # go on with the table in there
+    hqzoo compare --out FOLDER --folds 0 1 2 3 4       # with further folds
     hqzoo compare --out FOLDER --report-only           # write its report anew
 
 What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. All rows and folds are checked before
 anything is trained. Finished cells are skipped, interrupted ones go on from their last checkpoint, and several
 processes may fill one folder, so the command can be repeated until the table is full; with further controls, folds or
-seeds, the table of the folder grows. Nothing is chosen on the fold that is tested: the last epoch's score counts.
+seeds, the table of the folder grows. A table is of one data set: names, sizes and content of images and masks, folds
+and classes are checked before anything is run. It remembers where its data lie, and other data have another default
+folder. Nothing is chosen on the fold that is tested: the last epoch's score counts.
 
 Leaves in the folder: table.yaml, cells/ (one JSON file each, and what was found of every sample; once all are there,
 cells.jsonl and samples.zip), runs/ (curves and settings), summary.json, report.md and report.png: scores, paired
@@ -21,6 +24,8 @@ differences with intervals, corrected p-values, a verdict, costs.
 from __future__ import annotations
 
 import argparse
+import glob
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", metavar="RECIPE", help="recipe whose model has controls")
     parser.add_argument("--controls", nargs="+", metavar="NAME", help="rows: quantum and what stands in its place")
     parser.add_argument("--table", type=Path, metavar="FILE", help="a table file instead of -c and --controls")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: runs/compare/NAME")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="default: runs/compare/NAME, or NAME-DATA of other data"
+    )
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="run these rows only")
     parser.add_argument("--folds", nargs="+", type=int, metavar="K", help="folds (default: the recipe's, the table's)")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="S", help="seeds (default: 0, or the table's)")
@@ -76,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
     settings = [setting(each) for each in args.overrides]
     table = _table(args)
-    out = args.out or Path("runs") / "compare" / table.name
+    out = args.out or _default_out(table, settings)
     table = _with_earlier(args, table.with_settings(settings), out)
     try:
         if not args.report_only:
@@ -87,6 +94,34 @@ def run(args: argparse.Namespace) -> int:
         raise
     _report(args, table, out)
     return 0
+
+
+def _default_out(table: Table, settings: list[str]) -> Path:
+    """Return the folder of a table that is given none: one of its own for each folder of data.
+
+    Raises:
+        ConfigError: If the recipe's own data are missing, and several tables could be meant.
+    """
+    from hqzoo.compare.local import folder_of_data, root_of
+
+    folder = Path("runs") / "compare"
+    if root := root_of(settings):
+        return folder / folder_of_data(table.name, root)
+    others = sorted(path.parent for path in folder.glob(f"{glob.escape(table.name)}-*/{TABLE_FILE}"))
+    others = [path for path in others if re.fullmatch(r".+-[0-9a-f]{6}", path.name)]
+    if (folder / table.name / TABLE_FILE).is_file() or not others or _has_own_data(table.recipe):
+        return folder / table.name
+    if len(others) > 1:
+        names = ", ".join(map(str, others))
+        raise ConfigError(f"Several tables of this name are there: {names}. Say which one goes on with --out.")
+    return others[0]
+
+
+def _has_own_data(recipe: str) -> bool:
+    from hqzoo.cli.compare_data import own_root
+
+    root = own_root(recipe)
+    return root is None or root.is_dir()
 
 
 def _report(args: argparse.Namespace, table: Table, out: Path) -> None:
@@ -121,7 +156,14 @@ def _table(args: argparse.Namespace) -> Table:
             "Nothing to compare: give -c RECIPE with --controls quantum mlp ..., --table FILE, or --out FOLDER of a "
             "table to go on with."
         )
-    return read_table(args.table or args.out / TABLE_FILE)
+    if args.table:
+        return read_table(args.table)
+    return _grown(args, read_table(args.out / TABLE_FILE))
+
+
+def _grown(args: argparse.Namespace, table: Table) -> Table:
+    """Return a table with the folds that the command line asks for beside its own."""
+    return replace(table, folds=tuple(dict.fromkeys((*table.folds, *(args.folds or ()))))) if table.folds else table
 
 
 def _with_meaning(args: argparse.Namespace, table: Table) -> Table:
@@ -170,20 +212,25 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     from hqzoo.cli.recipes import find_recipe
     from hqzoo.compare import Runner
     from hqzoo.compare.cell_files import compact
+    from hqzoo.compare.local import read_root, remember_root, root_of
     from hqzoo.compare.overrides import is_local
     from hqzoo.compare.table_file import dump_table, read_table
     from hqzoo.compare.workers import fill_with_workers
 
     cells = table.cells(args.rows, args.folds, args.seeds)
-    runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, Path(find_recipe(table.recipe)))
-    missing = runner.missing(cells)  # refuses a folder of other settings before its table is replaced
-    if missing:
-        runner = _checked(args, runner, missing)
+    if (root := root_of(settings) or read_root(out)) and not root_of(settings):
+        settings = [*settings, f"--data.init_args.root={root}"]
+    local = tuple(filter(is_local, settings))
+    runner = Runner(table, out, hqzoo, local, args.keep, Path(find_recipe(table.recipe)))
+    runner.missing(table.cells())  # refuses a folder of other settings before its table is replaced
+    runner = _checked(args, runner, cells)
+    if root:
+        remember_root(out, root)
     if len({(cell.fold, cell.seed) for cell in table.cells()}) == 1:
         sys.stdout.write("One fold, one seed: differences can be seen, but no verdict rests on one pair.\n")
     file = out / TABLE_FILE
-    if args.config is not None and file.is_file():  # again: checking takes long enough for others to widen it
-        table = table.widened(read_table(file))
+    if not args.table and file.is_file():  # again: checking takes long enough for others to widen it
+        table = table.widened(read_table(file)) if args.config is not None else _grown(args, read_table(file))
     if not file.is_file() or read_table(file) != table:  # a file that says the same keeps its comments
         write_text(file, dump_table(table))
     try:
@@ -200,12 +247,20 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     return table
 
 
-def _checked(args: argparse.Namespace, runner: Runner, missing: Sequence[Cell]) -> Runner:
-    """Return the runner, which now knows what its recipe needs, after a look at its cells."""
+def _checked(args: argparse.Namespace, runner: Runner, cells: Sequence[Cell]) -> Runner:
+    """Return the runner, which now knows what its recipe and its data need, after a look at its cells.
+
+    Raises:
+        ConfigError: If a finished cell is of other data, or a row or fold cannot be run.
+    """
     from hqzoo.cli.compare_checks import check, suited
+    from hqzoo.cli.compare_data import contents
 
     runner = suited(runner)
-    if not args.checked:
+    runner = replace(runner, content_of=contents(runner))
+    runner.missing(runner.table.cells())
+    missing = runner.missing(cells)
+    if missing and not args.checked:
         check(runner, missing, args.metric or runner.table.metric)
     return runner
 
@@ -229,7 +284,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     from rich.table import Table as Rich
 
     from hqzoo.compare.grids import row_grid
-    from hqzoo.compare.report import sentence, short_training
+    from hqzoo.compare.report import data_text, sentence, short_training
 
     grid = row_grid(summary)
     # A terminal is narrow: report.md has all columns.
@@ -249,4 +304,6 @@ def _print(summary: dict[str, Any], out: Path) -> None:
         console.print(warning, markup=False, highlight=False)
     if summary["missing"]:
         console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)
+    if data := data_text(summary):
+        console.print(data, markup=False, highlight=False)
     console.print(f"Written: {out / 'report.md'}, report.png, summary.json", highlight=False)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from hqzoo.compare.cell_files import place, read_cell
+from hqzoo.compare.overrides import is_of_data
 from hqzoo.compare.result import Identity, Result, Results
 from hqzoo.compare.table import Table, recipe_name
 from hqzoo.errors import ConfigError
@@ -25,12 +26,14 @@ def read_cells(table: Table, out: Path) -> Results:
             same recipe.
     """
     results: Results = {name: {} for name in table.row_names}
-    digest, known = "", dict[int, dict[str, Any]]()
+    digest, known, contents = "", dict[int, dict[str, Any]](), dict[tuple[int, tuple[str, ...]], str]()
     for cell in table.cells():
         result = read_cell(out, cell)
         if result is not None:
             where = place(out, cell)
-            check_identity(result.identity, table, where, digest)
+            data = cell.fold, tuple(filter(is_of_data, table.settings_of(cell.row)))
+            check_identity(result.identity, table, where, digest, contents.get(data, ""))
+            contents[data] = contents.get(data, "") or result.identity.content
             digest = digest or result.identity.recipe_digest
             _check_images(result, known, where)
             results[cell.row][cell.fold, cell.seed] = result
@@ -43,17 +46,18 @@ def recipe_digest(path: Path) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def check_identity(made: Identity, table: Table, where: str, digest: str = "") -> None:
-    """Refuse a run that was made with another recipe or other settings than the table's row.
+def check_identity(made: Identity, table: Table, where: str, digest: str = "", content: str = "") -> None:
+    """Refuse a run that was made with another recipe, other settings or other data than the table's row.
 
     Args:
         made: Which run it was, finished or not; what it does not know is trusted.
         table: The table.
         where: Where that was read.
         digest: :func:`recipe_digest` of the table's recipe; empty: not known.
+        content: Fingerprint of the data that the row would be trained on now; empty: not known.
 
     Raises:
-        ConfigError: If recipe or settings differ.
+        ConfigError: If recipe, settings or data differ.
     """
     mend = "Use another --out, or remove it to run the cell again."
     if recipe_name(made.recipe) != recipe_name(table.recipe):
@@ -64,6 +68,12 @@ def check_identity(made: Identity, table: Table, where: str, digest: str = "") -
     if made.settings is not None and made.settings != wanted:
         other = sorted(set(made.settings) ^ set(wanted)) or made.settings
         raise ConfigError(f"{where} was made with other settings than the table has now: {', '.join(other)}. {mend}")
+    if content and made.content and made.content != content:
+        raise ConfigError(
+            f"{where} was made with other data than these: their fingerprints are {made.content} and {content}, so "
+            "that names, sizes or content of images or masks, their folds or the classes differ. Use another --out "
+            "for other data, or put the earlier data back."
+        )
 
 
 def _check_images(result: Result, known: dict[int, dict[str, Any]], where: str) -> None:

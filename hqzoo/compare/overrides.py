@@ -7,7 +7,7 @@ from typing import Any
 
 from hqzoo.errors import ConfigError
 
-__all__ = ["is_local", "setting"]
+__all__ = ["is_local", "is_of_data", "key_of", "setting"]
 
 OWN = ("seed_everything", "data.seed", "data.fold", "trainer.default_root_dir", "ckpt_path", "config")
 LOCAL = (
@@ -24,7 +24,7 @@ def setting(text: Any) -> str:  # noqa: ANN401 - whatever a YAML list holds
     """
     if not isinstance(text, str) or not re.fullmatch(r"(--)?[A-Za-z_][\w.]*=.*", text, re.DOTALL):
         raise ConfigError(f"{text!r} is no override: write KEY=VALUE, such as --trainer.max_epochs=5.")
-    key = _key(text)
+    key = key_of(text)
     if any(own == key or own.startswith(f"{key}.") for own in OWN):
         raise ConfigError(
             f"'{text}': the comparison itself sets {', '.join(own for own in OWN if own.startswith(key))} for every "
@@ -35,10 +35,15 @@ def setting(text: Any) -> str:  # noqa: ANN401 - whatever a YAML list holds
 
 def is_local(override: str) -> bool:
     """Return whether an override says where and how to run, not what: such as the folder of the data."""
-    key = _key(override)
+    key = key_of(override)
     return any(key == each or key.startswith(f"{each}.") for each in LOCAL)
 
 
-def _key(override: str) -> str:
+def is_of_data(override: str) -> bool:
+    """Return whether an override is one of the data."""
+    return key_of(override).startswith("data")
+
+
+def key_of(override: str) -> str:
     """Return the key of an override; ``data.init_args.root`` and ``data.root`` are the same."""
     return override.removeprefix("--").partition("=")[0].replace(".init_args", "")

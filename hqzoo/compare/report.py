@@ -28,7 +28,9 @@ from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Table
 from hqzoo.errors import ConfigError
 
-__all__ = ["body", "brief", "overview", "put_between_marks", "sentence", "short_training", "write_report"]
+__all__ = [
+    "body", "brief", "data_text", "overview", "put_between_marks", "sentence", "short_training", "write_report",
+]  # fmt: skip
 
 GRADE_TEXTS = {
     "replicated": "Replicated: the paper's data, folds and protocol, whatever came out",
@@ -273,6 +275,12 @@ def _equivalence(summary: Summary) -> str:
     return f"equivalent: told from ±{summary['margin']:g} (two one-sided t-tests)."
 
 
+def data_text(summary: Summary) -> str:
+    """Return which data a table is of; empty where its cells do not know."""
+    data = summary["data"]
+    return f"Data: {data['module']} with fingerprint {data['fingerprint']}." if data else ""
+
+
 def _footer(summary: Summary) -> str:
     steps = ", ".join(f"{step:,}" for step in summary["steps"])
     seeds = sorted({each["seed"] for row in summary["rows"] for each in row["scores"]})
@@ -281,5 +289,5 @@ def _footer(summary: Summary) -> str:
     return (
         f"{summary['cells']} cells of {steps} steps, recipe `{summary['recipe']}`, seed{'s' * (len(seeds) != 1)} "
         f"{', '.join(map(str, seeds)) or 'none'}; {chosen}. Measured on "
-        f"{'; '.join(summary['machines'])}."
+        f"{'; '.join(summary['machines'])}. {data_text(summary)}".rstrip()
     )

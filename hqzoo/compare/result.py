@@ -21,18 +21,21 @@ class Identity:
         recipe: Recipe file or short name.
         recipe_digest: What the recipe said, see :func:`hqzoo.compare.cells.recipe_digest`; empty: not known.
         settings: What was changed in the recipe; None: not known.
+        content: Fingerprint of its data, see :func:`hqzoo.data.contents.content_of`; empty: not known.
     """
 
     cell: Cell
     recipe: str
     recipe_digest: str = ""
     settings: tuple[str, ...] | None = None
+    content: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types, on one level."""
         settings = None if self.settings is None else list(self.settings)
         return {
             **asdict(self.cell), "recipe": self.recipe, "recipe_digest": self.recipe_digest, "settings": settings,
+            "content": self.content,
         }  # fmt: skip
 
     @classmethod
@@ -46,6 +49,7 @@ class Identity:
         return cls(
             Cell(values["row"], values["fold"], values["seed"]), values["recipe"], values["recipe_digest"],
             None if settings is None else tuple(settings),
+            values.get("content", ""),  # published tables were run before it was kept
         )  # fmt: skip
 
 

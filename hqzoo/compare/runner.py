@@ -50,6 +50,8 @@ class Runner:
         keep: Whether to keep the checkpoints of finished cells.
         recipe_file: The recipe; cells made with another version of it are refused. None: not known.
         data_arguments: Which of ``seed`` and ``fold`` the recipe's data module takes.
+        content_of: Tells the fingerprint of a cell's data as they are now; cells made with others are refused. Empty:
+            not known.
     """
 
     table: Table
@@ -59,6 +61,7 @@ class Runner:
     keep: bool = False
     recipe_file: Path | None = None
     data_arguments: tuple[str, ...] = (SEED, FOLD)
+    content_of: Callable[[Cell], str] = lambda _: ""
 
     @cached_property
     def digest(self) -> str:
@@ -105,7 +108,7 @@ class Runner:
         """Return the cells without a result.
 
         Raises:
-            ConfigError: If a finished cell was made with other settings.
+            ConfigError: If a finished cell was made with other settings or data.
         """
         missing = []
         for cell in cells:
@@ -113,7 +116,8 @@ class Runner:
             if result is None:
                 missing.append(cell)
             else:
-                check_identity(result.identity, self.table, place(self.out, cell), self.digest)
+                content = self.content_of(cell)
+                check_identity(result.identity, self.table, place(self.out, cell), self.digest, content)
         return missing
 
     def run(self, cell: Cell) -> Result:
@@ -157,7 +161,8 @@ class Runner:
         return self.out / "runs" / cell.name
 
     def _identity(self, cell: Cell) -> Identity:
-        return Identity(cell, self.table.recipe, self.digest, tuple(self.table.settings_of(cell.row)))
+        settings = tuple(self.table.settings_of(cell.row))
+        return Identity(cell, self.table.recipe, self.digest, settings, self.content_of(cell))
 
     def settings(self, cell: Cell) -> list[str]:
         """Return what a cell changes in the recipe."""
@@ -199,7 +204,7 @@ class Runner:
             except (ValueError, KeyError) as error:
                 _say(f"{folder / NOTE} is damaged ({error}): nothing says how its run was made, which starts afresh.")
             else:
-                check_identity(made, self.table, str(folder), self.digest)
+                check_identity(made, self.table, str(folder), self.digest, self.content_of(cell))
                 return note
         shutil.rmtree(folder, ignore_errors=True)  # nothing in it can be gone on with
         return {**self._identity(cell).to_dict(), "seconds": 0.0, "trained": False}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,9 +26,10 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
         The table's own words; the ``metric`` that is compared, its ``meaning`` and the ``margin`` of equivalence, None
         where there is none; the ``unit`` of all statistics, which is the fold with its seeds averaged, or, where one
         split is all there is, the seed; ``shared_seeds`` of all rows, if some have more; ``beside``: headings of the
-        other scores that cells have; ``rows``; ``comparisons`` of our scores and ``published_comparisons`` of the
-        paper's, where it published them fold by fold, each with the ``smallest_detectable`` difference (80 % power);
-        ``missing`` cells; and what all cells ran on.
+        other scores that cells have; ``rows``; ``data``: class and fingerprint, None where no cell knows them;
+        ``comparisons`` of our scores and ``published_comparisons`` of the paper's, where it published them fold by
+        fold, each with the ``smallest_detectable`` difference (80 % power); ``missing`` cells; and what all cells ran
+        on.
 
     Raises:
         ConfigError: If a cell lacks the metric, or nothing says what it means.
@@ -60,6 +62,7 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
         "meaning": meaning.to_dict(), "margin": margin, "grade": table.grade,
         "folds": list(table.folds), "seeds": list(table.seeds),
         "unit": unit, "cells": len(every),
+        "data": _data(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in results[cell.row]],
         "shared_seeds": shared, "beside": beside,
         "rows": rows,
@@ -90,6 +93,16 @@ def _folds_of_data(table: Table, results: Iterable[Result]) -> int:
 def _overlap(folds: int) -> float:
     """Return test images over training images of k folds."""
     return 1 / (folds - 1) if folds > 1 else 0.0
+
+
+def _data(results: Iterable[Result]) -> dict[str, Any] | None:
+    """Return which data the cells are of: class of the data module, and a digest of all their fingerprints."""
+    known = [result for result in results if result.identity.content]
+    if not known:
+        return None
+    contents = sorted({result.identity.content for result in known})
+    joint = contents[0] if len(contents) == 1 else hashlib.sha256(" ".join(contents).encode()).hexdigest()[:12]
+    return {"module": str(known[0].report.data.get("class_path", "")).rpartition(".")[2], "fingerprint": joint}
 
 
 def _machine(result: Result) -> str:

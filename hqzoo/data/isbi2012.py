@@ -163,6 +163,11 @@ class StackRecord(ImageRecord):
         super().__init__(name, *size)
         self.images, self.masks, self.page = images, masks, page
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Both stacks."""
+        return self.images, self.masks
+
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Read both pages (see :class:`ImageRecord`)."""
         image = _read_page(self.images, self.page)[None]

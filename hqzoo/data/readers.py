@@ -89,6 +89,11 @@ class FileRecord(ImageRecord):
         """The image file."""
         return self.image
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Image and mask file."""
+        return (self.image,) if self.mask is None else (self.image, self.mask)
+
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Read and check the image and its mask (see :class:`ImageRecord`)."""
         image, missing = self._read_valid(window)

@@ -71,6 +71,11 @@ class Record(ABC):
         return None
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All files that the record is read from; empty where they are not known, or shared by all records."""
+        return () if self.file is None else (self.file,)
+
+    @property
     def source(self) -> Record:
         """The record as its files hold it."""
         return self

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from hqzoo.cli import main
 from hqzoo.compare.machine import cores
@@ -314,3 +315,73 @@ def test_help_is_instant_and_unknown_options_are_refused(capsys: pytest.CaptureF
     assert main(["compare", "--help"]) == 0
     assert "usage: hqzoo compare" in capsys.readouterr().out
     assert main(["compare", "--fold", "1"]) == 2
+
+
+def test_other_data_are_refused_before_anything_is_run(
+    finished: tuple[Path, str], folder: Path, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the finished cells nor a new row of a table are given for data that differ by one pixel of a mask."""
+    out, other = tmp_path / "out", tmp_path / "other"
+    shutil.copytree(finished[0], out)
+    shutil.copytree(folder, other)
+    before = cells(out)
+    root = ["--", *OVERRIDES, f"data.init_args.root={other}"]
+    assert main(["compare", "--out", str(out), *root]) == 0  # the same data elsewhere
+    mask = next((other / "masks").iterdir())
+    pixels = np.array(Image.open(mask))
+    pixels[0, 0] = 3 - pixels[0, 0]
+    Image.fromarray(pixels).save(mask)
+    capsys.readouterr()
+    for arguments in (
+        ["--out", str(out)],
+        ["-c", str(settings), "--controls", "constant", "--folds", "0", "--out", str(out)],
+    ):
+        assert main(["compare", *arguments, *root]) == 2
+        printed = capsys.readouterr()
+        assert "was made with other data than these" in printed.err
+        assert "miou" not in printed.out.lower()
+    shutil.rmtree(other)
+    assert main(["compare", "--out", str(out), *root]) == 2
+    assert "other" in capsys.readouterr().err
+    assert cells(out) == before
+    assert main(["compare", "--out", str(out), "--report-only", *root]) == 0
+    fingerprint = json.loads((out / "summary.json").read_text())["data"]["fingerprint"]
+    data = f"Data: FolderSegmentationDataModule with fingerprint {fingerprint}."
+    assert data in capsys.readouterr().out
+    assert data in (out / "report.md").read_text()
+    assert all(cell["content"] for cell in before.values())
+
+
+def test_every_data_set_has_its_default_folder_and_is_remembered(
+    settings: Path,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = yaml.safe_load(settings.read_text())
+    content["data"]["init_args"]["root"] = "nowhere"
+    recipe_file = write_recipe(content, tmp_path / "small.yaml")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder, "first")
+    write_folder(tmp_path / "second", size=(64, 64), seed=50)
+    arguments = ["compare", "-c", str(recipe_file), "--controls", "mlp", "--folds"]
+    for root in ("first", "second"):
+        assert main([*arguments, "0", "--", f"data.init_args.root={root}"]) == 0
+    first, second = (next(Path("runs/compare").glob(f"small-{root}-*")) for root in ("first", "second"))
+    scores = [cells(out)["mlp-fold0-seed0"]["report"]["data"]["images"] for out in (first, second)]
+    assert scores[0] != scores[1]
+    capsys.readouterr()
+    assert main([*arguments, "0", "--", "data.init_args.root=third"]) == 2
+    assert "third" in capsys.readouterr().err
+    assert not list(Path("runs/compare").glob("small-third-*"))
+    assert main([*arguments, "1"]) == 2  # of which data?
+    assert "Several tables" in capsys.readouterr().err
+    shutil.rmtree(second)
+    assert main([*arguments, "1"]) == 0  # the only table there is, with the data that it remembers
+    assert main(["compare", "--out", str(first), "--folds", "2"]) == 0
+    assert sorted(cells(first)) == ["mlp-fold0-seed0", "mlp-fold1-seed0", "mlp-fold2-seed0"]
+    assert yaml.safe_load((first / "table.yaml").read_text())["folds"] == [0, 1, 2]
+    assert main(["compare", "--out", str(first), "--folds", "7"]) == 2
+    assert "7" in capsys.readouterr().err
+    assert yaml.safe_load((first / "table.yaml").read_text())["folds"] == [0, 1, 2]
