@@ -65,7 +65,8 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         fold: Fold to test on.
         val_fold: Fold to validate on: a number, ``"next"`` for the one after ``fold``, None for no
             validation.
-        num_folds: Number of folds to draw where no file gives them.
+        num_folds: Number of folds to draw where no file gives them. Images that overlap on the ground, as their files
+            say, are kept together, and so are those that touch, unless they do so all over.
         fold_seed: Seed of that draw.
         scene_pattern: Regular expression whose first group is the scene in an image's name, such as
             ``"(tile\d+)_"``. Images that do not match count as one scene. None: each image is its own scene.
