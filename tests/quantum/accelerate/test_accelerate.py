@@ -9,7 +9,7 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
-from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
+from hqzoo.quantum.accelerate.pennylane_layer import PennyLaneSource
 from torch import nn
 
 from hqzoo.errors import CircuitError
