@@ -7,12 +7,12 @@ INSTALLED := $(VENV)/.installed
 DATA ?=
 ARGS ?=
 
-.PHONY: quickstart test lint test-slow bench-quantum tables constraints clean
+.PHONY: quickstart test lint test-slow docs bench-quantum tables constraints clean
 
 quickstart: $(INSTALLED)  ## train, test and map HQ-UNet beside its control; DATA=<folder> for your own images
 	$(BIN)/hqzoo quickstart $(if $(DATA),--data "$(DATA)")
 
-test: $(INSTALLED) lint  ## lint, types and the whole test suite
+test: $(INSTALLED) lint  ## lint, types, and all tests but those that take minutes each
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 lint: $(INSTALLED)
@@ -20,8 +20,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-slow: $(INSTALLED)  ## tests that take minutes each
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow
+test-slow: $(INSTALLED)  ## the others: what trains or compiles for minutes, and the longest pages of the documentation
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow
+
+docs: $(INSTALLED)  ## the site, in build/docs; every warning is an error
+	$(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs.yml
 
 bench-quantum: $(INSTALLED)  ## quantum simulators side by side; resumes where it stopped (ARGS="--peers 'hqzoo*'")
 	$(BIN)/python -m benchmarks.quantum $(ARGS)
@@ -29,7 +32,7 @@ bench-quantum: $(INSTALLED)  ## quantum simulators side by side; resumes where i
 bench-%: $(INSTALLED)  ## fill a table of benchmarks/results, such as bench-ph2_qu_net; resumes (DATA=<folder> of the images)
 	OMP_NUM_THREADS=1 $(BIN)/hqzoo compare --out benchmarks/results/$* --workers 2 $(ARGS) -- data.init_args.root="$(DATA)"
 
-tables: $(INSTALLED)  ## results to Markdown, figures and the README's tables
+tables: $(INSTALLED)  ## results to Markdown, figures, and the tables of README and site
 	$(BIN)/hqzoo bench report
 
 constraints: $(INSTALLED)  ## pin the newest versions that fit together
@@ -39,7 +42,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hqzoo needs Python >= 3.11; run make with PYTHON=<path>")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --editable '.[all,dev]'
+	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --editable '.[all,dev,docs]'
 	touch $@
 
 clean:

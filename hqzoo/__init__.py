@@ -9,6 +9,8 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.models import create_model as create_model
     from hqzoo.models import list_models as list_models
+    from hqzoo.nn.ladder import ladder as ladder
+    from hqzoo.nn.ladder import with_control as with_control
     from hqzoo.quantum.accelerate import accelerate as accelerate
     from hqzoo.weights.checkpoint import load as load
 
@@ -19,7 +21,9 @@ __getattr__, __dir__, __all__ = attach(
     {
         "accelerate": "quantum.accelerate",
         "create_model": "models",
+        "ladder": "nn.ladder",
         "list_models": "models",
         "load": "weights.checkpoint",
+        "with_control": "nn.ladder",
     },
 )

@@ -1,1 +1,1 @@
-"""Renders every result to Markdown, figures and the README."""
+"""Renders every result to Markdown, figures and the tables of README and site."""

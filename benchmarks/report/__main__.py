@@ -1,8 +1,8 @@
-"""Renders every result file to Markdown, figures and the README's generated parts; nothing in them is typed by hand.
+"""Renders every result file to Markdown, figures and the tables of README and site; nothing in them is typed by hand.
 
     hqzoo bench report          # or: python -m benchmarks.report
 
-Tables of training runs (results/*/cells), the pages of claims (claims/*.yaml), the quantum simulators, what
+Tables of training runs (results/*/cells.jsonl), the pages of claims (claims/*.yaml), the quantum simulators, what
 hqzoo.accelerate did to a PennyLane model, and the step of a hybrid network.
 """
 
@@ -19,15 +19,16 @@ from typing import Any
 from benchmarks.quantum.report import duel
 from benchmarks.step import __main__ as step
 from hqzoo.compare import write_claims, write_report
+from hqzoo.compare.cell_files import has_cells
 from hqzoo.compare.report import brief, overview, put_between_marks
 from hqzoo.compare.table_file import read_table
-from hqzoo.errors import HqzooError
+from hqzoo.errors import ConfigError, HqzooError
 
 __all__ = ["main"]
 
 HERE = Path(__file__).resolve().parents[1]
 RESULTS = HERE / "results"
-README = HERE.parent / "README.md"
+REPOSITORY = HERE.parent
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,28 +39,42 @@ def main(argv: list[str] | None = None) -> int:
     try:
         parts = {**_tables(), **_quantum(), **_step(), **_accelerate()}
         _claims()
+        for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs/pages").glob("*.md"))):
+            page.write_text(_rendered(page, parts))
     except HqzooError as error:
         print(f"bench report: error: {error}", file=sys.stderr)
         return 2
-    text = README.read_text()
-    for name in re.findall(r"<!-- begin (\w+) -->", text):
-        if name not in parts:
-            print(f"bench report: error: README.md shows '{name}', of which there is no result", file=sys.stderr)
-            return 2
-        text = put_between_marks(text, name, parts[name])
-    README.write_text(text)
     return 0
 
 
+def _rendered(page: Path, parts: Mapping[str, str]) -> str:
+    """Return a page's text with its generated parts anew.
+
+    Args:
+        page: README.md, or a page of the site.
+        parts: Markdown by name; links start at the top of the repository.
+
+    Raises:
+        ConfigError: If the page shows something of which there is no result.
+    """
+    text = page.read_text()
+    up = "../" * (len(page.relative_to(REPOSITORY).parts) - 1)
+    for name in re.findall(r"<!-- begin (\w+) -->", text):
+        if name not in parts:
+            raise ConfigError(f"{page} shows '{name}', of which there is no result.")
+        text = put_between_marks(text, name, re.sub(r"\]\((?!\w+:)", f"]({up}", parts[name]))
+    return text
+
+
 def _tables() -> dict[str, str]:
-    """Write the report of every table with a finished cell; return what the README may show."""
+    """Write the report of every table with a finished cell; return what pages may show."""
     parts, summaries = {}, {}
     for path in sorted(RESULTS.glob("*/table.yaml")):
         folder = path.parent
-        if not any(folder.glob("cells/*.json")):
+        if not has_cells(folder):
             continue
         summary = write_report(read_table(path), folder)
-        picture, report = (str((folder / name).relative_to(README.parent)) for name in ("report.png", "report.md"))
+        picture, report = (str((folder / name).relative_to(REPOSITORY)) for name in ("report.png", "report.md"))
         parts[folder.name] = brief(summary, picture, report)
         summaries[report] = summary
         print(f"{folder.name}: {summary['cells']} cells, {len(summary['missing'])} missing")

@@ -8,8 +8,8 @@ from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
     from hqzoo.callbacks.best import BestCheckpoint as BestCheckpoint
+    from hqzoo.callbacks.label_writer import LabelWriter as LabelWriter
     from hqzoo.callbacks.panel import PredictionPanel as PredictionPanel
-    from hqzoo.callbacks.panel import draw_panel as draw_panel
     from hqzoo.callbacks.prediction_writer import PredictionWriter as PredictionWriter
     from hqzoo.callbacks.progress import LineProgress as LineProgress
     from hqzoo.callbacks.resume import Resumable as Resumable
@@ -20,12 +20,12 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "BestCheckpoint": "best",
+        "LabelWriter": "label_writer",
         "LineProgress": "progress",
         "PredictionPanel": "panel",
         "PredictionWriter": "prediction_writer",
         "Resumable": "resume",
         "TrainingInterrupted": "resume",
         "WrappedShare": "wrapping",
-        "draw_panel": "panel",
     },
 )

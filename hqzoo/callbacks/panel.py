@@ -1,156 +1,30 @@
-"""Panels that show what a model sees, should see, and gets wrong."""
+"""Panels of validation samples, drawn by their task every few epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from hqzoo._files import replacing
 from hqzoo._lightning import pl
-from hqzoo.data.labels import IGNORE_INDEX, default_palette
 from hqzoo.errors import ConfigError
+from hqzoo.tasks.base import Task
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from hqzoo.tasks.segmentation import SegmentationTask
-
-__all__ = ["PredictionPanel", "draw_panel"]
-
-UNLABELLED = (255, 255, 255)
-RIGHT = (214, 214, 214)
-WRONG = (200, 30, 30)
-CELL = 2.2  # inches
-PERCENTILES = (2, 98)
-
-Pixels = npt.NDArray[np.uint8]
-Stack = Tensor | npt.NDArray[Any]
-
-
-def draw_panel(
-    images: Stack,
-    truths: Stack,
-    predictions: Stack,
-    classes: Sequence[str],
-    palette: Sequence[Sequence[int]] | None,
-    path: str | Path,
-    *,
-    scale: float | None = None,
-    bands: Sequence[int] = (0, 1, 2),
-    ignore_index: int = IGNORE_INDEX,
-) -> Path:
-    """Draw one row per image with the columns image, truth, prediction and difference, and a legend below.
-
-    Args:
-        images: ``(N, C, H, W)`` in any unit.
-        truths: Class indices or ``ignore_index``, ``(N, H, W)``.
-        predictions: Class indices, ``(N, H, W)``.
-        classes: Names of the K classes.
-        palette: One RGB colour (0 to 255) per class; ``None``: distinct hues.
-        path: PNG file to write; it appears when it is whole.
-        scale: Value shown as white, such as 255; ``None``: each image from its 2nd to its 98th percentile.
-        bands: Indices of the bands shown as red, green and blue; of images with fewer bands the first is
-            grey.
-        ignore_index: Value of unlabelled pixels in ``truths``; they are white in truth and difference.
-
-    Returns:
-        The path.
-
-    Raises:
-        ConfigError: If shapes, classes and palette do not agree.
-    """
-    images, truths, predictions = (_array(stack) for stack in (images, truths, predictions))
-    if images.ndim != 4 or not len(images):
-        raise ConfigError(f"A panel needs images (N, C, H, W) with N of at least 1, got {images.shape}.")
-    expected = (images.shape[0], *images.shape[2:])
-    if truths.shape != expected or predictions.shape != expected:
-        raise ConfigError(f"Truths {truths.shape} and predictions {predictions.shape} must be {expected}.")
-    colours = np.array(default_palette(len(classes)) if palette is None else palette, dtype=np.uint8)
-    if colours.shape != (len(classes), 3):
-        raise ConfigError(f"A palette needs one RGB colour per class ({len(classes)}), got {palette}.")
-    rows = [
-        (
-            _picture(image, scale, bands),
-            _colour(truth, colours, ignore_index),
-            _colour(prediction, colours, ignore_index),
-            _difference(truth, prediction, ignore_index),
-        )
-        for image, truth, prediction in zip(images, truths, predictions, strict=True)
-    ]
-    figure = _figure(rows, classes, colours, bool((truths == ignore_index).any()))
-    with replacing(Path(path)) as beside:
-        figure.savefig(beside, format="png", dpi=120)
-    return Path(path)
-
-
-def _array(stack: Stack) -> npt.NDArray[Any]:
-    return stack.detach().float().cpu().numpy() if isinstance(stack, Tensor) else np.asarray(stack)
-
-
-def _picture(image: npt.NDArray[Any], scale: float | None, bands: Sequence[int]) -> Pixels:
-    chosen = image[list(bands)] if len(image) > max(bands) else image[[0, 0, 0]]
-    shown = np.moveaxis(chosen, 0, -1).astype(np.float64)
-    low, high = (0.0, scale) if scale else np.nanpercentile(shown, PERCENTILES)
-    shown = np.nan_to_num((shown - low) / max(high - low, 1e-12))
-    return (255 * shown.clip(0, 1)).round().astype(np.uint8)
-
-
-def _colour(labels: npt.NDArray[Any], colours: Pixels, ignore_index: int) -> Pixels:
-    known = (labels >= 0) & (labels < len(colours)) & (labels != ignore_index)
-    picture = colours[np.where(known, labels, 0).astype(np.int64)]
-    picture[~known] = UNLABELLED
-    return picture
-
-
-def _difference(truth: npt.NDArray[Any], prediction: npt.NDArray[Any], ignore_index: int) -> Pixels:
-    picture = np.empty((*truth.shape, 3), dtype=np.uint8)
-    picture[:] = RIGHT
-    picture[truth != prediction] = WRONG
-    picture[truth == ignore_index] = UNLABELLED
-    return picture
-
-
-def _figure(rows: Sequence[Sequence[Pixels]], classes: Sequence[str], colours: Pixels, unlabelled: bool) -> Figure:
-    from matplotlib.figure import Figure  # half a second, and only pictures need it
-    from matplotlib.patches import Patch
-
-    titles = ("image", "truth", "prediction", "difference")
-    entries = [*zip(classes, colours / 255, strict=True), ("right", np.array(RIGHT) / 255)]
-    entries.append(("wrong", np.array(WRONG) / 255))
-    if unlabelled:
-        entries.append(("unlabelled", np.array(UNLABELLED) / 255))
-    columns = 4
-    legend = 0.35 + 0.25 * -(-len(entries) // columns)
-    height, width = rows[0][0].shape[:2]
-    size = (CELL * len(titles), CELL * height / width * len(rows) + 0.3 + legend)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(rows), len(titles), squeeze=False)
-    for cells, pictures in zip(grid, rows, strict=True):
-        for axes, picture in zip(cells, pictures, strict=True):
-            axes.imshow(picture, interpolation="nearest")
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(color="0.6", linewidth=0.5)  # unlabelled areas are white: show where they end
-    for axes, title in zip(grid[0], titles, strict=True):
-        axes.set_title(title, fontsize=10)
-    patches = [Patch(facecolor=colour, edgecolor="0.4", label=name) for name, colour in entries]
-    figure.legend(handles=patches, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
-    return figure
+__all__ = ["PredictionPanel"]
 
 
 class PredictionPanel(pl.Callback):
-    """Draws a panel of validation windows every few epochs, as a file and in any logger that takes pictures.
+    """Draws a panel of validation samples every few epochs, as a file and in any logger that takes pictures.
 
-    The windows are spread over the whole split and stay the same from epoch to epoch.
+    The samples are spread over the whole split and stay the same from epoch to epoch. What is drawn of them is the
+    task's affair, see :meth:`hqzoo.tasks.base.Task.draw_panel`.
 
     Args:
         every_n_epochs: Epochs from one panel to the next.
-        samples: Number of windows, at most one per batch.
+        samples: Number of samples, at most one per batch.
         folder: Where ``epoch_0007.png`` goes; ``None``: ``panels`` in the trainer's ``default_root_dir``.
 
     Raises:
@@ -163,15 +37,15 @@ class PredictionPanel(pl.Callback):
         self.every_n_epochs = every_n_epochs
         self.samples = samples
         self.folder = folder
-        self._windows: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._kept: list[tuple[Mapping[str, Any], Tensor]] = []
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
         epoch_ends = (trainer.current_epoch + 1) % self.every_n_epochs == 0
         return trainer.is_global_zero and not trainer.sanity_checking and epoch_ends
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Forget the windows of the last epoch."""
-        self._windows.clear()
+        """Forget the samples of the last epoch."""
+        self._kept.clear()
 
     def on_validation_batch_end(
         self,
@@ -182,39 +56,28 @@ class PredictionPanel(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the first window of each chosen batch."""
-        if dataloader_idx or not self._is_due(trainer) or len(self._windows) >= self.samples:
+        """Keep the first sample of each chosen batch."""
+        if outputs is None or dataloader_idx or not self._is_due(trainer) or len(self._kept) >= self.samples:
             return
         batches = trainer.num_val_batches[0]
         every = max(1, int(batches // self.samples)) if batches != float("inf") else 1
         if batch_idx % every == 0:
-            window = (batch["image"][0], batch["mask"][0], outputs[0])
-            self._windows.append(tuple(tensor.detach().cpu() for tensor in window))  # type: ignore[arg-type]
+            self._kept.append(({name: _first(values) for name, values in batch.items()}, _first(outputs)))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw them."""
-        if not self._windows:
+        if not self._kept or not isinstance(pl_module, Task):
             return
-        task: SegmentationTask = pl_module  # type: ignore[assignment]
-        images, truths, predictions = (torch.stack(part) for part in zip(*self._windows, strict=True))
-        self._windows.clear()
+        samples, predictions = map(list, zip(*self._kept, strict=True))
+        self._kept.clear()
         folder = Path(self.folder) if self.folder else Path(trainer.default_root_dir) / "panels"
-        path = draw_panel(
-            images,
-            truths,
-            predictions,
-            task.classes or (),
-            task.palette,
-            folder / f"epoch_{trainer.current_epoch:04d}.png",
-            scale=_eight_bit_scale(task),
-            ignore_index=task.loss_settings.ignore_index,
-        )
-        _log_picture(trainer, path)
+        path = pl_module.draw_panel(samples, predictions, folder / f"epoch_{trainer.current_epoch:04d}.png")
+        if path is not None:
+            _log_picture(trainer, path)
 
 
-def _eight_bit_scale(task: SegmentationTask) -> float | None:
-    """Return the full scale of photographs; other sensors fill too little of theirs and are stretched."""
-    return 255.0 if task.sensor is not None and task.sensor.scale == 255 else None
+def _first(values: Any) -> Any:  # noqa: ANN401 - a column of a batch
+    return values[0].detach().cpu() if isinstance(values, torch.Tensor) else values[0]
 
 
 def _log_picture(trainer: pl.Trainer, path: Path) -> None:

@@ -19,7 +19,7 @@ from hqzoo.data.labels import IGNORE_INDEX, default_palette
 from hqzoo.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from hqzoo.tasks.segmentation import SegmentationTask
+    from hqzoo.tasks.base import Task
 
 __all__ = ["PredictionWriter"]
 
@@ -89,8 +89,8 @@ class PredictionWriter(pl.callbacks.BasePredictionWriter):
                 "PredictionWriter needs windows that say where they come from: the predict batches must have "
                 f"the keys scene, row, col, height and width, got {', '.join(sorted(batch))}."
             )
-        task: SegmentationTask = pl_module  # type: ignore[assignment]
-        palette = task.palette or default_palette(len(task.classes or ()))
+        task: Task = pl_module  # type: ignore[assignment]
+        palette = task.palette or default_palette(len(task.classes))
         for index, window in enumerate(prediction.cpu().numpy().astype(np.uint8)):
             scene = str(batch["scene"][index])
             row, col, height, width = (int(batch[key][index]) for key in ("row", "col", "height", "width"))

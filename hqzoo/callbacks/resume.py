@@ -4,30 +4,33 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 
 from hqzoo._lightning import pl
+from hqzoo.callbacks.random_state import (
+    RandomState,
+    derive_random_state,
+    gather_random_states,
+    get_random_state,
+    set_random_state,
+)
+from hqzoo.callbacks.vote import StopVote
 from hqzoo.errors import CheckpointError
 
-__all__ = [
-    "Resumable",
-    "TrainingInterrupted",
-    "get_random_state",
-    "set_random_state",
-    "workers_survive_ctrl_c",
-]
+__all__ = ["Resumable", "TrainingInterrupted", "save_checkpoint", "workers_survive_ctrl_c"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+ECHO_SECONDS = 1.0  # torchrun and Lightning hand on at once a signal that the terminal sent to every process already
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 - no error: the user asked for it
@@ -54,10 +57,17 @@ class Resumable(pl.callbacks.Checkpoint):
     validation finish, since its scores live in no checkpoint; a checkpoint is written at once all the same, so that a
     second signal, which ends the process where it is, costs no more than that validation.
 
-    The random states of Python, NumPy and torch travel in the checkpoint. Data loaders draw seeds from
-    torch's state whenever they are set up, which a resumed run does once more than an uninterrupted one:
-    therefore both go on with the first batch behind a checkpoint from the state that was saved in it. With
-    several processes this holds for the first; the others draw anew.
+    On several processes the signal may reach any of them: they vote about once a second (see
+    :class:`~hqzoo.callbacks.vote.StopVote`), and all save behind the same batch. Launchers hand a Ctrl-C on to
+    processes that the terminal told already, so there a second signal counts after a second only. ``torchrun`` kills
+    what has not ended 30 seconds after it.
+
+    The random states of Python, NumPy and torch travel in the checkpoint, those of every process. Data loaders draw
+    seeds from torch's state whenever they are set up, which a resumed run does once more than an uninterrupted one:
+    therefore both go on with the first batch behind a checkpoint from the state that was saved in it. Where a run
+    goes on with another number of processes, each gets the state that (seed of the run, epoch, step, rank) give, see
+    :func:`~hqzoo.callbacks.random_state.derive_random_state`; a new run on several processes begins like that as
+    well, lest all of them drop the same units.
 
     Files are written beside their place and renamed, so ``last.ckpt`` is never half-written.
 
@@ -69,11 +79,13 @@ class Resumable(pl.callbacks.Checkpoint):
     def __init__(self, path: str | Path | None = None, notify: Callable[[str], None] | None = None) -> None:
         self.path = None if path is None else Path(path)
         self.notify = notify
-        self._stop = False
+        self._vote = StopVote()
         self._accumulating = False  # whether gradients of a step that is not done wait, which no checkpoint holds
         self._saved_step = -1  # global step of the checkpoint that the interruption wrote
-        self._next_state: dict[str, Any] | None = None  # of the generators, for the next training batch
-        self._resumed = False  # whether that state came from a checkpoint
+        self._next_state: RandomState | None = None  # of the generators, for the next training batch
+        self._begins = False  # whether that batch is the first one, which begins from a state that was settled before
+        self._loaded: list[RandomState] | None = None  # from a checkpoint, one of every process
+        self._seed = 0  # of the run
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Settle where the checkpoint goes."""
@@ -81,24 +93,37 @@ class Resumable(pl.callbacks.Checkpoint):
             self.path = Path(trainer.default_root_dir) / "checkpoints" / "last.ckpt"
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for signals. Lightning puts the former handlers back, whichever way training ends."""
-        self._stop, self._accumulating, self._saved_step = False, False, -1
-        if threading.current_thread() is not threading.main_thread():
-            return  # Python delivers signals to the main thread only
-        process = os.getpid()
+        """Settle the random states, and listen for signals.
+
+        Lightning puts the former handlers back, whichever way training ends.
+        """
+        self._accumulating, self._saved_step = False, -1
+        self._vote.begin()
+        self._next_state, self._loaded = self._first_state(trainer), None
+        self._begins = self._next_state is not None
+        # Lightning asks in every step whether a SIGTERM came, and makes the accelerator wait for it. It never comes
+        # there: this callback listens in its place.
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
+        if threading.current_thread() is threading.main_thread():  # no other one gets signals
+            self._listen(trainer)
+
+    def _listen(self, trainer: pl.Trainer) -> None:
+        process, first = os.getpid(), 0.0
         former = {number: signal.getsignal(number) for number in SIGNALS}
 
         def handle(number: int, frame: FrameType | None) -> None:
+            nonlocal first
             if os.getpid() != process:
                 return  # a forked data worker: its parent decides
-            if self._stop:
+            if not self._vote.asked:
+                self._vote.asked, first = True, time.monotonic()
+                if self.notify is not None and trainer.is_global_zero:
+                    doing = "finishing the validation" if trainer.validating else "finishing this batch"
+                    self.notify(f"Interrupted: {doing}, then saving. Once more: stop at once.")
+            elif trainer.world_size == 1 or time.monotonic() - first > ECHO_SECONDS:
                 for each, handler in former.items():
                     signal.signal(each, handler)
                 raise KeyboardInterrupt
-            self._stop = True
-            if self.notify is not None and trainer.is_global_zero:
-                doing = "finishing the validation" if trainer.validating else "finishing this batch"
-                self.notify(f"Interrupted: {doing}, then saving. Once more: stop at once.")
 
         for number in SIGNALS:
             signal.signal(number, handle)
@@ -108,18 +133,20 @@ class Resumable(pl.callbacks.Checkpoint):
     ) -> None:
         whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
         self._accumulating = not whole
-        if self._agreed_to_stop(trainer):
+        if self._vote.after_batch(trainer) and whole:
             self._save(trainer)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        if self._agreed_to_stop(trainer) and self._saved_step != trainer.global_step:
+        stop = not trainer.sanity_checking and self._vote.after_batch(trainer)
+        if stop and not self._accumulating and self._saved_step != trainer.global_step:
             self._save(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._agreed_to_stop(trainer):
+        if not trainer.sanity_checking and self._vote.hold(trainer) and not self._accumulating:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._vote.hold(trainer)
         self._save(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -129,41 +156,51 @@ class Resumable(pl.callbacks.Checkpoint):
         self._leave_if_saved(trainer)
         if self._next_state is not None:
             set_random_state(self._next_state)
-            self._next_state, self._resumed = None, False
-
-    def _agreed_to_stop(self, trainer: pl.Trainer) -> bool:
-        if trainer.sanity_checking:
-            return False
-        if trainer.world_size > 1:  # all processes must save after the same batch
-            self._stop = trainer.strategy.reduce_boolean_decision(self._stop, all=False)
-        return self._stop and not self._accumulating
+            self._next_state, self._begins = None, False
 
     def _save(self, trainer: pl.Trainer) -> None:
         if trainer.fast_dev_run or self.path is None:  # type: ignore[attr-defined]
             return
         save_checkpoint(trainer, self.path)
-        if self._stop:
+        if self._vote.agreed:
             self._saved_step = trainer.global_step
 
     def _leave_if_saved(self, trainer: pl.Trainer) -> None:
         # Leaving here and not where the checkpoint is saved lets Lightning log the metrics of the last batch.
-        if self._stop and self._saved_step >= 0 and self.path is not None:
+        if self.interrupted and self.path is not None:
             raise TrainingInterrupted(self.path, trainer.current_epoch, self._saved_step)
 
     @property
     def interrupted(self) -> bool:
         """Whether a signal asked to stop and a checkpoint to go on from was saved for it."""
-        return self._stop and self._saved_step >= 0
+        return self._vote.agreed and self._saved_step >= 0
+
+    def _first_state(self, trainer: pl.Trainer) -> RandomState | None:
+        """Return the state that the first batch begins from; None where it is the one that happens to be."""
+        if self._loaded is None:
+            self._seed = torch.initial_seed()
+            if trainer.world_size == 1:
+                return None
+        elif len(self._loaded) == trainer.world_size:
+            return self._loaded[trainer.global_rank]
+        return derive_random_state(self._seed, trainer.current_epoch, trainer.global_step, trainer.global_rank)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the random states, from which the next training batch will go on in this run as well."""
-        if not self._resumed:
+        """Return the random states of all processes, from which the next training batch will go on here as well.
+
+        Every process must call it; Lightning does, for every checkpoint.
+        """
+        if not self._begins or self._next_state is None:
             self._next_state = get_random_state()
-        return {"random": self._next_state}
+        return {"seed": self._seed, "random": gather_random_states(self._next_state)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the random states of a checkpoint, for the first training batch."""
-        self._next_state, self._resumed = state_dict["random"], True
+        self._seed, self._loaded = state_dict["seed"], state_dict["random"]
+
+
+def _nothing() -> None:
+    pass
 
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
@@ -184,6 +221,7 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
         trainer.save_checkpoint(partial, weights_only=False)
         if trainer.is_global_zero:
             partial.replace(path)
+        trainer.strategy.barrier()  # before any process ends: launchers kill the others then
     except OSError as error:
         if trainer.is_global_zero:
             partial.unlink(missing_ok=True)
@@ -212,26 +250,3 @@ def workers_survive_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, former)
-
-
-def get_random_state() -> dict[str, Any]:
-    """Return the states of Python's, NumPy's and torch's generators, as types that are safe to load."""
-    version, keys, gauss = random.getstate()
-    name, numpy_keys, position, has_gauss, numpy_gauss = np.random.get_state()
-    return {
-        "python": [version, list(keys), gauss],
-        "numpy": [str(name), numpy_keys.tolist(), int(position), int(has_gauss), float(numpy_gauss)],  # type: ignore[union-attr, attr-defined]
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Restore what :func:`get_random_state` returned; GPU states only where there are as many GPUs."""
-    version, keys, gauss = state["python"]
-    random.setstate((version, tuple(keys), gauss))
-    name, numpy_keys, position, has_gauss, numpy_gauss = state["numpy"]
-    np.random.set_state((name, np.array(numpy_keys, dtype=np.uint32), position, has_gauss, numpy_gauss))
-    torch.set_rng_state(state["torch"].cpu())
-    if len(state["cuda"]) == torch.cuda.device_count() > 0:
-        torch.cuda.set_rng_state_all([value.cpu() for value in state["cuda"]])

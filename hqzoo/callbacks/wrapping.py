@@ -39,7 +39,7 @@ class WrappedShare(pl.Callback):
     ) -> None:
         """Look at this batch if its step is logged."""
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by a connector of the trainer
-        self._look = bool(self._handles) and (trainer.global_step + 1) % every == 0
+        self._look = bool(self._handles) and every > 0 and (trainer.global_step + 1) % every == 0
 
     def on_train_batch_end(
         self,
@@ -51,7 +51,7 @@ class WrappedShare(pl.Callback):
     ) -> None:
         """Log the mean over the blocks."""
         if self._found:
-            pl_module.log("train/wrapped_share", sum(self._found) / len(self._found))
+            pl_module.log("train/wrapped_share", sum(self._found) / len(self._found), sync_dist=True)
             self._found.clear()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

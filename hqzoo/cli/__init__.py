@@ -21,6 +21,7 @@ import inspect
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from hqzoo.errors import HqzooError, did_you_mean
 
@@ -72,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit code, see the module's docstring.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _find_modules_here()
     show_traceback = "--traceback" in arguments
     arguments = [argument for argument in arguments if argument != "--traceback"]
     try:
@@ -88,6 +90,13 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except SystemExit as exit_:  # argparse's way out of --help and of wrong arguments
         return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+
+
+def _find_modules_here() -> None:
+    """Find modules in the working folder, as ``python SCRIPT`` and ``python -m hqzoo`` do."""
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _dispatch(arguments: list[str]) -> int:

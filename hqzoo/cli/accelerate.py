@@ -74,7 +74,6 @@ def _build(factory: str, shape: list[int] | None) -> tuple[nn.Module, Any]:
 def _function(name: str) -> Any:  # noqa: ANN401 - whatever stands under that name
     import importlib
     import runpy
-    import sys
     from pathlib import Path
 
     from hqzoo.errors import ConfigError, did_you_mean
@@ -82,7 +81,6 @@ def _function(name: str) -> Any:  # noqa: ANN401 - whatever stands under that na
     module, _, attribute = name.rpartition(":")
     if not module or not attribute:
         raise ConfigError(f"'{name}' is not MODULE:FACTORY, such as mypackage.models:build or train.py:build.")
-    sys.path.insert(0, str(Path.cwd()))  # a command has no script folder to import from
     try:
         if module.endswith(".py"):
             if not Path(module).is_file():
@@ -92,8 +90,6 @@ def _function(name: str) -> Any:  # noqa: ANN401 - whatever stands under that na
             members = vars(importlib.import_module(module))
     except ModuleNotFoundError as error:
         raise ConfigError(f"{module} cannot be imported: no module named '{error.name}'.") from error
-    finally:
-        sys.path.pop(0)
     if not callable(members.get(attribute)):
         raise ConfigError(f"{module} has no function '{attribute}'.{did_you_mean(attribute, members)}")
     return members[attribute]

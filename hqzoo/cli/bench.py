@@ -4,7 +4,7 @@
     hqzoo bench quantum --quick             # does every simulator run? (small circuits)
     hqzoo bench quantum --help              # everything it takes
     hqzoo bench step                        # what a circuit adds to a training step
-    hqzoo bench report                      # all results to Markdown, figures and the README
+    hqzoo bench report                      # all results to Markdown, figures, README and site
 
 Benchmarks lie beside the package in the repository and are not part of an installed wheel.
 """

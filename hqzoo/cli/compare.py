@@ -3,6 +3,7 @@
     hqzoo compare -c hq_unet/folder --controls quantum mlp constant --folds 0 1 2 3 4 -- data.init_args.root=FOLDER
     hqzoo compare -c qu_net/ph2 --controls quantum mlp --folds 1 2 3 4 5 --seeds 0 1 2 --workers 2
     hqzoo compare -c hq_unet/landcoverai --controls quantum mlp --seeds 0 1 2 3 4     # one split: paired by seed
+    hqzoo compare -c own.yaml --controls quantum mlp --metric val_acc --direction max     # a LightningModule of yours
     hqzoo compare --table TABLE.yaml --out FOLDER      # any rows of a recipe; --rows, --folds, --seeds: a part of it
     hqzoo compare --out FOLDER                         # go on with the table in there
     hqzoo compare --out FOLDER --report-only           # write its report anew
@@ -12,18 +13,20 @@ anything is trained. Finished cells are skipped, interrupted ones go on from the
 processes may fill one folder, so the command can be repeated until the table is full; with further controls, folds or
 seeds, the table of the folder grows. Nothing is chosen on the fold that is tested: the last epoch's score counts.
 
-Leaves in the folder: table.yaml, cells/ (one JSON file each), runs/ (curves and settings), summary.json, report.md and
-report.png: scores, paired differences with intervals, corrected p-values, a verdict, costs.
+Leaves in the folder: table.yaml, cells/ (one JSON file each, and what was found of every sample; once all are there,
+cells.jsonl and samples.zip), runs/ (curves and settings), summary.json, report.md and report.png: scores, paired
+differences with intervals, corrected p-values, a verdict, costs.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hqzoo.errors import ConfigError, FailedRunsError, HqzooError
+from hqzoo.errors import ConfigError, FailedRunsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,11 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 TABLE_FILE = "table.yaml"
-ONE_SPLIT = (
-    "These data have one split and no folds: all of --folds would be the same runs. Use --seeds 0 1 2 ... instead, and "
-    "leave --folds out."
-)
-COLUMNS = ("row", "published", "boundary IoU", "parameters", "step as run, ms")
+COLUMNS = ("row", "published", "parameters", "step as run, ms")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric",
         metavar="M",
-        help="score that the report compares: miou, iou/CLASS, ... (default: the table's, miou)",
+        help="score that the report compares: NAME, or NAME/CLASS of one class (default: the table's, or the task's)",
     )
+    parser.add_argument("--direction", choices=("max", "min"), help="whether a higher or a lower score is better")
+    parser.add_argument("--margin", type=float, metavar="D", help="difference in the score that nobody would mind")
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share the cells (default: 1)"
     )
@@ -70,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run ``hqzoo compare``."""
     from hqzoo.compare import read_table
+    from hqzoo.compare.cell_files import has_cells
     from hqzoo.compare.overrides import setting
 
     settings = [setting(each) for each in args.overrides]
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.report_only:
             table = _fill(args, table, out, settings)
     except FailedRunsError:
-        if any((out / "cells").glob("*.json")):
+        if has_cells(out):
             _report(args, read_table(out / TABLE_FILE), out)
         raise
     _report(args, table, out)
@@ -109,8 +111,11 @@ def _table(args: argparse.Namespace) -> Table:
     if built:
         if misplaced := [each for each in args.controls if "=" in each]:
             raise ConfigError(f"{misplaced[0]} is no control. Put -- in front of overrides.")
-        folds = args.folds or _own_fold(args.config)
-        return Table.of_controls(args.config, args.controls, folds, args.seeds or (0,))
+        fold, key = _look(args.config)
+        table = Table.of_controls(args.config, args.controls, args.folds or fold, args.seeds or (0,), key)
+        return _with_meaning(args, table)
+    if args.direction or args.margin is not None:
+        raise ConfigError("--direction and --margin go with -c; a table file has them under metric.")
     if not (args.table or args.out):
         raise ConfigError(
             "Nothing to compare: give -c RECIPE with --controls quantum mlp ..., --table FILE, or --out FOLDER of a "
@@ -119,13 +124,26 @@ def _table(args: argparse.Namespace) -> Table:
     return read_table(args.table or args.out / TABLE_FILE)
 
 
-def _own_fold(recipe: str) -> tuple[int, ...]:
-    """Return the fold that a recipe's data module takes, if its data have folds."""
-    from hqzoo.cli.parsing import CommandLine
-    from hqzoo.cli.recipes import find_recipe
+def _with_meaning(args: argparse.Namespace, table: Table) -> Table:
+    """Return the table with what the command line says of its score.
 
-    fold = getattr(CommandLine("fit", ["-c", find_recipe(recipe)]).datamodule, "fold", None)
-    return (fold,) if isinstance(fold, int) else ()
+    Raises:
+        ConfigError: If it says a part of it only.
+    """
+    from hqzoo.tasks.metric import Metric
+
+    if args.direction is None and args.margin is None:
+        return table
+    if not (args.metric and args.direction):
+        raise ConfigError("--margin and --direction say what a score means: give --metric and --direction.")
+    meaning = Metric(args.metric.partition("/")[0], args.direction, margin=args.margin)
+    return replace(table, metric=args.metric, meaning=meaning)
+
+
+def _look(recipe: str) -> tuple[tuple[int, ...], str]:
+    from hqzoo.cli.compare_checks import look  # imports torch, which a report does without
+
+    return look(recipe)
 
 
 def _with_earlier(args: argparse.Namespace, table: Table, out: Path) -> Table:
@@ -145,72 +163,13 @@ def _with_earlier(args: argparse.Namespace, table: Table, out: Path) -> Table:
     return table.widened(read_table(file))
 
 
-def _check(runner: Runner, cells: Sequence[Cell]) -> None:
-    """Build data module and task of every row and every fold once, before the first one is trained.
-
-    Raises:
-        HqzooError: If a setting is wrong, or the data have no such fold.
-    """
-    import logging
-
-    from hqzoo.cli.parsing import CommandLine
-    from hqzoo.cli.recipes import find_recipe
-
-    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
-    recipe = ["-c", find_recipe(runner.table.recipe)]
-    plain = [*recipe, *runner.table.settings, *runner.local]
-    if len(runner.table.folds) > 1 and cells and not hasattr(CommandLine("fit", plain).datamodule, "fold"):
-        raise ConfigError(ONE_SPLIT)
-    rows, folds = set[str](), set[int]()
-    for cell in cells:
-        if cell.row in rows and cell.fold in folds:
-            continue
-        command = CommandLine("fit", [*recipe, *runner.settings(cell), *runner.local])
-        _check_fold(runner.table, cell, command.datamodule)
-        if cell.row not in rows:
-            try:
-                _check_row(command.model, command.datamodule)
-            except HqzooError as error:
-                raise ConfigError(f"Row '{cell.row}': {error}") from error
-        rows.add(cell.row)
-        folds.add(cell.fold)
-
-
-def _check_fold(table: Table, cell: Cell, data: Any) -> None:  # noqa: ANN401 - any data module
-    """Refuse a fold that the data do not have."""
-    from hqzoo.data import SegmentationDataModule
-
-    if not table.folds or not isinstance(data, SegmentationDataModule):
-        return
-    folds = data.fold_numbers()
-    if not folds and len(table.folds) > 1:
-        raise ConfigError(f"{ONE_SPLIT} Here {data.where()}.")
-    if folds and cell.fold not in folds:
-        raise ConfigError(f"The data have no fold {cell.fold}; folds: {list(folds)}.")
-
-
-def _check_row(task: Any, data: Any) -> None:  # noqa: ANN401 - any task, any data module
-    """Build a row's network, and show it an empty image of the size that it is to be trained on."""
-    import torch
-
-    from hqzoo.data import SegmentationDataModule
-    from hqzoo.tasks import SegmentationTask
-
-    if not (isinstance(task, SegmentationTask) and isinstance(data, SegmentationDataModule)):
-        return
-    data.prepare_data()
-    data.setup("fit")
-    bands = len(data.sensor.bands)
-    with torch.no_grad():
-        task.build_model(bands, data.classes).eval()(torch.zeros(1, bands, *data.crop_size))
-
-
 def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]) -> Table:
     """Run the missing cells; return the table as it is then in the folder, which others may have widened."""
     from hqzoo._files import write_text
     from hqzoo.cli import main as hqzoo
     from hqzoo.cli.recipes import find_recipe
     from hqzoo.compare import Runner
+    from hqzoo.compare.cell_files import compact
     from hqzoo.compare.overrides import is_local
     from hqzoo.compare.table_file import dump_table, read_table
     from hqzoo.compare.workers import fill_with_workers
@@ -218,8 +177,8 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     cells = table.cells(args.rows, args.folds, args.seeds)
     runner = Runner(table, out, hqzoo, tuple(filter(is_local, settings)), args.keep, Path(find_recipe(table.recipe)))
     missing = runner.missing(cells)  # refuses a folder of other settings before its table is replaced
-    if not args.checked:
-        _check(runner, missing)
+    if missing:
+        runner = _checked(args, runner, missing)
     if len({(cell.fold, cell.seed) for cell in table.cells()}) == 1:
         sys.stdout.write("One fold, one seed: differences can be seen, but no verdict rests on one pair.\n")
     file = out / TABLE_FILE
@@ -235,7 +194,20 @@ def _fill(args: argparse.Namespace, table: Table, out: Path, settings: list[str]
     except KeyboardInterrupt:
         sys.stderr.write(f"\nFinished cells are kept. Go on with: hqzoo compare --out {out}{_local(runner.local)}\n")
         raise
-    return read_table(file)
+    table = read_table(file)
+    if not args.checked:  # else whoever started this worker still waits for its cells
+        compact(table, out)
+    return table
+
+
+def _checked(args: argparse.Namespace, runner: Runner, missing: Sequence[Cell]) -> Runner:
+    """Return the runner, which now knows what its recipe needs, after a look at its cells."""
+    from hqzoo.cli.compare_checks import check, suited
+
+    runner = suited(runner)
+    if not args.checked:
+        check(runner, missing, args.metric or runner.table.metric)
+    return runner
 
 
 def _worker(args: argparse.Namespace, out: Path, settings: list[str]) -> list[str]:

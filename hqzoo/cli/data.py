@@ -1,7 +1,7 @@
 """Look at a data set before training on it.
 
     hqzoo data check ROOT                    what it is, what is missing, which splits leak into each other
-    hqzoo data check ROOT --module CLASS     as this data module, such as FolderSegmentationDataModule
+    hqzoo data check ROOT --module CLASS     as this data module, by its name or path
     hqzoo data stats -c RECIPE               mean and standard deviation of each band over the training split
 
 Both take a folder, a recipe, or both (the recipe's settings on this folder). `check` reads every image and mask of all
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hqzoo.data import SegmentationDataModule
+    from hqzoo.data import DataModule
     from hqzoo.data.inspection import Inspection
 
-    Build = Callable[[int | None], SegmentationDataModule]
+    Build = Callable[[int | None], DataModule[Any]]
 
 __all__ = ["add_arguments", "run"]
 
@@ -77,7 +77,7 @@ def _from_folder(root: Path, name: str | None) -> Build:
     if "root" not in signature(module).parameters:
         raise ConfigError(f"{module.__name__} has no argument `root`: describe its data in a recipe and give -c.")
 
-    def build(fold: int | None) -> SegmentationDataModule:
+    def build(fold: int | None) -> DataModule[Any]:
         chosen = {} if fold is None else {"fold": fold}
         arguments: dict[str, Any] = {"root": str(root), **chosen}
         return module(**arguments)
@@ -85,16 +85,16 @@ def _from_folder(root: Path, name: str | None) -> Build:
     return build
 
 
-def _find_module(name: str) -> type[SegmentationDataModule]:
+def _find_module(name: str) -> type[DataModule[Any]]:
     """Return a data module by its name in ``hqzoo.data`` or its path.
 
     Raises:
-        ConfigError: If there is none, or it is no segmentation data module.
+        ConfigError: If there is none, or it is no data module.
     """
     from importlib import import_module
 
     import hqzoo.data
-    from hqzoo.data import SegmentationDataModule
+    from hqzoo.data import DataModule
     from hqzoo.errors import ConfigError, unknown_name
 
     package, _, cls = name.rpartition(".")
@@ -105,8 +105,8 @@ def _find_module(name: str) -> type[SegmentationDataModule]:
         found = getattr(import_module(package or "hqzoo.data"), cls)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"There is no class {name} to import: {error}.") from error
-    if not (isinstance(found, type) and issubclass(found, SegmentationDataModule)):
-        raise ConfigError(f"{name} is no SegmentationDataModule.")
+    if not (isinstance(found, type) and issubclass(found, DataModule)):
+        raise ConfigError(f"{name} is no DataModule.")
     return found
 
 
@@ -114,17 +114,17 @@ def _from_recipe(recipe: str, root: Path | None) -> Build:
     """Return what builds the data module of a recipe."""
     from hqzoo.cli.parsing import CommandLine
     from hqzoo.cli.recipes import find_recipe
-    from hqzoo.data import SegmentationDataModule
+    from hqzoo.data import DataModule
     from hqzoo.errors import ConfigError
 
     file = find_recipe(recipe)
 
-    def build(fold: int | None) -> SegmentationDataModule:
+    def build(fold: int | None) -> DataModule[Any]:
         given = {"root": root, "fold": fold}
         extra = [f"--data.init_args.{key}={value}" for key, value in given.items() if value is not None]
         module = CommandLine("test", ["-c", file, *extra]).datamodule
-        if not isinstance(module, SegmentationDataModule):
-            raise ConfigError(f"The data of {file} are a {type(module).__name__}, which is no SegmentationDataModule.")
+        if not isinstance(module, DataModule):
+            raise ConfigError(f"The data of {file} are a {type(module).__name__}, which is no DataModule.")
         return module
 
     return build
@@ -195,22 +195,21 @@ def _stats(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:
     from rich.console import Console
     from rich.table import Table
 
-    from hqzoo.data.statistics import compute_statistics
-
     module = build(fold)
     module.prepare_data()
-    records, sensor = module.records("train"), module.sensor
-    images, statistics = len(records), compute_statistics(records, module.cache, sensor)
-    title = f"{images} training images, in {sensor.unit} (full scale {sensor.scale:g})"
-    table = Table("band", "mean", "std", title=title)
-    for band, mean, std in zip(sensor.bands, statistics.mean, statistics.std, strict=True):
-        table.add_row(band, f"{mean:.4f}", f"{std:.4f}")
-    Console().print(table)
+    images, statistics = len(module.records("train")), module.measure_statistics()
+    for name, sensor in module.sensors.items():
+        found = statistics[name]
+        title = f"{name}: {images} training images, in {sensor.unit} (full scale {sensor.scale:g})"
+        table = Table("band", "mean", "std", title=title)
+        for band, mean, std in zip(sensor.bands, found.mean, found.std, strict=True):
+            table.add_row(band, f"{mean:.4f}", f"{std:.4f}")
+        Console().print(table)
     report = {
         "module": type(module).__name__,
         "fold": getattr(module, "fold", None),
         "images": images,
-        "sensor": sensor.to_dict(),
-        "statistics": statistics.to_dict(),
+        "sensors": {name: sensor.to_dict() for name, sensor in module.sensors.items()},
+        "statistics": {name: each.to_dict() for name, each in statistics.items()},
     }
     return report, 0

@@ -23,14 +23,15 @@ from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
 from hqzoo.cli import EXIT_INTERRUPTED
+from hqzoo.cli.own_module import own_report
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
-from hqzoo.cli.report import print_scores, score_report
+from hqzoo.cli.report import completed_report, print_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder
 from hqzoo.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
-    from hqzoo.tasks import SegmentationTask
+    from hqzoo.tasks import Task
 
 __all__ = ["main"]
 
@@ -64,6 +65,8 @@ def fit(command: CommandLine) -> int:
     metrics = MetricsFile(folder.metrics)
     clock = StepClock()
     trainer = command.build_trainer([clock, *_fit_callbacks(command, resumable)], [metrics])
+    if checkpoint is None and not command.config["trainer"]["fast_dev_run"]:
+        folder.refuse_second_run()  # on every process: the others would wait for one that ends alone
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         if checkpoint is None:
             folder.start()
@@ -73,9 +76,14 @@ def fit(command: CommandLine) -> int:
     try:
         with _interruptible():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
-    except (TrainingInterrupted, KeyboardInterrupt):  # the latter: a second signal, or one before training began
+    except (
+        TrainingInterrupted,
+        KeyboardInterrupt,
+    ) as stop:  # the latter: a second signal, or one before training began
         _say_how_to_go_on(trainer, folder)
-        return EXIT_INTERRUPTED
+        # The first process speaks for all that stopped together: launchers kill the others as soon as one fails.
+        speaks = trainer.is_global_zero or isinstance(stop, KeyboardInterrupt)
+        return EXIT_INTERRUPTED if speaks else 0
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         timing = clock.report()
         folder.write_json("timing.json", timing)
@@ -89,31 +97,42 @@ def fit(command: CommandLine) -> int:
 def score(command: CommandLine) -> int:
     """Validate or test a checkpoint: a table, and a JSON file in the run folder."""
     checkpoint, folder = _checkpoint_and_folder(command)
-    task = _load(checkpoint, command)
+    task = None if command.own else _load(checkpoint, command)
     trainer = command.build_trainer(_plain_callbacks(command), [])
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
     with _interruptible():
-        run(task, datamodule=command.datamodule, verbose=False)
+        if task is None:
+            run(command.model, datamodule=command.datamodule, verbose=False, ckpt_path=checkpoint, weights_only=True)
+        else:
+            run(task, datamodule=command.datamodule, verbose=False)
     if not trainer.is_global_zero:
         return 0
     seconds, step = time.perf_counter() - began, _steps_done(checkpoint)
-    report = score_report(task, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
-    print_scores(report)
+    if task is None:
+        found = own_report(command.model, trainer.callback_metrics)
+    else:
+        found = task.report("val" if command.verb == "validate" else "test")
+    report = completed_report(found, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
+    print_report(report)
     if not command.config["trainer"]["fast_dev_run"]:
-        _say(f"Written: {folder.write_json(f'{command.verb}.json', report)}")
+        folder.write_arrays(f"{command.verb}.npz", {} if task is None else task.samples())
+        _say(f"Written: {folder.write_json(f'{command.verb}.json', report.to_dict())}")
     return 0
 
 
 def predict(command: CommandLine) -> int:
     """Write the class maps of the prediction images."""
-    from hqzoo.callbacks import PredictionWriter
-
+    if command.own:
+        raise ConfigError(
+            "hqzoo predict writes the predictions of hqzoo's tasks. A LightningModule of your own predicts by "
+            "trainer.predict in Python."
+        )
     checkpoint, folder = _checkpoint_and_folder(command)
     task = _load(checkpoint, command)
     output = folder.root / "predictions"
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
-    writers = [] if own else [PredictionWriter(str(output))]
+    writers = [] if own else [task.prediction_writer(output)]
     trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
     with _interruptible():
         trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
@@ -180,14 +199,14 @@ def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
     return checkpoint, folder
 
 
-def _load(checkpoint: Path, command: CommandLine) -> SegmentationTask:
+def _load(checkpoint: Path, command: CommandLine) -> Task:
     """Rebuild the task from its checkpoint; refuse one that a recipe contradicts."""
     from hqzoo.models import model_info
     from hqzoo.weights import load
 
-    task = load(checkpoint)
-    _say(f"Checkpoint: {checkpoint}")
     settings = command.model_settings
+    task = load(checkpoint, own_architecture=settings.get("architecture"))
+    _say(f"Checkpoint: {checkpoint}")
     wanted = {"architecture": settings.get("architecture"), **(settings.get("architecture_args") or {})}
     defaults = {name: each.default for name, each in model_info(task.architecture).arguments.items()}
     stored = {"architecture": task.architecture, **defaults, **task.architecture_args}
@@ -235,6 +254,7 @@ def _notify(sentence: str) -> None:
     os.write(2, f"\n{sentence}\n".encode())  # a signal handler must not enter a buffered stream twice
 
 
+@pl.utilities.rank_zero_only
 def _say(sentence: str) -> None:
     sys.stdout.write(sentence + "\n")
     sys.stdout.flush()
@@ -252,6 +272,8 @@ def _quieten() -> None:
         ".*Total length of `list` across ranks is zero.*",  # no validation: a choice
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*`isinstance.treespec, LeafSpec.` is deprecated.*",
+        ".*callbacks used to create the checkpoint need to be provided.*",  # they save, and nothing is saved in a test
         ".*ended before the epoch ended and your dataloader is not resumable.*",  # our samplers are
+        ".*find_unused_parameters=True was specified.*",  # costs little, and some control may need it
     ):
         warnings.filterwarnings("ignore", message)

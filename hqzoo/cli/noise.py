@@ -25,7 +25,7 @@ from hqzoo.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from hqzoo.cli.parsing import CommandLine
     from hqzoo.quantum.noise import NoiseModel
-    from hqzoo.tasks import SegmentationTask
+    from hqzoo.tasks import Task
 
 __all__ = ["main"]
 
@@ -155,9 +155,9 @@ def _run(args: argparse.Namespace, rest: Sequence[str], noise: NoiseModel, stren
         **task.description(),
         "rows": rows,
     }
-    _print(rows, noise)
+    _print(rows, noise, task.metrics[0].heading)
     written = folder.write_json("noise.json", report)
-    _draw(rows, noise, folder.root / "noise.png")
+    _draw(rows, noise, task.metrics[0].heading, folder.root / "noise.png")
     sys.stdout.write(f"Written: {written} and noise.png\n")
     return 0
 
@@ -176,9 +176,7 @@ def _rows(args: argparse.Namespace, noise: NoiseModel, strengths: Sequence[float
     ]
 
 
-def _score(
-    rows: Sequence[Row], task: SegmentationTask, command: CommandLine, noise: NoiseModel, args: argparse.Namespace
-) -> None:
+def _score(rows: Sequence[Row], task: Task, command: CommandLine, noise: NoiseModel, args: argparse.Namespace) -> None:
     """Test the task under each row's conditions, and write the scores into it."""
     from rich.console import Console
     from rich.progress import Progress
@@ -199,13 +197,13 @@ def _score(
                 )
                 with executed(task.model, execution):
                     found.append(_test(task, command))
-            for name in ("miou", "oa"):
-                row[name] = _mean([scores[name] for scores in found])
-            row["miou_of_repeats"] = [scores["miou"] for scores in found]
+            row["score"] = _mean([scores[task.metrics[0].name] for scores in found])
+            row["scores"] = {name: _mean([scores[name] for scores in found]) for name in found[0]}
+            row["repeats"] = [scores[task.metrics[0].name] for scores in found]
             progress.advance(bar)
 
 
-def _test(task: SegmentationTask, command: CommandLine) -> Mapping[str, Any]:
+def _test(task: Task, command: CommandLine) -> Mapping[str, Any]:
     """Return the scores on the test split."""
     import logging
     import warnings
@@ -223,7 +221,7 @@ def _test(task: SegmentationTask, command: CommandLine) -> Mapping[str, Any]:
             trainer.test(task, datamodule=command.datamodule, verbose=False)
     finally:
         log.setLevel(level)
-    return task.test_report()
+    return task.report().scores
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -231,13 +229,13 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _print(rows: Sequence[Row], noise: NoiseModel) -> None:
+def _print(rows: Sequence[Row], noise: NoiseModel, metric: str) -> None:
     """Print the table: a row for each strength, a column for each kind of measurement."""
     from rich.console import Console
     from rich.table import Table
 
     kinds = list(dict.fromkeys((row["shots"], row["zne"]) for row in rows))
-    table = Table(title=f"Test mIoU under {noise}")
+    table = Table(title=f"Test {metric} under {noise}")
     table.add_column("noise", justify="right")
     for kind in kinds:
         table.add_column(_kind(*kind), justify="right")
@@ -252,14 +250,14 @@ def _kind(shots: int | None, zne: str | None) -> str:
 
 
 def _cell(row: Row | None) -> str:
-    if row is None or row["miou"] is None:
+    if row is None or row["score"] is None:
         return ""
-    repeats = row["miou_of_repeats"]
-    return f"{row['miou']:.4f}" + (f" ± {stdev(repeats):.4f}" if len(repeats) > 1 else "")
+    repeats = row["repeats"]
+    return f"{row['score']:.4f}" + (f" ± {stdev(repeats):.4f}" if len(repeats) > 1 else "")
 
 
-def _draw(rows: Sequence[Row], noise: NoiseModel, path: Path) -> None:
-    """Draw mIoU against the strength of the noise, a line for each kind of measurement; against shots without noise."""
+def _draw(rows: Sequence[Row], noise: NoiseModel, metric: str, path: Path) -> None:
+    """Draw the score against the strength of the noise, a line per kind of measurement; without noise: shots."""
     from matplotlib.figure import Figure
 
     from hqzoo._files import replacing
@@ -268,20 +266,20 @@ def _draw(rows: Sequence[Row], noise: NoiseModel, path: Path) -> None:
     axes = figure.subplots()
     if noise.is_ideal:
         sampled = [row for row in rows if row["shots"]]
-        axes.plot([row["shots"] for row in sampled], [row["miou"] for row in sampled], "o-", label="shots")
+        axes.plot([row["shots"] for row in sampled], [row["score"] for row in sampled], "o-", label="shots")
         axes.axhline(rows[0]["miou"], color="0.4", linestyle=":", label="exact")
         axes.set(xscale="log", xlabel="shots")
     else:
         for kind in dict.fromkeys((row["shots"], row["zne"]) for row in rows):
             own = [row for row in rows if (row["shots"], row["zne"]) == kind]
             line = "s--" if kind[1] else "o-"
-            axes.plot([row["strength"] for row in own], [row["miou"] for row in own], line, label=_kind(*kind))
+            axes.plot([row["strength"] for row in own], [row["score"] for row in own], line, label=_kind(*kind))
         axes.set(xlabel="multiple of the noise")
         axes.set_title(str(noise), fontsize=9, wrap=True)
     low, high = axes.get_ylim()
     if high - low < LEAST_RANGE:  # differences that mean nothing should not look like much
         axes.set_ylim((low + high - LEAST_RANGE) / 2, (low + high + LEAST_RANGE) / 2)
-    axes.set(ylabel="test mIoU")
+    axes.set(ylabel=f"test {metric}")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
     with replacing(path) as beside:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hqzoo._lightning import pl
 from hqzoo.cli.explain import explain
+from hqzoo.cli.launched import build_trainer
+from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
 from hqzoo.errors import ConfigError, HqzooError
 
@@ -28,10 +30,15 @@ DESCRIPTIONS = {
 Start:     hqzoo fit -c hq_unet/landscapes         (a recipe that comes with hqzoo, or a file)
 Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
 Override:  any key of the recipe, such as --trainer.max_epochs 5
+Several:   torchrun --nproc_per_node 2 -m hqzoo fit ...      (or --trainer.devices 2 --trainer.strategy ddp)
+
+On several processes batch_size is that of each, and so are the statistics of batch normalisation unless
+--trainer.sync_batchnorm true (GPUs only). Dropout draws other masks. All else, the losses of hqzoo's tasks included,
+is as on one process with the whole batch. A run goes on with any number of processes.
 
 The run folder (--trainer.default_root_dir) receives config.yaml, metrics.csv, timing.json (step time, share of
 it spent waiting for data), checkpoints/last.ckpt (every epoch, and on Ctrl-C) and checkpoints/best.ckpt
-(highest val/miou, where there is validation). A callback or logger of your own joins these; your own
+(best score of the task, where there is validation). A callback or logger of your own joins these; your own
 ModelCheckpoint replaces best.ckpt.""",
     "validate": "Score a checkpoint on the validation split: validate.json in the run folder, and a table.",
     "test": "Score a checkpoint on the test split: test.json in the run folder, and a table.",
@@ -49,6 +56,12 @@ CHECKPOINT_HELP = {
     "fit": "Go on from this checkpoint: a path, 'last' or 'best' in the run folder. It must exist.",
     "other": "A path, or 'last' or 'best' in the run folder. Default: best if there is one, else last.",
 }
+
+
+CONTROL_HELP = (
+    "What stands in the place of the quantum layers of a LightningModule of your own: quantum (our engines), zero, "
+    "constant, linear, mlp, mlp_time, frozen, separable, identity; or such a name by layer."
+)
 
 
 class _StrictParser(LightningArgumentParser):
@@ -74,6 +87,7 @@ class CommandLine(LightningCLI):
         _make_short_names_known()
         description = DESCRIPTIONS[verb] + ("" if verb == "fit" else REBUILT.format(verb=verb))
         self.model_settings: dict[str, Any] = {}  # constructor arguments, if the recipe names a model
+        self.own = False  # whether that is a LightningModule which is no task of hqzoo
         super().__init__(
             args=argv,
             run=False,  # the verbs differ in more than the trainer's method; see hqzoo.cli.fit
@@ -100,9 +114,13 @@ class CommandLine(LightningCLI):
         parser.add_lightning_class_args(pl.LightningDataModule, "data", subclass_mode=True, required=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``--ckpt_path``."""
+        """Add ``--ckpt_path``, and the controls of modules that are no tasks."""
         text = CHECKPOINT_HELP["fit" if self.verb == "fit" else "other"]
         parser.add_argument("--ckpt_path", type=str | None, default=None, help=text)
+        parser.add_argument("--control", type=str | dict[str, str] | None, default=None, help=CONTROL_HELP)
+        parser.add_argument(
+            "--control_hidden", type=int | None, default=None, help="Hidden width of --control mlp_time."
+        )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse, and word mistakes by their full key."""
@@ -128,7 +146,13 @@ class CommandLine(LightningCLI):
             arguments = logger.get("init_args") if hasattr(logger, "get") else None
             if arguments is not None and arguments.get("save_dir") == ".":  # WandbLogger's default
                 arguments["save_dir"] = self.config["trainer"]["default_root_dir"]
-        if self.verb != "fit":
+        self.own = bool(self.config.get("model")) and is_own(self.config["model"]["class_path"])
+        if not self.own and (self.config["control"] is not None or self.config["control_hidden"] is not None):
+            raise ConfigError(
+                "--control and --control_hidden go with a LightningModule of your own in the recipe. In hqzoo's tasks "
+                "they are arguments of the architecture: --model.init_args.architecture_args.control mlp."
+            )
+        if self.verb != "fit" and not self.own:
             self.config["model"] = None  # rebuilt from the checkpoint
 
     def instantiate_classes(self) -> None:
@@ -140,6 +164,9 @@ class CommandLine(LightningCLI):
             if told is None:
                 raise
             raise told from error
+        if self.own and self.config["control"] is not None:
+            hidden = self.config["control_hidden"]
+            self.model = place_control(self.model, self.datamodule, self.config["control"], hidden)
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:  # noqa: ANN401
         """Leave the trainer to the verb, which knows the callbacks and loggers it needs."""
@@ -155,7 +182,7 @@ class CommandLine(LightningCLI):
         arguments = dict(self.config_init["trainer"])
         arguments["callbacks"] = [*self.callbacks, *callbacks]
         arguments["logger"] = False if arguments["logger"] is False else [*loggers, *self.loggers]
-        return pl.Trainer(**arguments)
+        return build_trainer(arguments)
 
     @property
     def callbacks(self) -> list[pl.Callback]:

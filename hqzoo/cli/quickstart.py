@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hqzoo.data import SegmentationDataModule
-    from hqzoo.tasks import SegmentationTask
+    from hqzoo.tasks import Task
 
 __all__ = ["add_arguments", "run"]
 
@@ -130,7 +130,7 @@ def _fit_and_test(recipe: Path, control: str, folder: Path) -> dict[str, Any]:
     return {**json.loads((folder / "test.json").read_text()), "training_seconds": round(seconds["fit"], 1)}
 
 
-def _load(folder: Path) -> SegmentationTask:
+def _load(folder: Path) -> Task:
     from hqzoo.weights import load
 
     return load(folder / "checkpoints" / "last.ckpt")
@@ -142,7 +142,7 @@ def _data_module(recipe: Mapping[str, Any]) -> SegmentationDataModule:
     return data
 
 
-def _step_ratio(tasks: Mapping[str, SegmentationTask], batch: Mapping[str, Tensor]) -> float:
+def _step_ratio(tasks: Mapping[str, Task], batch: Mapping[str, Tensor]) -> float:
     """Return the time of a hybrid training step over that of the control's, measured in turns."""
     from hqzoo.tasks.step_time import median_step_seconds
 
@@ -170,11 +170,11 @@ def _map(output: Path, folder: Path | None, data: SegmentationDataModule) -> Pat
     return scene
 
 
-def _panel(task: SegmentationTask, data: SegmentationDataModule, path: Path) -> None:
+def _panel(task: Task, data: SegmentationDataModule, path: Path) -> None:
     """Draw test windows of different images, those with the most classes first."""
     import torch
 
-    from hqzoo.callbacks import draw_panel
+    from hqzoo.tasks import draw_panel
 
     best: dict[str, tuple[int, Tensor, Tensor]] = {}
     for batch in data.test_dataloader():
@@ -187,7 +187,7 @@ def _panel(task: SegmentationTask, data: SegmentationDataModule, path: Path) -> 
     truths = torch.stack([mask for _, _, mask in chosen])
     with torch.no_grad():
         predictions = task(images).argmax(1)
-    draw_panel(images, truths, predictions, task.classes or (), task.palette, path, scale=data.sensor.scale)
+    draw_panel(images, truths, predictions, task.classes, task.palette, path, scale=data.sensor.scale)
 
 
 def _print(reports: Mapping[str, Mapping[str, Any]], ratio: float, output: Path) -> None:
@@ -203,15 +203,15 @@ def _print(reports: Mapping[str, Mapping[str, Any]], ratio: float, output: Path)
     def score(value: float | None) -> str:
         return "absent" if value is None else f"{value:.4f}"
 
-    table.add_row("mIoU", *(score(row["miou"]) for row in rows))
-    table.add_row("overall accuracy", *(score(row["oa"]) for row in rows))
+    table.add_row("mIoU", *(score(row["scores"]["miou"]) for row in rows))
+    table.add_row("overall accuracy", *(score(row["scores"]["oa"]) for row in rows))
     for number, entry in enumerate(rows[0]["classes"]):
         table.add_row(f"IoU {entry['name']}", *(score(row["classes"][number]["iou"]) for row in rows))
     table.add_section()
-    table.add_row("parameters", *(f"{row['parameters']:,}" for row in rows))
-    table.add_row("of them quantum", *(f"{row['quantum_parameters']:,}" for row in rows))
-    table.add_row("trained in the circuit's place", *(f"{row['replaced']['core']:,}" for row in rows))
-    table.add_row("whole bottleneck", *(f"{row['replaced']['bottleneck']:,}" for row in rows))
+    table.add_row("parameters", *(f"{row['model']['parameters']:,}" for row in rows))
+    table.add_row("of them quantum", *(f"{row['model']['quantum_parameters']:,}" for row in rows))
+    table.add_row("trained in the circuit's place", *(f"{row['model']['replaced']['core']:,}" for row in rows))
+    table.add_row("whole bottleneck", *(f"{row['model']['replaced']['bottleneck']:,}" for row in rows))
     table.add_row("training seconds", *(f"{row['training_seconds']:.0f}" for row in rows))
     table.add_row("step time, relative", f"{ratio:.2f}", "1.00")
     console = Console()

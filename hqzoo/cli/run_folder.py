@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from hqzoo._files import replacing, write_text
@@ -71,11 +73,11 @@ class RunFolder:
             "start training afresh, leave --ckpt_path out."
         )
 
-    def start(self) -> None:
-        """Prepare a fresh run.
+    def refuse_second_run(self) -> None:
+        """Make sure that a fresh run overwrites nothing.
 
         Raises:
-            ConfigError: If the folder holds a run already, or cannot be written.
+            ConfigError: If the folder holds a run already.
         """
         if any(self.last.parent.glob("*.ckpt")):
             raise ConfigError(
@@ -83,6 +85,13 @@ class RunFolder:
                 f"--ckpt_path last. Start another one: --trainer.default_root_dir {self.root}-2. "
                 "Or remove the folder first."
             )
+
+    def start(self) -> None:
+        """Prepare a fresh run; one process does it for all.
+
+        Raises:
+            ConfigError: If the folder cannot be written.
+        """
         try:
             self.last.parent.mkdir(parents=True, exist_ok=True)
             self.metrics.unlink(missing_ok=True)  # of a run that never reached a checkpoint
@@ -98,6 +107,14 @@ class RunFolder:
         text = json.dumps(content, indent=2, allow_nan=False) + "\n"
         write_text(path, text)
         return path
+
+    def write_arrays(self, name: str, columns: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Write columns of arrays into a compressed file of the folder; where there are none, there is no file."""
+        path = self.root / name
+        path.unlink(missing_ok=True)  # one of an earlier run
+        if columns:
+            with replacing(path) as beside, beside.open("wb") as file:
+                np.savez_compressed(file, **dict(columns))  # type: ignore[arg-type]
 
 
 class MetricsFile(pl.loggers.Logger):

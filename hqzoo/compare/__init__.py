@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
+    from hqzoo.compare.cell_files import read_cell as read_cell
+    from hqzoo.compare.cells import read_cells as read_cells
     from hqzoo.compare.claims import write_claims as write_claims
     from hqzoo.compare.report import write_report as write_report
+    from hqzoo.compare.result import Result as Result
     from hqzoo.compare.runner import Runner as Runner
+    from hqzoo.compare.samples import read_samples as read_samples
     from hqzoo.compare.statistics import Interval as Interval
     from hqzoo.compare.statistics import hierarchical_bootstrap as hierarchical_bootstrap
     from hqzoo.compare.statistics import paired_interval as paired_interval
@@ -25,10 +29,14 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Interval": "statistics",
+        "Result": "result",
         "Runner": "runner",
         "Table": "table",
         "hierarchical_bootstrap": "statistics",
         "paired_interval": "statistics",
+        "read_cell": "cell_files",
+        "read_cells": "cells",
+        "read_samples": "samples",
         "read_table": "table_file",
         "summarize": "summary",
         "write_claims": "claims",

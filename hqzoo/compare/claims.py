@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
+from hqzoo.compare.differences import ALPHA, NOT_RUN, UNFINISHED
 from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, interval_text, mean_text, p_text
-from hqzoo.compare.summary import ALPHA, NOT_RUN, UNFINISHED, summarize
+from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
 from hqzoo.errors import ConfigError, unknown_name
@@ -158,12 +159,13 @@ def _comparison(claim: Claim, summary: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _notes(summaries: Summaries) -> str:
     """Return what a reader of verdicts must know."""
-    margins = ", ".join(sorted({f"±{each['margin']:g}" for each in summaries.values()}))
+    known = sorted({each["margin"] for each in summaries.values() if each["margin"] is not None})
+    margins = f"equivalent: told from {', '.join(f'±{margin:g}' for margin in known)} of the score. " if known else ""
     return (
         "Verdicts rest on `p`, which is corrected for the number of comparisons in its table (Holm) and, like the "
         "intervals, for training images and seeds that folds share; intervals are those of one comparison alone, and "
         "a score beside the table's own is tested as if it were the only one. "
-        f"equivalent: told from {margins} of the score. undecided does not mean equal. The tables say more."
+        f"{margins}undecided does not mean equal. The tables say more."
     )
 
 
@@ -197,7 +199,7 @@ def _score_difference(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
 def _cost(claim: Claim, summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the cells behind the published numbers for two rows' costs, which are counted, not tested."""
     grade = claim.grade or summary["grade"] or "not graded"
-    known = {name for row in rows for name, value in row["costs"].items() if value is not None}
+    known = {name for row in rows for name, value in row["costs"].items() if isinstance(value, (int, float))}
     if all(row["costs"] for row in rows) and claim.metric not in known:
         raise ConfigError(f"Claim '{claim.claim}': " + unknown_name("cost", claim.metric, known))
     values = [row["costs"].get(claim.metric) for row in rows]

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from hqzoo.compare.summary import beside
-
 __all__ = [
     "INTERVAL",
     "Grid",
@@ -22,11 +20,6 @@ __all__ = [
     "result_grid",
     "row_grid",
 ]
-
-HEADINGS = {
-    "miou": "mIoU", "oa": "OA", "boundary_iou": "boundary IoU", "small_object_recall": "small-object recall",
-    "ece": "ECE",
-}  # fmt: skip
 
 INTERVAL = "mean, 95 % interval"
 STEP = ("step_ms", "step_ms_least", "step_ms_most")
@@ -95,12 +88,12 @@ def row_grid(summary: Summary) -> Grid:
         "published median / IQR": lambda row: _median_text(row["published"]),
         "median / IQR": lambda row: _median_text(row["score"]),
         "sd over seeds": lambda row: _number(row["seed_sd"]),
-        **{HEADINGS.get(name, name): _beside(name) for name in beside(summary["metric"])},
+        **{heading: _beside(name) for name, heading in summary["beside"].items()},
         "steps": lambda row: ", ".join(f"{step:,}" for step in row["steps"]) if len(summary["steps"]) > 1 else "",
         "parameters": _cost("parameters"),
         "quantum": _cost("quantum_parameters"),
-        "trained in place of the circuit": _cost("core"),
-        "bottleneck": _cost("bottleneck"),
+        "trained in place of the circuit": _replaced("core"),
+        **{name: _replaced(name) for name in _replaced_names(summary) if name != "core"},
         "circuit runs / image": _cost("circuit_evaluations"),
         "MFLOPs / image": lambda row: _scaled(row["costs"].get("flops"), 1e-6),
         "training as run, s": _cost("training_seconds"),
@@ -193,6 +186,14 @@ def _beside(name: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _cost(name: str) -> Callable[[Mapping[str, Any]], str]:
     return lambda row: _scaled(row["costs"].get(name), 1.0, ",.0f")
+
+
+def _replaced_names(summary: Summary) -> list[str]:
+    return list(dict.fromkeys(name for row in summary["rows"] for name in row["costs"].get("replaced", {})))
+
+
+def _replaced(name: str) -> Callable[[Mapping[str, Any]], str]:
+    return lambda row: _scaled(row["costs"].get("replaced", {}).get(name), 1.0, ",.0f")
 
 
 def mean_text(score: Mapping[str, Any] | None) -> str:

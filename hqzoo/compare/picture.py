@@ -38,9 +38,10 @@ def draw(summary: Mapping[str, Any], path: Path) -> None:
     widths = [6.0, 6.0, 3.0] if comparisons else [6.0, 3.0]
     figure = Figure(figsize=(sum(widths), max(LEAST, 1.3 + LINE * lines)), layout="constrained")
     axes = figure.subplots(1, len(widths), squeeze=False, width_ratios=widths)[0]
-    _points(axes[0], rows, summary["metric"], "fold left out" if summary["unit"] == "fold" else "one split")
+    metric = f"{summary['metric']} ({summary['meaning']['unit']})" if summary["meaning"]["unit"] else summary["metric"]
+    _points(axes[0], rows, metric, "fold left out" if summary["unit"] == "fold" else "one split")
     if comparisons:
-        _forest(axes[1], comparisons, summary["margin"], summary["metric"])
+        _forest(axes[1], comparisons, summary["margin"], metric)
     _losses(axes[-1], rows)
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
@@ -74,11 +75,12 @@ def _points(axes: Axes, rows: Sequence[Mapping[str, Any]], metric: str, where: s
                     handletextpad=0.0, columnspacing=0.8)  # fmt: skip
 
 
-def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float, metric: str) -> None:
+def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float | None, metric: str) -> None:
     """Draw the mean differences with their intervals; every unit's own difference as a dot below."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.axvspan(-margin, margin, color="0.92", zorder=0)
+    if margin is not None:
+        axes.axvspan(-margin, margin, color="0.92", zorder=0)
     axes.axvline(0, color="0.5", linewidth=0.8)
     for y, each in enumerate(comparisons):
         interval, colour = each["interval"], COLOURS.get(_word(each), UNDECIDED)
@@ -91,7 +93,8 @@ def _forest(axes: Axes, comparisons: Sequence[Mapping[str, Any]], margin: float,
     axes.set_yticks(range(len(comparisons)), names)
     axes.set_ylim(len(comparisons) - 0.5, -0.5)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(f"difference in {metric}\n95 % interval (shaded: ±{margin:g})")
+    shaded = "" if margin is None else f" (shaded: ±{margin:g})"
+    axes.set_xlabel(f"difference in {metric}\n95 % interval{shaded}")
     for word in [each for each in COLOURS if each in map(_word, comparisons)]:
         axes.plot([], [], "s-", color=COLOURS[word], markersize=5, label=word)
     if axes.get_legend_handles_labels()[0]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hqzoo._files import write_text
-from hqzoo.compare.cells import read_cells, write_json
+from hqzoo.compare.cell_files import write_json
+from hqzoo.compare.cells import read_cells
+from hqzoo.compare.differences import NOT_RUN
 from hqzoo.compare.grids import (
     Grid,
     comparison_grid,
@@ -22,7 +24,7 @@ from hqzoo.compare.grids import (
     row_grid,
 )
 from hqzoo.compare.picture import draw
-from hqzoo.compare.summary import NOT_RUN, summarize
+from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Table
 from hqzoo.errors import ConfigError
 
@@ -50,15 +52,15 @@ def write_report(table: Table, out: Path) -> dict[str, Any]:
 
     Args:
         table: The table.
-        out: Its folder, with ``cells``.
+        out: Its folder, with its cells.
 
     Raises:
         ConfigError: If there is no finished cell, or one does not belong to the table.
     """
-    reports = read_cells(table, out)
-    if not any(reports.values()):
-        raise ConfigError(f"There is nothing to report: no finished cell of table '{table.name}' in {out / 'cells'}.")
-    summary = summarize(table, reports)
+    results = read_cells(table, out)
+    if not any(results.values()):
+        raise ConfigError(f"There is nothing to report: no finished cell of table '{table.name}' in {out}.")
+    summary = summarize(table, results)
     draw(summary, out / "report.png")
     text = f"# {summary['title']}\n\n{body(summary, 'report.png')}\n"
     write_json(out / "summary.json", summary)
@@ -158,7 +160,13 @@ def _what(summary: Summary) -> str:
         what = f"of the fold left out, {len(summary['folds'])} folds, seeds averaged within each fold"
     else:
         what = "of the one split's test images"
-    return f"{grade}Score: {summary['metric']} {what}; mean ± standard deviation over {summary['unit']}s (n){missing}."
+    meaning = summary["meaning"]
+    unit = f" ({meaning['unit']})" if meaning["unit"] else ""
+    lower = ", lower is better" if meaning["direction"] == "min" else ""
+    return (
+        f"{grade}Score: {summary['metric']}{unit} {what}{lower}; mean ± standard deviation over {summary['unit']}s (n)"
+        f"{missing}."
+    )
 
 
 def _by_fold(summary: Summary) -> str:
@@ -236,8 +244,7 @@ def _notes(summary: Summary) -> list[str]:
         "and for all with controls, run or not; those of spread (Brown-Forsythe) are not.",
         "* Intervals are those of one comparison alone; verdicts rest on the corrected `p` and `p, equivalence`.",
         UNIT_NOTES[summary["unit"]],
-        f"* better, worse: told from 0 at 5 %. equivalent: told from ±{summary['margin']:g} (two one-sided t-tests). "
-        "undecided: neither, which does not mean equal.",
+        f"* better, worse: told from 0 at 5 %. {_equivalence(summary)} undecided: neither, which does not mean equal.",
     ]
     notes += [f"* {line}" for line in (*_power(summary), *_marked(summary))]
     resampled = [
@@ -247,6 +254,13 @@ def _notes(summary: Summary) -> list[str]:
     if resampled:
         notes.append(f"* Bootstrap over folds, then seeds (95 % in name, less with few folds): {'; '.join(resampled)}.")
     return notes
+
+
+def _equivalence(summary: Summary) -> str:
+    """Return what equivalent means here, or why nothing is called so."""
+    if summary["margin"] is None:
+        return f"Nothing is called equivalent: no difference in {summary['metric']} is known that nobody would mind."
+    return f"equivalent: told from ±{summary['margin']:g} (two one-sided t-tests)."
 
 
 def _footer(summary: Summary) -> str:

@@ -11,31 +11,32 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hqzoo.compare.cells import Report, cell_path, check_settings, read_cell, recipe_digest, score, write_json
+from hqzoo.compare.cell_files import place, read_cell, write_cell, write_json
+from hqzoo.compare.cells import check_identity, recipe_digest
+from hqzoo.compare.locks import locked
 from hqzoo.compare.machine import describe_machine, source_commit
+from hqzoo.compare.result import Identity, Result
 from hqzoo.compare.table import Cell, Table
 from hqzoo.errors import ConfigError, DivergedError, FailedRunsError, HqzooError
+from hqzoo.tasks.report import Report
 
-__all__ = ["Main", "Progress", "Runner", "locked"]
+__all__ = ["Main", "Progress", "Runner"]
 
 Main = Callable[[list[str]], int]  # the command line as a function: arguments to exit code
 
 INTERRUPTED = 130
 GIVE_UP = 3  # runs that fail before the table has any finished one
 NOTE = "compare.json"  # in a run's folder: what the runner knows of an unfinished cell
-NO_SCORES = (
-    "data", "architecture", "architecture_args", "parameters", "trainable_parameters", "quantum_parameters", "replaced",
-    "costs", "confusion", "hqzoo", "split", "seconds",
-)  # fmt: skip
+TRAINING_LOSS = "train/loss"
+SEED, FOLD = "seed", "fold"  # arguments of data modules
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,16 @@ class Runner:
     """Trains and tests cells through the public verbs, in this process.
 
     Nothing is chosen on the fold that is tested: the last epoch's score is the cell's. Where validation data made the
-    run keep a best checkpoint, its score stands beside.
+    run keep a best checkpoint, its scores stand beside.
 
     Args:
         table: The table.
-        out: Its folder: ``cells`` (results), ``runs`` (run folders).
+        out: Its folder: ``cells`` (results, see :mod:`hqzoo.compare.cell_files`), ``runs`` (run folders).
         main: The command line, ``hqzoo.cli.main``.
         local: Overrides that say where and how to run, such as the folder of the data; they enter no result.
         keep: Whether to keep the checkpoints of finished cells.
         recipe_file: The recipe; cells made with another version of it are refused. None: not known.
+        data_arguments: Which of ``seed`` and ``fold`` the recipe's data module takes.
     """
 
     table: Table
@@ -60,6 +62,7 @@ class Runner:
     local: tuple[str, ...] = ()
     keep: bool = False
     recipe_file: Path | None = None
+    data_arguments: tuple[str, ...] = (SEED, FOLD)
 
     @cached_property
     def digest(self) -> str:
@@ -82,22 +85,21 @@ class Runner:
         progress = Progress(len(cells), len(cells) - len(missing), self.table.metric)
         failed: list[str] = []
         for cell in missing:
-            path = cell_path(self.out, cell)
-            with locked(path) as mine:
-                if not mine or path.exists():
+            with locked(self.out, cell.name) as mine:
+                if not mine or read_cell(self.out, cell) is not None:
                     continue
                 self._check_recipe()
                 try:
-                    report = self.run(cell)
+                    result = self.run(cell)
                 except Exception as error:  # noqa: BLE001 - whatever it was, other rows may be free of it
                     failed.append(_failure(cell, error))
                     if len(failed) == GIVE_UP and not progress.done:
                         break
                     continue
-                write_json(path, report)
+                write_cell(self.out, result, self._folder(cell) / "test.npz")
                 if not self.keep:
                     shutil.rmtree(self._folder(cell) / "checkpoints")
-            progress.finish(cell, report)
+            progress.finish(result)
             gc.collect()  # models and trainers refer to each other in circles
         if failed:
             lines = "\n".join(failed)
@@ -111,15 +113,17 @@ class Runner:
         """
         missing = []
         for cell in cells:
-            report = read_cell(self.out, cell)
-            if report is None:
+            result = read_cell(self.out, cell)
+            if result is None:
                 missing.append(cell)
             else:
-                check_settings(report, self.table, cell_path(self.out, cell), self.digest)
+                check_identity(result.identity, self.table, place(self.out, cell), self.digest)
         return missing
 
-    def run(self, cell: Cell) -> dict[str, Any]:
+    def run(self, cell: Cell) -> Result:
         """Train and test one cell, going on with what an interrupted run left; return its result.
+
+        The last test is that of the last checkpoint: what it wrote of its samples lies in the run's folder.
 
         Raises:
             ConfigError: If a verb fails, or the recipe was changed since the first cell.
@@ -130,18 +134,19 @@ class Runner:
         arguments = ["-c", self.table.recipe, f"--trainer.default_root_dir={folder}", *what, *self.local]
         seconds = self._train(cell, arguments)
         losses = _loss_curve(folder / "metrics.csv")
-        report = self._test(folder, arguments, "last")
         best = self._test(folder, arguments, "best") if (folder / "checkpoints" / "best.ckpt").is_file() else None
+        report = self._test(folder, arguments, "last")
         self._check_recipe()
-        report["data"]["init_args"].pop("root", None)  # a path of this machine
-        return {
-            **report, **self._identity(cell), "fold": cell.fold, "seed": cell.seed,
-            "command": " ".join(["hqzoo", "fit", "-c", self.table.recipe, *what]),
-            "loss_curve": losses,
-            "costs": {**report.get("costs", {}), **_timing(folder / "timing.json"), "training_seconds": seconds},
-            "best": None if best is None else {key: best[key] for key in best if key not in NO_SCORES},
-            "machine": describe_machine(), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        }  # fmt: skip
+        costs = {**report.costs, **_timing(folder / "timing.json"), "training_seconds": seconds}
+        return Result(
+            identity=self._identity(cell),
+            report=replace(report, costs=costs, data=_without_root(report.data)),
+            best=None if best is None else replace(best, model={}, costs={}, data={}, details={}),  # as of the last
+            losses=tuple(losses),
+            command=" ".join(["hqzoo", "fit", "-c", self.table.recipe, *what]),
+            machine=describe_machine(),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
 
     def _check_recipe(self) -> None:
         """Refuse to go on with another recipe than the one that the cells are said to have."""
@@ -154,20 +159,16 @@ class Runner:
     def _folder(self, cell: Cell) -> Path:
         return self.out / "runs" / cell.name
 
-    def _identity(self, cell: Cell) -> dict[str, Any]:
-        """Return what a cell, finished or not, must share with the table to be gone on with."""
-        digest = {"recipe_digest": self.digest} if self.digest else {}
-        return {
-            "recipe": self.table.recipe, **digest, "row": cell.row, "settings": self.table.settings_of(cell.row),
-        }  # fmt: skip
+    def _identity(self, cell: Cell) -> Identity:
+        return Identity(cell, self.table.recipe, self.digest, tuple(self.table.settings_of(cell.row)))
 
     def settings(self, cell: Cell) -> list[str]:
         """Return what a cell changes in the recipe."""
         # The same seed in every row: the same crops in the same order, and equal initial weights wherever the models
         # draw equally many numbers before them.
-        fold = [f"--data.init_args.fold={cell.fold}"] if self.table.folds else []
-        seed = [f"--seed_everything={cell.seed}", f"--data.init_args.seed={cell.seed}"]
-        return [*seed, *fold, *self.table.settings_of(cell.row)]
+        given = {SEED: cell.seed, **({FOLD: cell.fold} if self.table.folds else {})}
+        data = [f"--data.init_args.{name}={given[name]}" for name in given if name in self.data_arguments]
+        return [f"--seed_everything={cell.seed}", *data, *self.table.settings_of(cell.row)]
 
     def _train(self, cell: Cell, arguments: list[str]) -> float | None:
         """Train to the end; return the seconds that took, all sittings together, None where a killed one lost count."""
@@ -197,18 +198,21 @@ class Runner:
         if (folder / "checkpoints" / "last.ckpt").is_file() and (folder / NOTE).is_file():
             try:
                 note: dict[str, Any] = json.loads((folder / NOTE).read_text())
-            except ValueError as error:
+                made = Identity.from_dict(note)
+            except (ValueError, KeyError) as error:
                 _say(f"{folder / NOTE} is damaged ({error}): nothing says how its run was made, which starts afresh.")
             else:
-                check_settings(note, self.table, folder, self.digest)
+                check_identity(made, self.table, str(folder), self.digest)
                 return note
         shutil.rmtree(folder, ignore_errors=True)  # nothing in it can be gone on with
-        return {**self._identity(cell), "seconds": 0.0, "trained": False}
+        return {**self._identity(cell).to_dict(), "seconds": 0.0, "trained": False}
 
-    def _test(self, folder: Path, arguments: list[str], checkpoint: str) -> dict[str, Any]:
+    def _test(self, folder: Path, arguments: list[str], checkpoint: str) -> Report:
         self._hqzoo(["test", *arguments, f"--ckpt_path={checkpoint}"])
-        report: dict[str, Any] = json.loads((folder / "test.json").read_text())
-        return report | {"checkpoint": checkpoint}
+        report = Report.from_dict(json.loads((folder / "test.json").read_text()))
+        if self.table.meaning is not None:
+            report = report.explained(self.table.meaning)
+        return replace(report, run={**report.run, "checkpoint": checkpoint})
 
     def _hqzoo(self, arguments: list[str]) -> None:
         code = self.main(arguments)
@@ -224,7 +228,7 @@ class Progress:
     Args:
         total: Number of cells.
         done: Those that are finished already.
-        metric: The score to show.
+        metric: The score to show; empty: the first one of the reports.
     """
 
     def __init__(self, total: int, done: int, metric: str) -> None:
@@ -237,38 +241,16 @@ class Progress:
         """How many cells were finished since."""
         return self.done - self._at_start
 
-    def finish(self, cell: Cell, report: Report) -> None:
+    def finish(self, result: Result) -> None:
         """Count one more finished cell and say so."""
         self.done += 1
         spent = time.monotonic() - self._began
         left = spent / self.own * (self.total - self.done)
-        found = score(report, self.metric)
+        metric, cell = self.metric or result.report.metrics[0].name, result.cell
+        found = result.report.score(metric)
         shown = "absent" if found is None else f"{found:.4f}"
         where = f"row {cell.row}, fold {cell.fold}, seed {cell.seed}"
-        _say(f"[{self.done}/{self.total}] {where}: {self.metric} {shown}; {_duration(left)} left")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock beside a file; yields False at once if another process holds it.
-
-    The system gives a lock back when its process ends, however it ends.
-    """
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.lock")
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            if path.exists():  # who opened the lock before it goes finds the file behind it
-                lock.unlink(missing_ok=True)
+        _say(f"[{self.done}/{self.total}] {where}: {metric} {shown}; {_duration(left)} left")
 
 
 def _failure(cell: Cell, error: Exception) -> str:
@@ -282,6 +264,12 @@ def _failure(cell: Cell, error: Exception) -> str:
     return sentence
 
 
+def _without_root(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a report knows of its data, without the folder on this machine."""
+    arguments = {name: value for name, value in data.get("init_args", {}).items() if name != "root"}
+    return {**data, "init_args": arguments}
+
+
 def _loss_curve(metrics: Path) -> list[float]:
     """Return the mean training loss of every epoch.
 
@@ -291,9 +279,11 @@ def _loss_curve(metrics: Path) -> list[float]:
     losses = defaultdict(list)
     if metrics.is_file():
         with metrics.open(newline="") as file:
-            for row in csv.DictReader(file):
-                if row.get("train/loss"):
-                    losses[int(row["epoch"])].append(float(row["train/loss"]))
+            table = csv.DictReader(file)
+            column = _loss_column(table.fieldnames or ())
+            for row in table:
+                if row.get(column):
+                    losses[int(row["epoch"])].append(float(row[column]))
     curve = [round(fmean(losses[epoch]), 4) for epoch in sorted(losses)]
     for number, loss in enumerate(curve, 1):
         if not math.isfinite(loss):
@@ -302,6 +292,12 @@ def _loss_curve(metrics: Path) -> list[float]:
                 "in all rows, or leave the row out."
             )
     return curve
+
+
+def _loss_column(names: Sequence[str]) -> str:
+    """Return the column of the training loss: hqzoo's own, else the first one of a loss in training."""
+    training = [name for name in names if "loss" in name and not name.startswith(("val", "test"))]
+    return TRAINING_LOSS if TRAINING_LOSS in training else (training or [""])[0]
 
 
 def _timing(path: Path) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from pathlib import PurePath
 
 from hqzoo.compare.overrides import is_local
 from hqzoo.errors import ConfigError, unknown_name
+from hqzoo.tasks.metric import Metric
 
-__all__ = ["GRADES", "Cell", "Comparison", "Row", "Table", "recipe_name"]
+__all__ = ["CONTROL", "GRADES", "OWN_CONTROL", "Cell", "Comparison", "Row", "Table", "recipe_name"]
 
 GRADES = ("replicated", "tested in kind", "implemented")
-METRICS = ("miou", "oa", "boundary_iou", "soft_iou", "ece", "loss", "small_object_recall")
-CLASS_METRICS = ("iou", "f1", "precision", "recall", "boundary_iou", "soft_iou", "small_object_recall")
 BASELINES, CONTROLS = "baselines", "controls"  # the families of comparisons
 CONTROL = "--model.init_args.architecture_args.control"
+OWN_CONTROL = "--control"  # of a LightningModule that is no task of hqzoo
 REFERENCE = "quantum"
 
 
@@ -94,9 +94,11 @@ class Table:
         folds: Folds to leave out in turn; empty: the data have no folds.
         seeds: Seeds of weights and crops.
         title: Heading; default: the name.
-        metric: The score that is compared: a key of the test report, or of one class, ``iou/lesion``.
+        metric: The score that is compared: one of the test reports, ``miou``, or of one class, ``iou/lesion``. Empty:
+            the first one of the reports, the one that the task thinks of first.
+        meaning: What that score means; None: what the reports say.
         grade: How close the table is to the published experiment, one of ``GRADES``, or empty.
-        margin: The difference in the metric that nobody would mind.
+        margin: The difference in the metric that nobody would mind; None: that of its meaning, which may have none.
         settings: What all rows change in the recipe.
 
     Raises:
@@ -109,9 +111,10 @@ class Table:
     folds: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (0,)
     title: str = ""
-    metric: str = "miou"
+    metric: str = ""
+    meaning: Metric | None = None
     grade: str = ""
-    margin: float = 0.01
+    margin: float | None = None
     settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -124,11 +127,12 @@ class Table:
             raise ConfigError(f"Table '{self.name}' has no seeds: give at least one, such as seeds: [0].")
         if self.grade and self.grade not in GRADES:
             raise ConfigError(unknown_name("grade", self.grade, GRADES))
-        _check_metric(self.metric)
+        if self.meaning and self.meaning.name != self.metric.partition("/")[0]:
+            raise ConfigError(f"The table compares '{self.metric}', but says what '{self.meaning.name}' means.")
         for what, numbers in (("folds", self.folds), ("seeds", self.seeds)):
             if len(set(numbers)) < len(numbers):
                 raise ConfigError(f"{what}: {list(numbers)} names one twice.")
-        if self.margin <= 0:
+        if self.margin is not None and self.margin <= 0:
             raise ConfigError(f"margin: {self.margin} must be positive, such as 0.01.")
         for row in self.rows:
             for other in (*row.against, *([row.control_of] if row.control_of else [])):
@@ -140,11 +144,23 @@ class Table:
 
     @classmethod
     def of_controls(
-        cls, recipe: str, controls: Sequence[str], folds: Sequence[int] = (), seeds: Sequence[int] = (0,)
+        cls,
+        recipe: str,
+        controls: Sequence[str],
+        folds: Sequence[int] = (),
+        seeds: Sequence[int] = (0,),
+        key: str = CONTROL,
     ) -> Table:
         """Return a table with one row per control of a recipe's model.
 
         All other rows are controls of ``quantum`` or, where it is not among them, of the first.
+
+        Args:
+            recipe: Recipe file or short name.
+            controls: Names of the controls.
+            folds: Folds; empty: the data have none.
+            seeds: Seeds.
+            key: The option that sets the control: of an architecture, or :data:`OWN_CONTROL`.
 
         Raises:
             ConfigError: If there are no controls, or one is given twice.
@@ -153,7 +169,7 @@ class Table:
             raise ConfigError(f"Give different controls, such as quantum mlp constant; got {' '.join(controls)!r}.")
         reference = REFERENCE if REFERENCE in controls else controls[0]
         rows = tuple(
-            Row(name, (f"{CONTROL}={name}",), control_of=None if name == reference else reference) for name in controls
+            Row(name, (f"{key}={name}",), control_of=None if name == reference else reference) for name in controls
         )
         name = recipe_name(recipe).replace("/", "-")
         return cls(name, recipe, rows, tuple(folds), tuple(seeds))
@@ -236,8 +252,10 @@ class Table:
         Raises:
             ConfigError: If the earlier one is no table of controls of this recipe, or has other settings.
         """
-        plain = Table.of_controls(earlier.recipe, earlier.row_names, earlier.folds, earlier.seeds)
-        if recipe_name(self.recipe) != recipe_name(earlier.recipe) or plain != replace(earlier, settings=()):
+        key = self.rows[0].settings[0].partition("=")[0]
+        plain = Table.of_controls(earlier.recipe, earlier.row_names, earlier.folds, earlier.seeds, key)
+        scored = replace(plain, metric=self.metric, meaning=self.meaning)
+        if recipe_name(self.recipe) != recipe_name(earlier.recipe) or scored != replace(earlier, settings=()):
             raise ConfigError(
                 f"There is another table already, '{earlier.name}' of recipe {earlier.recipe}. Use another --out."
             )
@@ -250,27 +268,20 @@ class Table:
             tuple(dict.fromkeys((*getattr(earlier, what), *getattr(self, what))))
             for what in ("row_names", "folds", "seeds")
         )
-        wider = Table.of_controls(self.recipe, names, folds, seeds)
-        return replace(wider, settings=earlier.settings)
+        wider = Table.of_controls(self.recipe, names, folds, seeds, key)
+        return replace(wider, settings=earlier.settings, metric=self.metric, meaning=self.meaning)
 
     def scored_by(self, metric: str) -> Table:
         """Return the table with another score, beside which nothing was published."""
         if metric == self.metric:
             return self
-        return replace(self, metric=metric, rows=tuple(replace(row, published=None) for row in self.rows))
+        rows = tuple(replace(row, published=None) for row in self.rows)
+        return replace(self, metric=metric, meaning=None, margin=None, rows=rows)
 
     def with_settings(self, settings: Sequence[str]) -> Table:
         """Return the table with further settings of all rows; those that name a place are left out."""
         further = [each for each in settings if not is_local(each) and each not in self.settings]
         return replace(self, settings=(*self.settings, *further))
-
-
-def _check_metric(metric: str) -> None:
-    name, of_class, class_name = metric.partition("/")
-    known = CLASS_METRICS if of_class else METRICS
-    if name not in known:
-        shown = [f"{each}{of_class}{class_name}" for each in known]
-        raise ConfigError(unknown_name("metric", metric, shown))
 
 
 def recipe_name(recipe: str) -> str:

@@ -11,10 +11,12 @@ import yaml
 from hqzoo.compare.overrides import setting
 from hqzoo.compare.table import Row, Table
 from hqzoo.errors import ConfigError, unknown_name
+from hqzoo.tasks.metric import Metric
 
 __all__ = ["dump_table", "read_table", "read_yaml"]
 
 TABLE_KEYS = ("name", "title", "recipe", "metric", "folds", "seeds", "grade", "margin", "set", "rows")
+METRIC_KEYS = ("name", "direction", "label", "unit", "margin")
 ROW_KEYS = ("set", "against", "repeats", "label", "published", "control_of", "family")
 
 
@@ -48,11 +50,20 @@ def read_yaml(path: Path, kind: str) -> Any:  # noqa: ANN401 - whatever YAML hol
 def dump_table(table: Table) -> str:
     """Return the table as a table file."""
     content: dict[str, Any] = {
-        "name": table.name, "title": table.title, "recipe": table.recipe, "metric": table.metric, "grade": table.grade,
-        "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds), "set": list(table.settings),
+        "name": table.name, "title": table.title, "recipe": table.recipe, "metric": _dump_metric(table),
+        "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
+        "set": list(table.settings),
         "rows": {row.name: _dump_row(row) for row in table.rows},
     }  # fmt: skip
-    return yaml.safe_dump({key: value for key, value in content.items() if value not in ("", [])}, sort_keys=False)
+    said = {key: value for key, value in content.items() if value not in ("", [], None)}
+    return yaml.safe_dump(said, sort_keys=False)
+
+
+def _dump_metric(table: Table) -> str | dict[str, Any]:
+    if table.meaning is None:
+        return table.metric
+    content = {**table.meaning.to_dict(), "name": table.metric}
+    return {key: content[key] for key in METRIC_KEYS if content[key] not in ("", None)}
 
 
 def _parse(content: Any) -> Table:  # noqa: ANN401 - whatever YAML holds
@@ -64,6 +75,7 @@ def _parse(content: Any) -> Table:  # noqa: ANN401 - whatever YAML holds
             raise ConfigError(f"A table needs '{key}'. Keys of a table: {', '.join(TABLE_KEYS)}.")
     if not isinstance(content["rows"], dict):
         raise ConfigError("rows: holds the rows by name, each with 'set' and others.")
+    metric, meaning = _parse_metric(content.get("metric", ""))
     return Table(
         name=str(content["name"]),
         recipe=str(content["recipe"]),
@@ -71,11 +83,29 @@ def _parse(content: Any) -> Table:  # noqa: ANN401 - whatever YAML holds
         folds=_integers(content.get("folds", []), "folds"),
         seeds=_integers(content.get("seeds", [0]), "seeds"),
         title=str(content.get("title", "")),
-        metric=str(content.get("metric", "miou")),
+        metric=metric,
+        meaning=meaning,
         grade=str(content.get("grade", "")),
-        margin=_number(content.get("margin", 0.01), "margin"),
+        margin=_number(content["margin"], "margin") if "margin" in content else None,
         settings=tuple(map(setting, _list(content.get("set", []), "set"))),
     )
+
+
+def _parse_metric(content: Any) -> tuple[str, Metric | None]:  # noqa: ANN401 - whatever YAML holds
+    """Return the name of a score and, where the table says so, what it means."""
+    if not isinstance(content, dict):
+        return str(content), None
+    _check_keys(content, METRIC_KEYS, "key of metric")
+    for key in ("name", "direction"):
+        if not content.get(key):
+            raise ConfigError(
+                f"A metric of a table's own needs '{key}', such as metric: {{name: val_acc, direction: max, margin: "
+                "0.01}."
+            )
+    name = str(content["name"])
+    margin = _number(content["margin"], "margin of metric") if content.get("margin") is not None else None
+    texts = {key: str(content.get(key, "")) for key in ("label", "unit")}
+    return name, Metric(name.partition("/")[0], content["direction"], margin=margin, **texts)
 
 
 def _parse_row(name: str, content: Any) -> Row:  # noqa: ANN401 - whatever YAML holds

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from hqzoo.compare.cells import read_cell
+from hqzoo.compare.cell_files import read_cell
 from hqzoo.compare.machine import cores
 from hqzoo.compare.runner import Progress, Runner
 from hqzoo.compare.table import Cell
@@ -79,10 +79,10 @@ def _watch(
         codes = [process.poll() for process in processes]
         running = None in codes and not set(codes) - {None, 0, FAILED_RUNS}
         for cell in list(waiting):
-            report = read_cell(runner.out, cell)
-            if report is not None:
+            result = read_cell(runner.out, cell)
+            if result is not None:
                 waiting.remove(cell)
-                progress.finish(cell, report)
+                progress.finish(result)
         if running:
             time.sleep(POLL)
 

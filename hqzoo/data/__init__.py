@@ -11,23 +11,29 @@ from hqzoo._lazy import attach
 
 if TYPE_CHECKING:
     from hqzoo.data.augment import ColourJitter as ColourJitter
+    from hqzoo.data.base import DataModule as DataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
+    from hqzoo.data.labelled import WholeSamples as WholeSamples
     from hqzoo.data.labels import IGNORE_INDEX as IGNORE_INDEX
     from hqzoo.data.labels import ClassMap as ClassMap
     from hqzoo.data.landcoverai import LandCoverAIDataModule as LandCoverAIDataModule
     from hqzoo.data.landscapes import LandscapesDataModule as LandscapesDataModule
     from hqzoo.data.ph2 import PH2DataModule as PH2DataModule
     from hqzoo.data.records import ArrayRecord as ArrayRecord
+    from hqzoo.data.records import ImageRecord as ImageRecord
     from hqzoo.data.records import Record as Record
     from hqzoo.data.records import Window as Window
     from hqzoo.data.resized import Resized as Resized
     from hqzoo.data.sampling import EpochSampler as EpochSampler
     from hqzoo.data.sampling import GridSampler as GridSampler
     from hqzoo.data.segmentation import SegmentationDataModule as SegmentationDataModule
+    from hqzoo.data.sensor import Inputs as Inputs
     from hqzoo.data.sensor import Sensor as Sensor
     from hqzoo.data.sensor import Statistics as Statistics
+    from hqzoo.data.targets import Targets as Targets
+    from hqzoo.data.torchgeo import TorchGeoDataModule as TorchGeoDataModule
     from hqzoo.data.whole_images import WholeImagesDataModule as WholeImagesDataModule
 
 __getattr__, __dir__, __all__ = attach(
@@ -36,12 +42,15 @@ __getattr__, __dir__, __all__ = attach(
         "ArrayRecord": "records",
         "ClassMap": "labels",
         "ColourJitter": "augment",
+        "DataModule": "base",
         "EpochSampler": "sampling",
         "FolderSegmentationDataModule": "folder",
         "FruitSeg30DataModule": "fruitseg30",
         "GridSampler": "sampling",
         "IGNORE_INDEX": "labels",
         "ISBI2012DataModule": "isbi2012",
+        "ImageRecord": "records",
+        "Inputs": "sensor",
         "LandCoverAIDataModule": "landcoverai",
         "LandscapesDataModule": "landscapes",
         "PH2DataModule": "ph2",
@@ -50,7 +59,10 @@ __getattr__, __dir__, __all__ = attach(
         "SegmentationDataModule": "segmentation",
         "Sensor": "sensor",
         "Statistics": "sensor",
+        "Targets": "targets",
+        "TorchGeoDataModule": "torchgeo",
         "WholeImagesDataModule": "whole_images",
+        "WholeSamples": "labelled",
         "Window": "records",
     },
 )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from hqzoo.data.records import Image, Mask, Record, Window
+from hqzoo.data.records import Image, ImageRecord, Mask, Window
 from hqzoo.errors import DataError
 
 __all__ = ["Refused", "collecting", "going_on", "refuse"]
@@ -18,7 +18,7 @@ __all__ = ["Refused", "collecting", "going_on", "refuse"]
 _collected: ContextVar[list[DataError] | None] = ContextVar("collected", default=None)
 
 
-class Refused(Record):
+class Refused(ImageRecord):
     """An image that a check found a fault of, in its place among the others: reading it raises the fault.
 
     Args:
@@ -31,6 +31,16 @@ class Refused(Record):
     def __init__(self, name: str, image: Path, mask: Path | None, fault: DataError) -> None:
         super().__init__(name, 0, 0)
         self.image, self.mask, self.fault = image, mask, fault
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a mask."""
+        return self.mask is not None
+
+    @property
+    def file(self) -> Path:
+        """The image file."""
+        return self.image
 
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Raise the fault."""

@@ -16,7 +16,7 @@ from hqzoo.data.found_classes import find_classes
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.pairs import Pair, list_images, pair_files, some
 from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_sizes, read_header
-from hqzoo.data.records import Record
+from hqzoo.data.records import ImageRecord
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import (
@@ -72,6 +72,9 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         **kwargs: Arguments of :class:`SegmentationDataModule`: ``batch_size``, ``crop_size``, ``seed``, ...
     """
 
+    layout = "folders images and masks"
+    takes_anything = True
+
     def __init__(
         self,
         root: str,
@@ -112,18 +115,18 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         """Tell whether a folder has images in one of the usual places."""
         return any((root / folder).is_dir() for folder in ("images", "train/images"))
 
-    def load_records(self, split: Split) -> Sequence[Record]:
+    def load_records(self, split: Split) -> Sequence[ImageRecord]:
         """Return the images of a split with their masks."""
         return self._records_of(
             self._files.get(split, {}), [pair for part in self._files.values() for pair in part.values()]
         )
 
-    def undivided_records(self) -> Sequence[Record]:
+    def undivided_records(self) -> Sequence[ImageRecord]:
         """Return all images; none where they lie in a folder for each split."""
         pairs = {} if self._split_folders() else self._all_pairs
         return self._records_of(pairs, list(pairs.values()))
 
-    def predict_records(self) -> Sequence[Record]:
+    def predict_records(self) -> Sequence[ImageRecord]:
         """Return the test images, or, where there is no folder of masks, all images."""
         if (self.root / self.masks).is_dir() or self._split_folders():
             return super().predict_records()
@@ -139,7 +142,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             records.append(FileRecord(name, path, None, header, self._band_numbers(path, header), self.sensor, None))
         return records
 
-    def scene_of(self, record: Record) -> str:
+    def scene_of(self, record: ImageRecord) -> str:
         """Return the scene that the folds file or ``scene_pattern`` gives; else each image is its own."""
         scene = self._listed[0].get(record.name)
         return self._scene(record.name) if scene is None else scene
@@ -241,7 +244,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
 
     # Records
 
-    def _records_of(self, files: Mapping[str, Pair], every: Sequence[Pair]) -> list[Record]:
+    def _records_of(self, files: Mapping[str, Pair], every: Sequence[Pair]) -> list[ImageRecord]:
         """Return the records of some files; sensor and classes are those of all."""
         headers = {name: self._header(*files[name]) for name in progress(files, "headers of images and masks")}
         if headers:
@@ -261,7 +264,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             return fault
         return header
 
-    def _record(self, name: str, image: Path, mask: Path | None, header: Header | DataError) -> Record:
+    def _record(self, name: str, image: Path, mask: Path | None, header: Header | DataError) -> ImageRecord:
         if isinstance(header, DataError):
             return Refused(name, image, mask, header)
         try:

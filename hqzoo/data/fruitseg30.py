@@ -9,7 +9,7 @@ from typing import Any
 from hqzoo.data.binary_masks import BinaryClassMap
 from hqzoo.data.faults import refuse
 from hqzoo.data.pairs import pair_files
-from hqzoo.data.records import Record
+from hqzoo.data.records import ImageRecord
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import choose_fold, make_stratified_folds
 from hqzoo.data.whole_images import WholeImagesDataModule
@@ -42,6 +42,7 @@ class FruitSeg30DataModule(WholeImagesDataModule):
         ConfigError: If there is no such fold.
     """
 
+    layout = "FruitSeg30 (<kind>/Images)"
     published_images = 1969
 
     def __init__(
@@ -65,9 +66,9 @@ class FruitSeg30DataModule(WholeImagesDataModule):
         """Tell whether a folder holds folders with ``Images`` and ``Mask``."""
         return bool(_find_kinds(root))
 
-    def find_images(self) -> Mapping[str, Record]:
+    def find_images(self) -> Mapping[str, ImageRecord]:
         """Return all photographs, named ``<kind>_<name>``."""
-        records: dict[str, Record] = {}
+        records: dict[str, ImageRecord] = {}
         for kind in _find_kinds(self.root):
             for stem, (image, mask) in pair_files(kind / "Images", kind / "Mask", "_mask").items():
                 name = f"{kind.name}_{stem}"

@@ -9,36 +9,25 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hqzoo.data._progress import progress
-from hqzoo.data.faults import Refused, collecting, going_on
-from hqzoo.data.labels import IGNORE_INDEX, ClassMap
+from hqzoo.data.base import DataModule, Split
+from hqzoo.data.faults import collecting, going_on
+from hqzoo.data.labels import IGNORE_INDEX
 from hqzoo.data.pairs import some
-from hqzoo.data.readers import FileRecord
-from hqzoo.data.records import ArrayRecord, Record
-from hqzoo.data.resized import Resized
-from hqzoo.data.segmentation import SegmentationDataModule, Split
-from hqzoo.data.whole_images import WholeImagesDataModule
+from hqzoo.data.records import Record
+from hqzoo.data.targets import Targets
 from hqzoo.errors import DataError, LeakError
 
 __all__ = ["Inspection", "inspect", "recognise"]
-
-_MODULES = (
-    "PH2DataModule",
-    "ISBI2012DataModule",
-    "FruitSeg30DataModule",
-    "LandCoverAIDataModule",
-    "FolderSegmentationDataModule",  # last: whatever has images
-)
-
 
 _ORDER: tuple[Split, ...] = ("train", "val", "test")
 _Splits = dict[Split, Sequence[Record]]
@@ -82,27 +71,38 @@ class Inspection:
         return not self.missing and not self.leaks
 
 
-def recognise(root: Path) -> type[SegmentationDataModule]:
-    """Return the data module whose layout a folder has.
+def recognise(root: Path) -> type[DataModule[Any]]:
+    """Return the data module whose layout a folder has, of those of ``hqzoo.data`` and of all others that are imported.
 
     Raises:
         DataError: If it has none that is known.
     """
-    import hqzoo.data
-
+    known = sorted(filter(lambda module: module.layout, _all_modules()), key=lambda module: module.takes_anything)
     with collecting():  # a folder is what it is, whatever is wrong with it
-        for name in _MODULES:
-            module: type[SegmentationDataModule] = getattr(hqzoo.data, name)
+        for module in known:
             if module.recognises(root):
                 return module
     raise DataError(
-        f"{root} {'looks like no known data set' if root.is_dir() else 'is no folder'}. Expected the layout of PH2 "
-        "(PH2 Dataset images/), ISBI 2012 (train-volume.tif), FruitSeg30 (<kind>/Images), LandCover.ai "
-        "(landcover.ai.v1.zip), or folders images and masks. Name the data module with --module."
+        f"{root} {'looks like no known data set' if root.is_dir() else 'is no folder'}. Expected the layout of "
+        f"{', '.join(dict.fromkeys(module.layout for module in known))}. Name the data module with --module."
     )
 
 
-def inspect(build: Callable[[int | None], SegmentationDataModule], fold: int | None = None) -> Inspection:
+def _all_modules() -> list[type[DataModule[Any]]]:
+    import hqzoo.data
+
+    for name in hqzoo.data.__all__:  # imported, they register as subclasses
+        if name.endswith("DataModule"):
+            getattr(hqzoo.data, name)
+    found: dict[type[DataModule[Any]], None] = {}
+    left = list(DataModule.__subclasses__())
+    while left:
+        found.setdefault(module := left.pop(0))
+        left += module.__subclasses__()
+    return list(found)
+
+
+def inspect(build: Callable[[int | None], DataModule[Any]], fold: int | None = None) -> Inspection:
     """Read every image and mask of a data set once, and compare the splits of each fold.
 
     Where no fold can be made, the images are looked at all the same.
@@ -144,7 +144,7 @@ def _noted(found: Inspection, where: str) -> Iterator[None]:
 
 
 def _inspect_fold(
-    module: SegmentationDataModule, number: int | None, found: Inspection, looks: dict[object, _Look | None]
+    module: DataModule[Any], number: int | None, found: Inspection, looks: dict[object, _Look | None]
 ) -> _Splits:
     splits: _Splits = {split: module.records(split) for split in _ORDER}
     found.splits[number] = {name: len(records) for name, records in splits.items()}
@@ -157,7 +157,7 @@ def _inspect_fold(
 
 
 def _look_at(
-    module: SegmentationDataModule,
+    module: DataModule[Any],
     images: Sequence[tuple[str, Record]],
     found: Inspection,
     looks: dict[object, _Look | None],
@@ -167,7 +167,7 @@ def _look_at(
         if (key := _key(split, record)) not in looks:
             looks[key] = _look(record, module)
     if len(found.splits) <= 1:
-        found.images, found.masks = len(images), sum(_has_mask(record) for _, record in images)
+        found.images, found.masks = len(images), sum(record.source.labelled for _, record in images)
         _sum_up(found, module, [look for image in images if (look := looks[_key(*image)])])
 
 
@@ -181,50 +181,54 @@ def _each(splits: _Splits) -> Iterator[tuple[str, Record]]:
     return ((split, record) for split, records in splits.items() for record in records)
 
 
-def _own(record: Record) -> Record:
-    """Return a record in its file's own size."""
-    return record.record if isinstance(record, Resized) else record
-
-
 def _key(split: str, record: Record) -> object:
-    """Return what names an image in every fold, so that files are read once."""
-    own = _own(record)
-    return own.image if isinstance(own, FileRecord | Refused) else (split, own.name)
+    """Return what names a record in every fold, so that files are read once."""
+    own = record.source
+    return own.file or (split, own.name)
 
 
-def _has_mask(record: Record) -> bool:
-    own = _own(record)
-    return not isinstance(own, FileRecord | ArrayRecord | Refused) or own.mask is not None
-
-
-def _look(record: Record, module: SegmentationDataModule) -> _Look | None:
-    """Read one image with its mask; None if it is refused."""
+def _look(record: Record, module: DataModule[Any]) -> _Look | None:
+    """Read one record with its targets; None if it is refused."""
     with going_on():
-        image, mask = _own(record).read()
-        counts = np.zeros(len(module.class_map) + 1, np.int64)
-        if mask is not None:
-            found = np.bincount(mask.ravel(), minlength=256)
-            counts[:-1], counts[-1] = found[: len(counts) - 1], found[IGNORE_INDEX]
-        text = f"{image.shape} {image.dtype}".encode()
-        return _Look(image.shape[1:], hashlib.blake2b(text + image.tobytes(), digest_size=16).hexdigest(), counts)
+        own = record.source
+        arrays = own.arrays()
+        images = [arrays[name] for name in module.sensors]
+        text = b"".join(f"{image.shape} {image.dtype}".encode() + image.tobytes() for image in images)
+        counts = _counted(arrays, module.targets, own.labelled)
+        return _Look(images[0].shape[1:], hashlib.blake2b(text, digest_size=16).hexdigest(), counts)
     return None
 
 
-def _sum_up(found: Inspection, module: SegmentationDataModule, looks: Sequence[_Look]) -> None:
+def _counted(arrays: Mapping[str, npt.NDArray[Any]], targets: Targets | None, labelled: bool) -> npt.NDArray[np.int64]:
+    """Return how many pixels, or images, have each class; ignored ones last."""
+    counts = np.zeros((0 if targets is None else len(targets)) + 1, np.int64)
+    if targets is None or not labelled:
+        return counts
+    if targets.kind == "mask":
+        found = np.bincount(arrays["mask"].ravel(), minlength=256)
+        counts[:-1], counts[-1] = found[: len(targets)], found[IGNORE_INDEX]
+    elif targets.kind == "label":
+        counts[int(arrays["label"])] = 1
+    else:
+        counts[:-1] = arrays["label"]
+    return counts
+
+
+def _sum_up(found: Inspection, module: DataModule[Any], looks: Sequence[_Look]) -> None:
     """Fill in sizes and classes, and compare the number of images with the published one."""
     found.sizes = Counter(look.size for look in looks)
-    counts = sum((look.counts for look in looks), np.zeros(len(module.class_map) + 1, np.int64))
-    class_map: ClassMap = module.class_map
+    classes = () if module.targets is None else module.targets.classes
+    counts = sum((look.counts for look in looks), np.zeros(len(classes) + 1, np.int64))
     counted = max(1, int(counts[:-1].sum()))
-    found.classes = {name: float(count / counted) for name, count in zip(class_map.names, counts, strict=False)}
+    found.classes = {name: float(count / counted) for name, count in zip(classes, counts, strict=False)}
     found.ignored = float(counts[-1] / max(1, int(counts.sum())))
     if counts.any() and (absent := [name for name, share in found.classes.items() if not share]):
         found.missing.append(f"No pixel has class {some(absent)}; {found.ignored:.1%} of the pixels are ignored.")
-    if isinstance(module, WholeImagesDataModule) and (incomplete := module.incomplete()):
+    if incomplete := module.incomplete():
         found.missing.append(incomplete)
 
 
-def _leaks(module: SegmentationDataModule, splits: _Splits, looks: dict[object, _Look | None]) -> list[str]:
+def _leaks(module: DataModule[Any], splits: _Splits, looks: dict[object, _Look | None]) -> list[str]:
     """Say which splits share names, pixels or scenes."""
 
     def pixels(split: str, record: Record) -> str | None:

@@ -14,7 +14,7 @@ from hqzoo.data.pairs import list_images, pair_files
 from hqzoo.data.raster_files import open_pillow
 from hqzoo.data.raw_masks import encode_mask, read_mask
 from hqzoo.data.readers import check_sizes, read_header
-from hqzoo.data.records import Image, Mask, Record, Window
+from hqzoo.data.records import Image, ImageRecord, Mask, Window
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import choose_fold, make_folds
 from hqzoo.data.whole_images import WholeImagesDataModule
@@ -59,6 +59,7 @@ class ISBI2012DataModule(WholeImagesDataModule):
         ConfigError: If there is no such fold.
     """
 
+    layout = "ISBI 2012 (train-volume.tif)"
     published_images = _SLICES
 
     def __init__(
@@ -91,7 +92,7 @@ class ISBI2012DataModule(WholeImagesDataModule):
             return False
         return 2 * sum(_is_slice(images[name], masks[name]) for name in images if name in masks) >= _SLICES
 
-    def find_images(self) -> Mapping[str, Record]:
+    def find_images(self) -> Mapping[str, ImageRecord]:
         """Return the slices of the two stacks, or of the folders ``images`` and ``masks``."""
         if (self.root / VOLUME).exists():
             return _read_stack(self.root / VOLUME, self.root / LABELS)
@@ -118,7 +119,7 @@ class ISBI2012DataModule(WholeImagesDataModule):
         folds = self._runs(names) if self.grouped else make_folds({n: n for n in names}, self.num_folds, self.fold_seed)
         return choose_fold(folds, self.fold, None)
 
-    def scene_of(self, record: Record) -> str:
+    def scene_of(self, record: ImageRecord) -> str:
         """Return the run of a slice with ``grouped``, else the slice itself."""
         return f"run {self._runs(list(self._images))[record.name]}" if self.grouped else record.name
 
@@ -147,7 +148,7 @@ class ISBI2012DataModule(WholeImagesDataModule):
         return {name: place * self.num_folds // len(ordered) for place, name in enumerate(ordered)}
 
 
-class StackRecord(Record):
+class StackRecord(ImageRecord):
     """One page of a stack of images with the same page of a stack of masks.
 
     Args:
@@ -163,7 +164,7 @@ class StackRecord(Record):
         self.images, self.masks, self.page = images, masks, page
 
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
-        """Read both pages (see :class:`Record`)."""
+        """Read both pages (see :class:`ImageRecord`)."""
         image = _read_page(self.images, self.page)[None]
         mask = CLASS_MAP.encode(_read_page(self.masks, self.page), f"{self.masks}, slice {self.page}")
         check_sizes(self.images, image.shape[1:], self.masks, mask.shape)
@@ -181,7 +182,7 @@ def _is_slice(image: Path, mask: Path) -> bool:
     return True
 
 
-def _read_stack(images: Path, masks: Path) -> dict[str, Record]:
+def _read_stack(images: Path, masks: Path) -> dict[str, ImageRecord]:
     pages = {}
     for path in (images, masks):
         with open_pillow(path) as stack:

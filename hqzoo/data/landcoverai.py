@@ -12,11 +12,10 @@ from hqzoo.data.faults import refuse
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.landcoverai_tiles import TILE_SIZE, cut_tiles, find_orthophotos, read_index, tile_paths
 from hqzoo.data.readers import FileRecord, Header
-from hqzoo.data.records import Record
+from hqzoo.data.records import ImageRecord
 from hqzoo.data.segmentation import SegmentationDataModule, Split
-from hqzoo.data.sensor import Sensor, Statistics
+from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import SPLITS, choose_fold, make_folds, read_lists
-from hqzoo.data.statistics import cached_statistics
 from hqzoo.errors import ConfigError, DataError, unknown_name
 
 __all__ = ["LandCoverAIDataModule"]
@@ -37,6 +36,10 @@ class LandCoverAIDataModule(SegmentationDataModule):
     archive) and can be interrupted. Training draws one crop of each tile in an epoch (CHOICE;
     ``crops_per_epoch`` sets another number); validation and test visit every tile on a grid.
 
+    TorchGeo finds, unpacks and downloads the archive (``LandCoverAIGeo``), and its names and colours of the classes are
+    these. Cutting is ours: TorchGeo's ``LandCoverAI`` downloads tiles that were saved as JPEG, which is lossy, and no
+    longer runs the data set's own ``split.py``; the numbering of the tiles here is that script's.
+
     Classes: Background, Building, Woodland, Water, Road (0..4).
 
     If you use this data set in research, cite https://arxiv.org/abs/2005.02264.
@@ -56,6 +59,8 @@ class LandCoverAIDataModule(SegmentationDataModule):
     Raises:
         ConfigError: If ``split`` is neither.
     """
+
+    layout = "LandCover.ai (landcover.ai.v1.zip)"
 
     def __init__(
         self,
@@ -83,10 +88,10 @@ class LandCoverAIDataModule(SegmentationDataModule):
     def prepare_data(self) -> None:
         """Cut the tiles that are not cut yet; where all are, neither the archive nor TorchGeo is needed."""
         if not (self.tiles / "complete").exists():
-            cut_tiles(find_orthophotos(self.root, self.download), self.tiles, self.palette)
+            cut_tiles(find_orthophotos(self.root, self.download), self.tiles, CLASS_MAP.palette or ())
             (self.tiles / "complete").touch()
 
-    def load_records(self, split: Split) -> Sequence[Record]:
+    def load_records(self, split: Split) -> Sequence[ImageRecord]:
         """Return the tiles of a split."""
         header = Header(TILE_SIZE, TILE_SIZE, SENSOR.bands, (1, 2, 3))
         return [
@@ -95,18 +100,16 @@ class LandCoverAIDataModule(SegmentationDataModule):
             if where == split
         ]
 
-    def default_crops(self, records: Sequence[Record]) -> int:
+    def default_crops(self, records: Sequence[ImageRecord]) -> int:
         """Return one crop a tile."""
         return len(records)
 
-    def compute_statistics(self) -> Statistics:
-        """Compute the statistics of the training tiles, or read them from beside the tiles."""
-        records = self.records("train")
-        key = hashlib.sha256("\n".join(record.name for record in records).encode()).hexdigest()
-        path = self.tiles / f"statistics_{self.split}_{key[:8]}.json"
-        return cached_statistics(path, key, records, self.cache, SENSOR)
+    def statistics_file(self) -> Path:
+        """Return a file beside the tiles, one for each set of training tiles."""
+        names = "\n".join(record.name for record in self.records("train"))
+        return self.tiles / f"statistics_{self.split}_{hashlib.sha256(names.encode()).hexdigest()[:8]}.json"
 
-    def scene_of(self, record: Record) -> str:
+    def scene_of(self, record: ImageRecord) -> str:
         """Return the orthophoto of a tile."""
         return record.name.rpartition("_")[0]
 

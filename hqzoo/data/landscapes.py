@@ -14,7 +14,7 @@ from hqzoo._files import replacing
 from hqzoo.data._progress import progress
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.landscape_painter import paint
-from hqzoo.data.records import ArrayRecord, Record
+from hqzoo.data.records import ArrayRecord, ImageRecord
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Sensor
 from hqzoo.errors import ConfigError
@@ -111,7 +111,7 @@ class LandscapesDataModule(SegmentationDataModule):
         self.sensor, self.class_map = SENSOR, CLASS_MAP
         self.counts, self.size, self.train_seed, self.test_seed = counts, size, train_seed, test_seed
 
-    def load_records(self, split: Split) -> Sequence[Record]:
+    def load_records(self, split: Split) -> Sequence[ImageRecord]:
         """Render the landscapes of a split, or find them rendered before in this process."""
         base = self.test_seed if split == "test" else self.train_seed
         first = base * _LANDSCAPES_OF_A_SEED + _FIRST_OF_SPLIT[split]

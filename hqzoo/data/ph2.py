@@ -11,7 +11,7 @@ import numpy as np
 from hqzoo.data.binary_masks import BinaryClassMap
 from hqzoo.data.faults import refuse
 from hqzoo.data.pairs import Pair, list_images, pair_files, some
-from hqzoo.data.records import Record
+from hqzoo.data.records import ImageRecord
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import choose_fold, make_folds, read_lists
 from hqzoo.data.whole_images import WholeImagesDataModule
@@ -55,6 +55,7 @@ class PH2DataModule(WholeImagesDataModule):
         ConfigError: If there is no such fold, or ``folds`` is neither.
     """
 
+    layout = "PH2 (PH2 Dataset images/)"
     published_images = _IMAGES
 
     def __init__(
@@ -82,7 +83,7 @@ class PH2DataModule(WholeImagesDataModule):
         """Tell whether a folder holds cases of PH2 in either layout."""
         return bool(_find_cases(root)) or any((root / "images").glob("IMD*"))
 
-    def find_images(self) -> Mapping[str, Record]:
+    def find_images(self) -> Mapping[str, ImageRecord]:
         """Return all images of the download's layout, or of the folders ``images`` and ``masks``."""
         cases = _find_cases(self.root)
         files = _case_files(cases) if cases else pair_files(self.root / "images", self.root / "masks")

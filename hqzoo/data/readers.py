@@ -15,7 +15,7 @@ from hqzoo.data.labels import IGNORE_INDEX, ClassMap
 from hqzoo.data.missing import declares_missing, read_with_missing, split_alpha, transparent
 from hqzoo.data.raster_files import as_ranges, is_raster, open_pillow, open_raster
 from hqzoo.data.raw_masks import encode_mask, read_mask
-from hqzoo.data.records import Image, Mask, Missing, Record, Window
+from hqzoo.data.records import Image, ImageRecord, Mask, Missing, Window
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.values import can_be_out_of_range, out_of_range, sample_windows, too_large, too_narrow
 from hqzoo.errors import DataError
@@ -48,7 +48,7 @@ class Header(NamedTuple):
     holes: bool = False  # whether pixels may be missing: the file declares nodata, a mask or transparency
 
 
-class FileRecord(Record):
+class FileRecord(ImageRecord):
     """An image file with its mask file.
 
     Pixels that the image file itself declares as missing (nodata, an internal mask, transparency) are ignored in the
@@ -79,8 +79,18 @@ class FileRecord(Record):
         self.image, self.mask, self.header = image, mask, header
         self.indexes, self.sensor, self.class_map = tuple(indexes), sensor, class_map
 
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a mask."""
+        return self.mask is not None
+
+    @property
+    def file(self) -> Path:
+        """The image file."""
+        return self.image
+
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
-        """Read and check the image and its mask (see :class:`Record`)."""
+        """Read and check the image and its mask (see :class:`ImageRecord`)."""
         image, missing = self._read_valid(window)
         if missing is not None and missing.any():
             image = np.where(missing, self._fill, image)
@@ -96,7 +106,7 @@ class FileRecord(Record):
         return image, mask
 
     def missing(self, window: Window | None = None) -> Missing | None:
-        """Tell which pixels the image file declares as missing (see :class:`Record`)."""
+        """Tell which pixels the image file declares as missing (see :class:`ImageRecord`)."""
         return self._read_valid(window)[1] if self.header.holes else None
 
     def _read_valid(self, window: Window | None = None, thin: bool = False) -> tuple[Image, Missing | None]:

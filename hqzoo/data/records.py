@@ -1,9 +1,9 @@
-"""One image of a data set with its mask, wherever it lies, and the memory that keeps decoded ones."""
+"""One sample of a data set as it is stored, wherever it lies; above all an image with its mask."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +11,13 @@ import numpy.typing as npt
 
 from hqzoo.data.labels import IGNORE_INDEX
 
-__all__ = ["ArrayRecord", "Record", "RecordCache", "Window"]
+__all__ = ["ArrayRecord", "ImageRecord", "Record", "Window"]
 
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.uint8]
 Missing = npt.NDArray[np.bool_]
+
+_CORNER = 64  # pixels
 
 
 class Window(NamedTuple):
@@ -32,16 +34,96 @@ class Window(NamedTuple):
 
 
 class Record(ABC):
-    """One image with its mask. Data sets derive from it when their files need a reader of their own.
+    """One sample as it is stored. Data sets derive from it, or from :class:`ImageRecord`.
 
     Args:
-        name: Name of the image, unique in its data set; maps and reports carry it.
+        name: Name of the sample, unique in its split; maps and reports carry it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Read and decode everything that is worth keeping in memory.
+
+        Returns:
+            One image ``(C, H, W)`` of any real dtype in its sensor's unit per sensor, by the sensor's name; whatever
+            else belongs to the sample, such as ``"mask"`` or ``"label"``.
+
+        Raises:
+            DataError: If a file is missing, damaged, or does not fit the others; the message names the file.
+        """
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing has to be decoded."""
+        return False
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the record has targets."""
+        return True
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the record is read from, where it is one."""
+        return None
+
+    @property
+    def source(self) -> Record:
+        """The record as its files hold it."""
+        return self
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """What tells this record from another one in fingerprints: plain values that sort."""
+        return (self.name,)
+
+    def extent(self) -> int:
+        """Return how large the record is compared with others of its data set."""
+        return 1
+
+    def bytes_per_extent(self) -> int:
+        """Return how many bytes a unit of :meth:`extent` takes once it is decoded."""
+        return sum(array.nbytes for array in self.arrays().values())
+
+
+class ImageRecord(Record):
+    """One image with its class mask, which can be read in part.
+
+    Args:
+        name: Name of the image, unique in its split; maps and reports carry it.
         height: Height in pixels.
         width: Width in pixels.
     """
 
     def __init__(self, name: str, height: int, width: int) -> None:
-        self.name, self.height, self.width = name, height, width
+        super().__init__(name)
+        self.height, self.width = height, width
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return image and mask; without a mask all pixels are ignored."""
+        return dict(zip(("image", "mask"), self.read_labelled(None), strict=True))
+
+    def read_labelled(self, window: Window | None) -> tuple[Image, Mask]:
+        """Read as :meth:`read` does; without a mask all pixels are ignored."""
+        image, mask = self.read(window)
+        return image, np.full(image.shape[-2:], IGNORE_INDEX, np.uint8) if mask is None else mask
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """Name, height and width."""
+        return (self.name, self.height, self.width)
+
+    def extent(self) -> int:
+        """Return the number of pixels."""
+        return self.height * self.width
+
+    def bytes_per_extent(self) -> int:
+        """Return the bytes of a pixel with its class, as a look at one corner tells."""
+        image, mask = self.read_labelled(Window(0, 0, min(self.height, _CORNER), min(self.width, _CORNER)))
+        return -(-(image.nbytes + mask.nbytes) // mask.size)
 
     @abstractmethod
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
@@ -74,7 +156,7 @@ class Record(ABC):
         return None
 
 
-class ArrayRecord(Record):
+class ArrayRecord(ImageRecord):
     """An image that is already in memory.
 
     Args:
@@ -87,65 +169,18 @@ class ArrayRecord(Record):
         super().__init__(name, *image.shape[-2:])
         self.image, self.mask = image, mask
 
+    @property
+    def in_memory(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a mask."""
+        return self.mask is not None
+
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Return views of the arrays."""
         if window is None:
             return self.image, self.mask
         return window.of(self.image), None if self.mask is None else window.of(self.mask)
-
-
-class RecordCache:
-    """Keeps decoded images in memory up to a limit; what does not fit is read again each time.
-
-    Nothing is thrown out: crops visit images in random order, where evicting the oldest would only add work.
-    Worker processes that are forked share what was decoded before; each decodes the rest for itself.
-
-    Args:
-        limit: Bytes to keep at most.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-        self._kept: dict[Record, tuple[Image, Mask]] = {}
-        self._density: dict[Record, int] = {}  # bytes per pixel of the records that were read, whole or in part
-        self._densest = math.inf  # of those; before the first read, no record is known to fit
-
-    def read(self, record: Record, window: Window) -> tuple[Image, Mask]:
-        """Return image ``(C, h, w)`` and mask ``(h, w)`` of a window that lies inside the record.
-
-        A record without mask is ignored everywhere.
-        """
-        if kept := self._kept.get(record):
-            return window.of(kept[0]), window.of(kept[1])
-        whole = Window(0, 0, record.height, record.width)
-        if window != whole and not self._fits(record):
-            image, mask = _with_mask(*record.read(window))
-            self._learn(record, image, mask)
-            if not self._fits(record):
-                return image, mask
-        image, mask = _with_mask(*record.read())
-        self._learn(record, image, mask)
-        if self._fits(record):
-            self._kept[record] = image, mask
-            self.used += image.nbytes + mask.nbytes
-        return window.of(image), window.of(mask)
-
-    def _fits(self, record: Record) -> bool:
-        density = self._density.get(record, self._densest)
-        return self.used + density * record.height * record.width <= self.limit
-
-    def _learn(self, record: Record, image: Image, mask: Mask) -> None:
-        """Remember how large a record is, so that it is read whole in vain once at most."""
-        density = (image.nbytes + mask.nbytes) // mask.size
-        self._density[record] = density
-        self._densest = density if math.isinf(self._densest) else max(density, self._densest)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(RecordCache(self.limit))  # spawned workers get an empty memory, not a copy
-
-
-def _with_mask(image: Image, mask: Mask | None) -> tuple[Image, Mask]:
-    if mask is None:
-        return image, np.full(image.shape[-2:], IGNORE_INDEX, np.uint8)
-    return image, mask

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from hqzoo.data.records import Image, Mask, Missing, Record, Window
+from hqzoo.data.records import Image, ImageRecord, Mask, Missing, Record, Window
 
 __all__ = ["Resized", "resize_image", "resize_mask"]
 
 
-class Resized(Record):
+class Resized(ImageRecord):
     """A record resized to a fixed height and width, whatever its proportions.
 
     Args:
@@ -21,9 +21,14 @@ class Resized(Record):
         size: Height and width to resize to, in pixels.
     """
 
-    def __init__(self, record: Record, size: tuple[int, int]) -> None:
+    def __init__(self, record: ImageRecord, size: tuple[int, int]) -> None:
         super().__init__(record.name, *size)
         self.record = record
+
+    @property
+    def source(self) -> Record:
+        """The record in its own size."""
+        return self.record.source
 
     def read(self, window: Window | None = None) -> tuple[Image, Mask | None]:
         """Read and resize the image and its mask; a window is one of the resized image."""

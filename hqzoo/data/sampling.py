@@ -7,18 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch.distributed as dist
 from torch.utils.data import DistributedSampler
 
+from hqzoo.data.processes import Processes, processes
 from hqzoo.errors import ConfigError
 
 __all__ = ["EpochSampler", "GridSampler"]
-
-
-def _rank_and_world() -> tuple[int, int]:
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    return 0, 1
 
 
 # Both derive from DistributedSampler only because Lightning replaces every other sampler when it runs on
@@ -29,39 +23,51 @@ def _rank_and_world() -> tuple[int, int]:
 class EpochSampler(DistributedSampler[Any]):
     """Yields the keys ``(epoch, index)`` of one epoch, in an order that only seed and epoch decide.
 
-    On several processes each takes every ``world``-th key; all of them get the same number of keys, so the
-    last few keys of an epoch may be left out. ``len()`` is always that of the whole epoch: Lightning counts
-    the batches done before an interruption itself.
+    On several processes each takes every ``world``-th key, so that their batches together are those of one process
+    with batches as large as theirs together. All of them get the same number of keys: the last few keys of an epoch
+    may be left out. ``len()`` is always that of the whole epoch: Lightning counts the batches done before an
+    interruption itself.
 
     Args:
         length: Number of samples in an epoch, over all processes.
         seed: Seed of the order.
         epoch: Epoch to begin with. It must be right from the start, for workers prefetch before Lightning
             tells it.
-        skip: Samples of this process that are already done in ``epoch`` (and only there).
+        done: Samples that all processes together have done in ``epoch`` already (and only there), however many
+            processes these were.
         shuffle: Whether to permute the indices.
+        share: This process among all; None: as the process group says.
 
     Raises:
         ConfigError: If ``length`` is smaller than the number of processes.
     """
 
-    def __init__(self, length: int, seed: int = 0, epoch: int = 0, skip: int = 0, shuffle: bool = True) -> None:
-        self.rank, self.num_replicas = _rank_and_world()
+    def __init__(
+        self,
+        length: int,
+        seed: int = 0,
+        epoch: int = 0,
+        done: int = 0,
+        shuffle: bool = True,
+        share: Processes | None = None,
+    ) -> None:
+        self.rank, self.num_replicas = share or processes()
         if length < self.num_replicas:
             raise ConfigError(f"An epoch of {length} samples cannot be shared among {self.num_replicas} processes.")
         self.length = length
         self.num_samples = length // self.num_replicas
         self.total_size = self.num_samples * self.num_replicas
         self.seed, self.epoch, self.shuffle, self.drop_last = seed, epoch, shuffle, True
-        self._skipped_epoch, self._skip = epoch, skip
+        self._begun_epoch, self._done = epoch, done
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         epoch = self.epoch  # read once: the epoch may change while workers still prefetch
         order = np.arange(self.length)
         if self.shuffle:
             order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
-        mine = order[self.rank : self.total_size : self.num_replicas]
-        for index in mine[self._skip if epoch == self._skipped_epoch else 0 :]:
+        left = order[self._done if epoch == self._begun_epoch else 0 :]
+        whole = len(left) // self.num_replicas * self.num_replicas
+        for index in left[self.rank : whole : self.num_replicas]:
             yield epoch, int(index)
 
     def __len__(self) -> int:
@@ -69,17 +75,18 @@ class EpochSampler(DistributedSampler[Any]):
 
 
 class GridSampler(DistributedSampler[Any]):
-    """Yields the indices of evaluation windows in order, each exactly once over all processes.
+    """Yields the indices of evaluation samples in order, each exactly once over all processes.
 
-    Processes must run the same number of batches. Those that come out short repeat their windows as ``-1 -
-    index``: the data set hands these over with every pixel ignored, so that nothing is counted twice.
+    Processes must run the same number of batches. Those that come out short repeat their samples as ``-1 - index``:
+    the data set hands these over so that nothing is counted twice.
 
     Args:
-        length: Number of windows, over all processes.
+        length: Number of samples, over all processes.
+        share: This process among all; None: as the process group says.
     """
 
-    def __init__(self, length: int) -> None:
-        self.rank, self.num_replicas = _rank_and_world()
+    def __init__(self, length: int, share: Processes | None = None) -> None:
+        self.rank, self.num_replicas = share or processes()
         self.length = length
         self.num_samples = math.ceil(length / self.num_replicas)
         self.total_size = self.num_samples * self.num_replicas

@@ -12,7 +12,7 @@ from typing import Any
 from hqzoo.data.faults import Refused, refuse
 from hqzoo.data.pairs import some
 from hqzoo.data.readers import FileRecord, check_sizes, read_header
-from hqzoo.data.records import Record
+from hqzoo.data.records import ImageRecord
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Statistics
@@ -55,7 +55,7 @@ class WholeImagesDataModule(SegmentationDataModule):
         super().__init__(crop_size=crop_size, augment=augment, drop_last=drop_last, **kwargs)
 
     @abstractmethod
-    def find_images(self) -> Mapping[str, Record]:
+    def find_images(self) -> Mapping[str, ImageRecord]:
         """Return all images in their own size by name.
 
         Raises:
@@ -66,24 +66,24 @@ class WholeImagesDataModule(SegmentationDataModule):
     def assign(self, names: Sequence[str]) -> Mapping[str, str]:
         """Return the split of every image: ``"train"``, ``"val"`` or ``"test"``."""
 
-    def load_records(self, split: Split) -> Sequence[Record]:
+    def load_records(self, split: Split) -> Sequence[ImageRecord]:
         """Return the images of a split, resized."""
         return [
             Resized(record, self.size) for name, record in self._images.items() if self._assigned.get(name) == split
         ]
 
-    def compute_statistics(self) -> Statistics:
+    def compute_statistics(self) -> dict[str, Statistics]:
         """Return mean and deviation of the training images, or 0 and the full scale."""
         if self.standardise:
             return super().compute_statistics()
         bands = len(self.sensor)
-        return Statistics((0.0,) * bands, (self.sensor.scale,) * bands)
+        return {"image": Statistics((0.0,) * bands, (self.sensor.scale,) * bands)}
 
-    def default_crops(self, records: Sequence[Record]) -> int:
+    def default_crops(self, records: Sequence[ImageRecord]) -> int:
         """Return one crop an image where images are taken whole."""
         return len(records) if self.crop_size == self.size else super().default_crops(records)
 
-    def undivided_records(self) -> Sequence[Record]:
+    def undivided_records(self) -> Sequence[ImageRecord]:
         """Return all images in their own size."""
         return list(self._images.values())
 
@@ -94,7 +94,7 @@ class WholeImagesDataModule(SegmentationDataModule):
         return f"The published data set has {self.published_images} images, this one {found}."
 
     @cached_property
-    def _images(self) -> Mapping[str, Record]:
+    def _images(self) -> Mapping[str, ImageRecord]:
         return self.find_images()
 
     @cached_property
@@ -111,7 +111,7 @@ class WholeImagesDataModule(SegmentationDataModule):
             warnings.warn(f"{len(unlisted)} image(s) are in no split: {some(unlisted)}; {self.where()}.", stacklevel=2)
         return assigned
 
-    def _record(self, name: str, image: Path, mask: Path | None) -> Record:
+    def _record(self, name: str, image: Path, mask: Path | None) -> ImageRecord:
         """Return an image file with its mask file, after a look at their headers."""
         try:
             return self._file_record(name, image, mask)

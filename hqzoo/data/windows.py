@@ -11,8 +11,9 @@ import torch
 from torch.utils.data import Dataset
 
 from hqzoo.data.augment import ColourJitter, dihedral, draw_symmetry, jitter_colours
+from hqzoo.data.cache import RecordCache
 from hqzoo.data.labels import IGNORE_INDEX
-from hqzoo.data.records import Image, Mask, Record, RecordCache, Window
+from hqzoo.data.records import Image, ImageRecord, Mask, Window
 from hqzoo.data.sensor import Sensor
 from hqzoo.errors import ConfigError
 
@@ -56,7 +57,7 @@ class CropDataset(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        records: Sequence[Record],
+        records: Sequence[ImageRecord],
         cache: RecordCache,
         sensor: Sensor,
         crop_size: Size,
@@ -66,6 +67,7 @@ class CropDataset(Dataset[dict[str, Any]]):
     ) -> None:
         self.records, self.cache, self.sensor = records, cache, sensor
         self.crop_size, self.length, self.jitter, self.seed = crop_size, length, jitter, seed
+        cache.make_room(records)
         areas = np.array([record.height * record.width for record in records], dtype=np.float64)
         self._ends = np.cumsum(areas) / areas.sum()
 
@@ -73,7 +75,7 @@ class CropDataset(Dataset[dict[str, Any]]):
         return self.length
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
-        """Return ``{"image": (C, h, w) float32, "mask": (h, w) int64}`` of a key ``(epoch, index)``.
+        """Return ``{"image": (C, h, w) float32, "mask": (h, w) int64, "name"}`` of a key ``(epoch, index)``.
 
         A bare index is one of epoch 0.
         """
@@ -90,7 +92,8 @@ class CropDataset(Dataset[dict[str, Any]]):
         values = np.array(image, dtype=np.float32, order="C")  # a copy: the cached image must not change
         if self.jitter is not None:
             values = jitter_colours(values, self.sensor, self.jitter, rng)
-        return {"image": torch.from_numpy(values), "mask": torch.from_numpy(mask.astype(np.int64))}
+        labels = torch.from_numpy(mask.astype(np.int64))
+        return {"image": torch.from_numpy(values), "mask": labels, "name": record.name}
 
 
 class GridDataset(Dataset[dict[str, Any]]):
@@ -104,8 +107,9 @@ class GridDataset(Dataset[dict[str, Any]]):
         crop_size: Height and width of a window in pixels.
     """
 
-    def __init__(self, records: Sequence[Record], cache: RecordCache, crop_size: Size) -> None:
+    def __init__(self, records: Sequence[ImageRecord], cache: RecordCache, crop_size: Size) -> None:
         self.records, self.cache, self.crop_size = records, cache, crop_size
+        cache.make_room(records)
         height, width = crop_size
         shapes = [(grid_size(record.height, height), grid_size(record.width, width)) for record in records]
         self._columns = np.array([columns for _, columns in shapes])
@@ -115,7 +119,9 @@ class GridDataset(Dataset[dict[str, Any]]):
         return int(self._starts[-1])
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return image, mask, ``scene`` (name), ``row``, ``col``, ``height`` and ``width`` of a window.
+        """Return image, mask, ``name``, ``scene``, ``row``, ``col``, ``height`` and ``width`` of a window.
+
+        The name is that of the image where one window covers it, else it also says where the window lies.
 
         ``-1 - index`` is the same window with every pixel ignored (see ``GridSampler``).
         """
@@ -126,12 +132,13 @@ class GridDataset(Dataset[dict[str, Any]]):
         down, right = divmod(index - int(self._starts[number]), int(self._columns[number]))
         row, col = down * self.crop_size[0], right * self.crop_size[1]
         image, mask = read_padded(self.cache, record, row, col, self.crop_size)
-        labels = mask.astype(np.int64)
+        labels, alone = mask.astype(np.int64), self._starts[number + 1] - self._starts[number] == 1
         if repeated:
             labels[:] = IGNORE_INDEX
         return {
             "image": torch.from_numpy(np.array(image, dtype=np.float32, order="C")),
             "mask": torch.from_numpy(labels),
+            "name": record.name if alone else f"{record.name}@{row},{col}",
             "scene": record.name,
             "row": row,
             "col": col,
@@ -145,7 +152,7 @@ def grid_size(length: int, step: int) -> int:
     return -(-length // step)
 
 
-def read_padded(cache: RecordCache, record: Record, row: int, col: int, size: Size) -> tuple[Image, Mask]:
+def read_padded(cache: RecordCache, record: ImageRecord, row: int, col: int, size: Size) -> tuple[Image, Mask]:
     """Read a window that may reach over the lower and right border of its image.
 
     Beyond the border the image is reflected (without repeating the edge) and the mask ignored.
@@ -155,11 +162,11 @@ def read_padded(cache: RecordCache, record: Record, row: int, col: int, size: Si
     """
     inside = Window(row, col, min(size[0], record.height - row), min(size[1], record.width - col))
     if (inside.height, inside.width) == size:
-        return cache.read(record, inside)
+        return cache.read_window(record, inside)
     rows, cols = _reflected(row, size[0], record.height), _reflected(col, size[1], record.width)
     top, left = int(rows.min()), int(cols.min())
     source = Window(top, left, int(rows.max()) - top + 1, int(cols.max()) - left + 1)
-    image, mask = cache.read(record, source)
+    image, mask = cache.read_window(record, source)
     padded = np.full(size, IGNORE_INDEX, np.uint8)
     padded[: inside.height, : inside.width] = mask[row - top :, col - left :][: inside.height, : inside.width]
     return image[:, rows - top][:, :, cols - left], padded

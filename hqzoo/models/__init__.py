@@ -1,5 +1,24 @@
 """Architectures, one file each, and the registry that builds them by name."""
 
-from hqzoo.models.registry import ModelInfo, check_arguments, count_parameters, create_model, list_models, model_info
+from hqzoo.models.protocol import Model, as_model
+from hqzoo.models.registry import (
+    ModelInfo,
+    check_arguments,
+    count_parameters,
+    create_model,
+    list_models,
+    model_info,
+    register_model,
+)
 
-__all__ = ["ModelInfo", "check_arguments", "count_parameters", "create_model", "list_models", "model_info"]
+__all__ = [
+    "Model",
+    "ModelInfo",
+    "as_model",
+    "check_arguments",
+    "count_parameters",
+    "create_model",
+    "list_models",
+    "model_info",
+    "register_model",
+]

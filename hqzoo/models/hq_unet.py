@@ -7,14 +7,15 @@ from typing import Literal
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
+from hqzoo.models.protocol import Model
 from hqzoo.models.registry import register_model
-from hqzoo.nn import CONTROLS, DoubleConv, QuantumBottleneck, UNetDecoder, UNetEncoder
-from hqzoo.quantum import QuantumLayer, circuits
+from hqzoo.nn import CONTROLS, Control, DoubleConv, QuantumBottleneck, Slot, UNetDecoder, UNetEncoder, fill
+from hqzoo.quantum import circuits
 
 __all__ = ["HQUNet", "hq_unet"]
 
 
-class HQUNet(nn.Module):
+class HQUNet(Model):
     """Encoder, bottleneck, decoder and a 1x1 convolution to the classes; see :func:`hq_unet`."""
 
     def __init__(
@@ -31,11 +32,11 @@ class HQUNet(nn.Module):
 
     def compared_parts(self) -> dict[str, nn.Module]:
         """Return what controls replace: the circuit alone (``core``), and the block around it (``bottleneck``)."""
-        return {"core": getattr(self.bottleneck, "core", self.bottleneck), "bottleneck": self.bottleneck}
+        return {"core": self.quantum_parts().get("bottleneck.core", self.bottleneck), "bottleneck": self.bottleneck}
 
-    def circuit_evaluations(self, height: int, width: int) -> int:
-        """Return how often circuits run for a patch of any size: once, or never where a control stands."""
-        return sum(isinstance(module, QuantumLayer) for module in self.modules())
+    def quantum_parts(self) -> dict[str, nn.Module]:
+        """Return the circuit, or what stands in its place, by its name among the modules; nothing without its block."""
+        return {"bottleneck.core": self.bottleneck.core} if isinstance(self.bottleneck, QuantumBottleneck) else {}
 
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to logits ``(B, K, H, W)``.
@@ -70,7 +71,7 @@ def hq_unet(
     in_channels: int = 3,
     num_classes: int = 5,
     width: int = 32,
-    control: str = "quantum",
+    control: Control = "quantum",
     control_hidden: int | None = None,
     input_size: int = 128,
     n_layers: int = 1,
@@ -125,21 +126,10 @@ def hq_unet(
     head = nn.Conv2d(width, num_classes, 1)
     if control == "double_conv":
         return HQUNet(encoder, DoubleConv(channels_in, channels, bn_between=bn_between), decoder, head, None)
-    if control not in CONTROLS:
-        raise ConfigError(f"control='{control}' is not one of {', '.join([*CONTROLS, 'double_conv'])}.")
     circuit = circuits.hq_unet(grid, grid, n_layers, periodic, encoding, readout, passes, angle_scale)
-    outside = sum(p.numel() for part in (encoder, decoder, head) for p in part.parameters())
     bottleneck = QuantumBottleneck(
-        channels_in,
-        channels,
-        input_size // 16,
-        (grid, grid),
-        circuit,
-        control,
-        control_hidden,
-        post,
-        residual,
-        outside,
-        engine,
+        channels_in, channels, input_size // 16, (grid, grid), circuit, post, residual, engine, layer=Slot
     )
-    return HQUNet(encoder, bottleneck, decoder, head, input_size)
+    model = HQUNet(encoder, bottleneck, decoder, head, input_size)
+    fill(model, control, control_hidden)
+    return model

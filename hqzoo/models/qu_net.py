@@ -9,23 +9,23 @@ from typing import Literal
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
+from hqzoo.models.protocol import Model
 from hqzoo.models.registry import register_model
-from hqzoo.nn import CONTROLS, FilterDecoder, FilterEncoder, QuFeX
+from hqzoo.nn import CONTROLS, Control, FilterDecoder, FilterEncoder, QuFeX, Slot, fill
 from hqzoo.nn.filter_unet import convolution, keras_defaults
+from hqzoo.nn.qufex_sizes import sizes_in_words
 
 __all__ = ["QuNet", "qu_net"]
 
 PLACES = {"bottleneck": ("bottleneck",), "skip": ("skip",), "both": ("bottleneck", "skip")}
 
 
-class QuNet(nn.Module):
+class QuNet(Model):
     """Encoder, bottleneck, what the deepest skip connection passes, decoder and head; see :func:`qu_net`.
 
     Attributes:
         size_multiple: Height and width of images are multiples of these.
     """
-
-    input_size: int | None = None
 
     def __init__(
         self, encoder: FilterEncoder, bottleneck: nn.Module, skip: nn.Module, decoder: FilterDecoder, head: nn.Module
@@ -49,6 +49,13 @@ class QuNet(nn.Module):
         if not blocks:
             return {"core": self.bottleneck, "bottleneck": self.bottleneck}
         return {"core": nn.ModuleList(core for _, block in self._filters().values() for core in block.cores), **blocks}
+
+    def quantum_parts(self) -> dict[str, nn.Module]:
+        """Return the circuits, or what stands in their places, by their names among the modules."""
+        blocks = self._filters()
+        return {
+            f"{place}.cores.{k}": core for place, (_, block) in blocks.items() for k, core in enumerate(block.cores)
+        }
 
     def circuit_evaluations(self, height: int, width: int) -> int:
         """Return how often circuits run for an image of this size.
@@ -115,7 +122,7 @@ def qu_net(
     placement: Literal["bottleneck", "skip", "both"] = "bottleneck",
     residual_weight: float = 1.0,
     squash: Literal["none", "tanh"] = "none",
-    control: str = "quantum",
+    control: Control = "quantum",
     control_hidden: int | None = None,
     engine: str = "auto",
 ) -> QuNet:
@@ -146,7 +153,7 @@ def qu_net(
         ConfigError: If an argument is unknown or does not fit the others.
         CircuitError: If the circuit's options are wrong.
     """
-    _check_arguments(filters, placement, control)
+    _check_arguments(filters, placement)
     places = () if control == "conv" else PLACES[placement]
     last = filters[-1]
     at_skip = n_filters * last if "skip" in places else last
@@ -157,21 +164,16 @@ def qu_net(
     head = nn.Conv2d(filters[0], num_classes, 1)
     around = nn.ModuleList([encoder, bottleneck, decoder, head])
     keras_defaults(around)
-    rest = sum(p.numel() for p in around.parameters())
-    options = (maps, n_filters, n_layers, residual_weight, squash, control, control_hidden, rest, len(places), engine)
-    return QuNet(
-        encoder,
-        QuFeX(last, patch, *options) if "bottleneck" in places else bottleneck,
-        QuFeX(last, patch, *options) if "skip" in places else nn.Identity(),
-        decoder,
-        head,
-    )
+    sizes = (last, patch, maps, n_filters, n_layers)
+    blocks = {place: QuFeX(*sizes, residual_weight, squash, engine, layer=Slot) for place in places}
+    model = QuNet(encoder, blocks.get("bottleneck", bottleneck), blocks.get("skip", nn.Identity()), decoder, head)
+    with sizes_in_words(*sizes, engine):
+        fill(model, control, control_hidden)
+    return model
 
 
-def _check_arguments(filters: Sequence[int], placement: str, control: str) -> None:
+def _check_arguments(filters: Sequence[int], placement: str) -> None:
     if not isinstance(filters, Sequence) or not filters or min(filters) < 1:
         raise ConfigError(f"filters={filters}: give the channels of at least one level, each at least 1.")
     if placement not in PLACES:
         raise ConfigError(f"placement='{placement}' is not one of {', '.join(PLACES)}.")
-    if control not in (*CONTROLS, "conv"):
-        raise ConfigError(f"control='{control}' is not one of {', '.join([*CONTROLS, 'conv'])}.")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from hqzoo.models.protocol import Model
 from hqzoo.models.registry import register_model
 
 __all__ = ["SmpUNet", "smp_unet"]
 
 
-class SmpUNet(nn.Module):
+class SmpUNet(Model):
     """``segmentation_models_pytorch.Unet`` with hqzoo's interface."""
-
-    input_size: int | None = None
 
     def __init__(self, in_channels: int, num_classes: int, encoder: str) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -9,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
-from hqzoo.nn.controls import build_core
-from hqzoo.quantum import Circuit
+from hqzoo.quantum import Circuit, QuantumLayer
 
 __all__ = ["QuantumBottleneck"]
 
@@ -24,16 +24,14 @@ class QuantumBottleneck(nn.Module):
         size: Height and width of the map.
         grid: Rows and columns of qubits.
         circuit: The circuit; its data are ``k`` features per qubit, feature by feature.
-        control: What stands in the circuit's place, a key of :data:`hqzoo.nn.CONTROLS`.
-        control_hidden: Hidden width of ``mlp_time``.
         post: ``linear``: the linear layer yields the full map (literal reading, CHOICE); ``linear_4x4_upsample``: a
             4x4 map, enlarged bilinearly, with four times fewer weights on an 8x8 map.
         residual: Whether the input is added to the output. The paper says *replaced*: CHOICE False.
-        outside: Parameters of the model around this block, for the matching of controls.
         engine: Engine of circuits.
+        layer: What makes a layer of the circuit; :class:`hqzoo.nn.Slot` leaves its place free for controls.
 
     Raises:
-        ConfigError: If an option is unknown or the control does not fit.
+        ConfigError: If an option is unknown.
     """
 
     def __init__(
@@ -43,12 +41,10 @@ class QuantumBottleneck(nn.Module):
         size: int,
         grid: tuple[int, int],
         circuit: Circuit,
-        control: str = "quantum",
-        control_hidden: int | None = None,
         post: Literal["linear", "linear_4x4_upsample"] = "linear",
         residual: bool = False,
-        outside: int = 0,
         engine: str = "auto",
+        layer: Callable[..., nn.Module] = QuantumLayer,
     ) -> None:
         super().__init__()
         if post not in ("linear", "linear_4x4_upsample"):
@@ -60,8 +56,7 @@ class QuantumBottleneck(nn.Module):
         features = circuit.n_data // (grid[0] * grid[1])
         self.pre = nn.Conv2d(channels, features, 1)
         self.post = nn.Linear(circuit.n_observables, channels_out * self.map_size**2)
-        rest = outside + sum(p.numel() for p in self.parameters())
-        self.core = build_core(control, circuit, rest=rest, hidden=control_hidden, engine=engine)
+        self.core = layer(circuit, engine)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(B, channels, size, size)`` to ``(B, channels_out, size, size)``."""

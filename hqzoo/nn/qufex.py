@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
-from hqzoo.nn.controls import build_core
-from hqzoo.nn.qufex_sizes import divisors, fits_circuit, fitting_patches, listed, patches_in_words, too_large
+from hqzoo.nn.qufex_sizes import divisors, fits_circuit, fitting_patches, listed, patches_in_words, sizes_in_words
 from hqzoo.quantum import QuantumLayer, circuits
-from hqzoo.quantum.engines.size import SizeError
 from hqzoo.quantum.engines.statevector.engine import MAX_WIRES
 
 __all__ = ["QuFeX"]
@@ -39,15 +37,12 @@ class QuFeX(nn.Module):
         residual_weight: Factor on the input in the sum (published: 1).
         squash: ``tanh`` of what is encoded keeps angles within half a turn; published ``none``, where values beyond 1
             wrap around (see :meth:`wrapped_share`).
-        control: What stands in each circuit's place, a key of :data:`hqzoo.nn.CONTROLS`.
-        control_hidden: Hidden width of ``mlp_time``.
-        rest: Parameters of the model without its QuFeX blocks, for the matching of controls.
-        blocks: QuFeX blocks of the model, which share that budget.
         engine: Engine of circuits.
+        layer: What makes a layer of each circuit; :class:`hqzoo.nn.Slot` leaves its place free for controls.
 
     Raises:
-        ConfigError: If an option is unknown, channels do not fall into groups, a patch does not make an even number of
-            at least 4 values, or the control does not fit.
+        ConfigError: If an option is unknown, channels do not fall into groups, or a patch does not make an even number
+            of at least 4 values.
         CircuitError: If there is no layer, or the engine cannot run the circuit. Where that is for its size: a
             SizeError that says which arguments make how many qubits, and which ones fit.
     """
@@ -61,11 +56,8 @@ class QuFeX(nn.Module):
         n_layers: int = 1,
         residual_weight: float = 1.0,
         squash: Literal["none", "tanh"] = "none",
-        control: str = "quantum",
-        control_hidden: int | None = None,
-        rest: int = 0,
-        blocks: int = 1,
         engine: str = "auto",
+        layer: Callable[..., nn.Module] = QuantumLayer,
     ) -> None:
         super().__init__()
         if squash not in ("none", "tanh"):
@@ -78,14 +70,8 @@ class QuFeX(nn.Module):
         self.residual_weight, self.squash = residual_weight, squash
         self._most_qubits = MAX_WIRES if n_layers > 1 else None
         filters = [circuits.qufex(self.n_qubits, kind, n_layers) for kind in KINDS[:n_filters]]
-        copies = n_filters * blocks
-        try:
-            self.cores = nn.ModuleList(
-                build_core(control, each, rest=rest, hidden=control_hidden, engine=engine, copies=copies, init="keras")
-                for each in filters
-            )
-        except SizeError as error:
-            raise too_large(error, channels, patch, maps, n_filters, n_layers, engine) from error
+        with sizes_in_words(channels, patch, maps, n_filters, n_layers, engine):
+            self.cores = nn.ModuleList(layer(each, engine, "keras") for each in filters)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to ``(B, n_filters C, H, W)``.

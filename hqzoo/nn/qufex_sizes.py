@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 
 from hqzoo.quantum import circuits, plan
@@ -9,7 +11,7 @@ from hqzoo.quantum.engines.size import SizeError, machine_memory
 from hqzoo.quantum.engines.statevector.engine import MAX_WIRES
 from hqzoo.quantum.engines.statevector.plan import table_bytes
 
-__all__ = ["divisors", "fits_circuit", "fitting_patches", "listed", "patches_in_words", "too_large"]
+__all__ = ["divisors", "fits_circuit", "fitting_patches", "listed", "patches_in_words", "sizes_in_words"]
 
 SHOWN = 6  # patches that an error names
 
@@ -54,7 +56,18 @@ def patches_in_words(patches: list[tuple[int, int]]) -> str:
     return f" Patches that divide this map: {', '.join(map(str, patches))}." if patches else ""
 
 
-def too_large(
+@contextmanager
+def sizes_in_words(
+    channels: int, patch: tuple[int, int], maps: int, n_filters: int, n_layers: int, engine: str
+) -> Iterator[None]:
+    """Say what makes the number of qubits where circuits of QuFeX are built and turn out too large for an engine."""
+    try:
+        yield
+    except SizeError as error:
+        raise _too_large(error, channels, patch, maps, n_filters, n_layers, engine) from error
+
+
+def _too_large(
     error: SizeError, channels: int, patch: tuple[int, int], maps: int, n_filters: int, n_layers: int, engine: str
 ) -> SizeError:
     """Return the error of an engine in words of what makes the number of qubits."""

@@ -13,9 +13,10 @@ from hqzoo.quantum.importers import Imported, from_pennylane, from_qasm, from_qi
 from hqzoo.quantum.layer import QuantumLayer
 from hqzoo.quantum.noise import NoiseModel
 from hqzoo.quantum.observables import Overlap, Pauli, Probabilities
+from hqzoo.quantum.separable import separable
 
 __all__ = [
     "Angle", "Circuit", "CompiledCircuit", "Execution", "Gate", "Imported", "NoiseModel", "Overlap", "Pauli", "Plan",
     "Probabilities", "QuantumLayer", "circuits", "compile_circuit", "controlled", "executed", "feature",
-    "from_pennylane", "from_qasm", "from_qiskit", "from_torchquantum", "plan", "weight",
+    "from_pennylane", "from_qasm", "from_qiskit", "from_torchquantum", "plan", "separable", "weight",
 ]  # fmt: skip

@@ -73,13 +73,6 @@ class Circuit:
         """Every output as a sum of Pauli strings, which is all that an engine must understand."""
         return tuple(total for observable in self.observables for total in observable.sums())
 
-    def without_entanglers(self) -> Circuit:
-        """Return the same circuit without its gates on two or more wires (the ``separable`` control).
-
-        Weights that only entangling gates used would leave gaps; such circuits are refused.
-        """
-        return Circuit(self.n_wires, (g for g in self.gates if len(g.support) == 1), self.observables)
-
     def __str__(self) -> str:
         head = (
             f"Circuit: {self.n_wires} wires, {len(self.gates)} gates, {self.n_data} data, "

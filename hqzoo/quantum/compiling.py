@@ -183,6 +183,7 @@ class CompiledCircuit(nn.Module):
             raise CircuitError(f"dtype={dtype}: circuits run in torch.float32 or torch.float64.")
         self.circuit, self.dtype = circuit, dtype
         self.plan = plan(circuit, engine)
+        self.asked = engine
         self._build: Build = _Named(engine)
         self.engine = self._build(circuit, dtype)
 

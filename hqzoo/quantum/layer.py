@@ -62,6 +62,24 @@ class QuantumLayer(nn.Module):
         """The circuit that the layer runs."""
         return self.compiled.circuit
 
+    def run_instead(self, circuit: Circuit) -> None:
+        """Run another circuit on the same weights from now on, by the engine that was asked for.
+
+        Args:
+            circuit: A circuit of as many data, weights and outputs.
+
+        Raises:
+            CircuitError: If sizes differ, or the engine cannot run it.
+        """
+        new, old = ((each.n_data, each.n_weights, each.n_observables) for each in (circuit, self.circuit))
+        if new != old:
+            raise CircuitError(
+                f"The layer's circuit has {old[0]} data, {old[1]} weights and {old[2]} outputs; one with {new[0]}, "
+                f"{new[1]} and {new[2]} cannot take its place."
+            )
+        device = next((tensor.device for tensor in (*self.parameters(), *self.buffers())), None)
+        self.compiled = compile_circuit(circuit, self.compiled.asked, self.compiled.dtype).to(device)
+
     def forward(self, data: Tensor) -> Tensor:
         """Return expectation values ``(..., n_observables)`` of angles ``(..., n_data)``."""
         out: Tensor = self.compiled(data, self.weights)

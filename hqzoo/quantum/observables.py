@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.pauli import PauliString, from_letters
 
-__all__ = ["Observable", "Overlap", "Pauli", "PauliSum", "Probabilities"]
+__all__ = ["Observable", "Overlap", "Pauli", "PauliSum", "Probabilities", "on_wires"]
 
 PauliSum = tuple[tuple[float, PauliString], ...]
 """Coefficients and Pauli strings; the string ``(0, 0)`` is the identity."""
@@ -151,6 +151,19 @@ class Overlap:
 
 
 Observable = Pauli | Probabilities | Overlap
+
+
+def on_wires(observable: Observable, place: Sequence[int] | Mapping[int, int]) -> Observable:
+    """Return the observable with every wire ``w`` renamed to ``place[w]``."""
+
+    def moved(wires: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(place[wire] for wire in wires)
+
+    if isinstance(observable, Overlap):
+        return Overlap(moved(observable.wires_a), moved(observable.wires_b))
+    if isinstance(observable, Probabilities):
+        return Probabilities(moved(observable.wires))
+    return Pauli(observable.letters, moved(observable.wires))
 
 
 def _check_distinct(observable: object, wires: tuple[int, ...]) -> None:

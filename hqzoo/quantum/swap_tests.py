@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.gates import Gate
-from hqzoo.quantum.observables import Observable, Overlap, Pauli, Probabilities
+from hqzoo.quantum.observables import Observable, Overlap, Pauli, on_wires
 
-__all__ = ["fold_swap_tests"]
+__all__ = ["fold_swap_tests", "tested_pairs"]
 
 
 def fold_swap_tests(circuit: Circuit) -> Circuit:
@@ -21,13 +21,13 @@ def fold_swap_tests(circuit: Circuit) -> Circuit:
     A test is left alone if its registers are touched or read after it.
     """
     for ancilla in range(circuit.n_wires):
-        pairs = _registers(circuit, ancilla)
+        pairs = tested_pairs(circuit, ancilla)
         if pairs:
             return fold_swap_tests(_folded(circuit, ancilla, pairs))
     return circuit
 
 
-def _registers(circuit: Circuit, ancilla: int) -> list[tuple[int, int]]:
+def tested_pairs(circuit: Circuit, ancilla: int) -> list[tuple[int, int]]:
     """Return the pairs of wires that an ancilla swaps, or nothing if it makes no SWAP test."""
     own = [gate for gate in circuit.gates if ancilla in gate.support]
     swaps = own[1:-1]
@@ -60,11 +60,7 @@ def _folded(circuit: Circuit, ancilla: int, pairs: list[tuple[int, int]]) -> Cir
     def read(observable: Observable) -> Observable:
         if observable == Pauli("Z", ancilla):
             return Overlap(*(moved(register) for register in zip(*pairs, strict=True)))
-        if isinstance(observable, Overlap):
-            return Overlap(moved(observable.wires_a), moved(observable.wires_b))
-        if isinstance(observable, Probabilities):
-            return Probabilities(moved(observable.wires))
-        return Pauli(observable.letters, moved(observable.wires))
+        return on_wires(observable, number)
 
     gates = [
         replace(gate, wires=moved(gate.wires), controls=moved(gate.controls))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hqzoo.errors import ConfigError, SceneError
 
 if TYPE_CHECKING:
-    from hqzoo.tasks.segmentation import SegmentationTask
+    from hqzoo.tasks.base import Task
 
 __all__ = ["Predict", "evaluating", "find_device"]
 
@@ -22,7 +22,7 @@ Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @contextmanager
-def evaluating(task: SegmentationTask, num_classes: int, device: torch.device) -> Iterator[Predict]:
+def evaluating(task: Task, num_classes: int, device: torch.device) -> Iterator[Predict]:
     """Move a task to ``device``, put it in evaluation mode for the block and hand over its predictions.
 
     Args:

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from hqzoo.errors import ConfigError, SensorError
+from hqzoo.models import as_model
 from hqzoo.scenes.canvas import Canvas, Write
 from hqzoo.scenes.content import class_content, class_pixels, probability_content, probability_pixels
 from hqzoo.scenes.fitting import check_scene
@@ -31,7 +32,7 @@ from hqzoo.scenes.scene import Scene, open_scene
 from hqzoo.scenes.windows import Grid
 
 if TYPE_CHECKING:
-    from hqzoo.tasks.segmentation import SegmentationTask
+    from hqzoo.tasks.base import Task
 
 __all__ = ["map_scene"]
 
@@ -46,7 +47,7 @@ BAND_MEMORY = 256 * 2**20
 
 
 def map_scene(
-    task: SegmentationTask,
+    task: Task,
     scene: Path | str,
     output: Path | str,
     *,
@@ -156,9 +157,9 @@ def _strip_width(scene: Scene, window: int, num_classes: int) -> int:
     return max(BAND_MEMORY // per_column, 8 * window, TILE) // TILE * TILE
 
 
-def _window_side(task: SegmentationTask, window: int | None) -> int:
-    needed: int | None = getattr(task.model, "input_size", None)
-    multiple = math.lcm(*getattr(task.model, "size_multiple", (32, 32)))  # five poolings, where a model says nothing
+def _window_side(task: Task, window: int | None) -> int:
+    model = as_model(task.model)
+    needed, multiple = model.input_size, math.lcm(*model.size_multiple)
     usual = needed or -(-DEFAULT_WINDOW // multiple) * multiple
     side = usual if window is None else window
     if needed is not None and side != needed:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
 
-from hqzoo.data.sensor import Sensor, Statistics
+from hqzoo.data.sensor import Sensor
+from hqzoo.data.targets import KINDS, Targets
 from hqzoo.errors import ConfigError, DataError, SensorError
 
-__all__ = ["check_classes", "check_image", "check_labels", "check_mask", "check_numbers", "check_sensor"]
+__all__ = ["check_image", "check_labels", "check_mask", "check_sensors", "check_targets"]
 
 
 def check_image(image: Tensor, sensor: Sensor, *, values: bool) -> None:
@@ -75,45 +76,46 @@ def check_labels(mask: Tensor, num_classes: int, ignore_index: int) -> None:
         )
 
 
-def check_sensor(trained: Sensor, given: Sensor) -> None:
-    """Refuse data of another sensor than the model's.
+def check_sensors(trained: Mapping[str, Sensor], given: Mapping[str, Sensor]) -> None:
+    """Refuse data of other sensors than the model's.
 
     Raises:
         SensorError: Naming the first difference.
     """
-    difference = trained.difference(given)
-    if difference:
+    if set(trained) != set(given):
         raise SensorError(
-            f"The model was built for other images than the data holds. {difference} (the model's first, "
-            "then the data's). Choose data with the model's bands, order, unit and scale, or train a model "
-            "for these."
+            f"The model was built for images of {', '.join(trained)}; the data has {', '.join(given)}. Choose data "
+            "with the model's sensors, or train a model for these."
         )
+    for name, sensor in trained.items():
+        difference = sensor.difference(given[name])
+        if difference:
+            raise SensorError(
+                f"The model was built for other images than the data holds. {difference} (the model's first, "
+                "then the data's). Choose data with the model's bands, order, unit and scale, or train a model "
+                "for these."
+            )
 
 
-def check_classes(trained: Sequence[str], given: Sequence[str]) -> None:
-    """Refuse data with other classes than the model's.
+def check_targets(trained: Targets | None, given: Targets, kinds: Collection[str], task: str) -> None:
+    """Refuse data of another kind than the task's, or with other classes than the model's.
+
+    Args:
+        trained: What the model knows; None: nothing yet.
+        given: What the data has.
+        kinds: Kinds of targets that the task can do with; empty: it looks at none.
+        task: Name of the task.
 
     Raises:
-        ConfigError: Listing both.
+        ConfigError: Saying both.
     """
-    if tuple(trained) != tuple(given):
+    if kinds and given.kind not in kinds:
         raise ConfigError(
-            f"The model knows the classes {', '.join(trained)}; the data has {', '.join(given)}. Names and "
-            "order must agree."
+            f"{task} needs {' or '.join(KINDS[kind] for kind in kinds)}; the data has {KINDS[given.kind]}. Choose "
+            "another task, or other data."
         )
-
-
-def check_numbers(
-    bands: int, statistics: Statistics, num_classes: int, palette: Sequence[Sequence[int]] | None
-) -> None:
-    """Refuse statistics or a palette of the wrong length.
-
-    Raises:
-        ConfigError: Naming both numbers.
-    """
-    if len(statistics.mean) != bands:
-        raise ConfigError(f"The statistics describe {len(statistics.mean)} bands, but the sensor has {bands}.")
-    if palette is not None and (len(palette) != num_classes or any(len(colour) != 3 for colour in palette)):
+    if trained is not None and trained.classes != given.classes:
         raise ConfigError(
-            f"The palette must hold one RGB colour for each of {num_classes} classes, got {list(palette)}."
+            f"The model knows the classes {', '.join(trained.classes)}; the data has {', '.join(given.classes)}. Names "
+            "and order must be the same."
         )

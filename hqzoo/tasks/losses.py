@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hqzoo.data.labels import IGNORE_INDEX
 from hqzoo.errors import ConfigError, unknown_name
+from hqzoo.nn import sum_over_processes
 
 __all__ = ["LossSettings", "SegmentationLoss"]
 
@@ -49,6 +50,9 @@ class SegmentationLoss(nn.Module):
       labelled pixel in the batch (CHOICE: a class that a batch does not show gives no signal rather than a
       noisy one).
 
+    On several processes the sums run over the batches of all of them, so that loss and gradients are those of the
+    whole batch, however unlabelled pixels are spread. Each process must call it equally often.
+
     Args:
         settings: Which loss, and its numbers.
         num_classes: Number of classes K.
@@ -74,13 +78,14 @@ class SegmentationLoss(nn.Module):
         self.register_buffer("weight", weight, persistent=False)  # a hyper-parameter, no part of the weights
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
-        """Return the loss, a float32 scalar.
+        """Return the loss, a float32 scalar (float64 for logits of that precision).
 
         Args:
             logits: Unnormalised scores ``(B, K, H, W)`` of any float dtype.
             mask: Class indices or ``ignore_index``, ``(B, H, W)`` int64.
         """
-        log_p = logits.float().log_softmax(dim=1)  # bf16 logarithms would cost two of three digits
+        # bf16 logarithms would cost two of three digits
+        log_p = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=1)
         valid = mask != self.settings.ignore_index
         name = self.settings.name
         if name == "dice":
@@ -94,30 +99,32 @@ class SegmentationLoss(nn.Module):
 
     def _cross_entropy(self, log_p: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
         total = F.nll_loss(log_p, mask, self.weight, ignore_index=self.settings.ignore_index, reduction="sum")
-        return total / self._total_weight(mask, valid)
+        return self._mean(total, mask, valid)
 
     def _focal(self, log_p: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
         log_true = log_p.gather(1, mask.where(valid, 0).unsqueeze(1)).squeeze(1)
         focus = (1 - log_true.exp()).clamp(min=1e-6) ** self.settings.gamma  # 0^gamma has no gradient below gamma = 1
         weight = valid.float() if self.weight is None else self.weight[mask.where(valid, 0)] * valid
-        return -(weight * focus * log_true).sum() / self._total_weight(mask, valid)
+        return self._mean(-(weight * focus * log_true).sum(), mask, valid)
 
-    def _total_weight(self, mask: Tensor, valid: Tensor) -> Tensor:
-        """Return the weight of all labelled pixels together, or 1 without any (the numerator is 0 then)."""
-        if self.weight is None:
-            return valid.sum().clamp(min=1)
-        total = (self.weight[mask.where(valid, 0)] * valid).sum()
-        return total.where(total > 0, 1.0)
+    def _mean(self, total: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
+        """Divide by the weight of all labelled pixels together; 0 without any (so is the numerator then)."""
+        weight = valid.sum() if self.weight is None else (self.weight[mask.where(valid, 0)] * valid).sum()
+        total, weight = sum_over_processes(torch.stack([total, weight.to(total.dtype)]))
+        mean: Tensor = total / weight.where(weight > 0, 1.0)
+        return mean
 
     def _dice(self, log_p: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
         classes = torch.arange(self.num_classes, device=mask.device).view(1, -1, 1, 1)
         truth = (mask.unsqueeze(1) == classes).to(log_p.dtype)  # all zero where ignored
         p = log_p.exp() * valid.unsqueeze(1)
         over = (0, 2, 3)
-        truth_size = truth.sum(over)
-        dice = (2 * (p * truth).sum(over) + 1) / (p.sum(over) + truth_size + 1)
+        sums = torch.stack([(p * truth).sum(over), p.sum(over), truth.sum(over)])
+        overlap, size, truth_size = sum_over_processes(sums)
+        dice = (2 * overlap + 1) / (size + truth_size + 1)
         present = truth_size > 0
-        return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+        mean: Tensor = ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+        return mean
 
 
 def _class_weights(weights: list[float] | None, num_classes: int) -> Tensor | None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from hqzoo.tasks.segmentation import SegmentationTask
+from hqzoo.tasks.base import Task
 
 __all__ = ["median_step_seconds"]
 
 
 def median_step_seconds(
-    tasks: Mapping[str, SegmentationTask], batch: Mapping[str, Any], repeats: int, bf16: bool = True
+    tasks: Mapping[str, Task], batch: Mapping[str, Any], repeats: int, bf16: bool = True
 ) -> dict[str, float]:
     """Return the median seconds of a training step (forward, backward, optimizer) of every task.
 
@@ -41,17 +41,17 @@ def median_step_seconds(
 
 
 class _Stepper:
-    def __init__(self, task: SegmentationTask, batch: Mapping[str, Any], bf16: bool) -> None:
-        self.task, self.batch, self.bf16 = task, batch, bf16
+    def __init__(self, task: Task, batch: Mapping[str, Any], bf16: bool) -> None:
+        self.task, self.bf16 = task, bf16
         self.device = next(task.parameters()).device
+        self.batch = task.transfer_batch_to_device(dict(batch), self.device, 0)
         self.optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=1e-5)
 
     def step(self) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.task(self.batch["image"].to(self.device))
-            loss = self.task.loss(logits, self.batch["mask"].to(self.device))
+            loss = self.task.compute_loss(self.batch)
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         if self.device.type == "cuda":
             torch.cuda.synchronize()

@@ -10,14 +10,16 @@ from typing import Any
 
 import torch
 
+import hqzoo.tasks
 from hqzoo import __version__
 from hqzoo.errors import CheckpointError, did_you_mean
-from hqzoo.tasks.segmentation import SegmentationTask
+from hqzoo.tasks.base import Task
+from hqzoo.tasks.known_data import class_path
 
 __all__ = ["load"]
 
 
-def load(path: str | Path, map_location: str | torch.device = "cpu") -> SegmentationTask:
+def load(path: str | Path, map_location: str | torch.device = "cpu", *, own_architecture: str | None = None) -> Task:
     """Rebuild a task, with its model, weights, sensor, statistics and classes, from its checkpoint alone.
 
     Nothing in the file is executed: it may hold tensors and plain types only.
@@ -25,6 +27,8 @@ def load(path: str | Path, map_location: str | torch.device = "cpu") -> Segmenta
     Args:
         path: Checkpoint written by a ``Trainer`` or by ``hqzoo fit``.
         map_location: Device that the task is put on.
+        own_architecture: The factory, ``package.module.function``, of a checkpoint whose architecture is no registered
+            one. Loading calls it with arguments that the file holds, so say that you mean it.
 
     Returns:
         The task in evaluation mode.
@@ -35,11 +39,17 @@ def load(path: str | Path, map_location: str | torch.device = "cpu") -> Segmenta
     path = Path(path)
     checkpoint = _read(path)
     arguments = dict(checkpoint["hyper_parameters"])
-    cls = _task_class(arguments, path)
+    architecture = str(arguments["architecture"])
+    if "." in architecture and architecture != own_architecture:
+        raise CheckpointError(
+            f"The checkpoint {path} holds an architecture of someone's own, {architecture}; loading it calls that "
+            f"function. If you trust it: hqzoo.load(..., own_architecture='{architecture}')."
+        )
+    cls = _task_class(str(arguments.get("_class_path")), path)
     task = cls(**_constructor_arguments(cls, arguments, checkpoint, path))
     task.configure_model()
     if not hasattr(task, "model"):
-        raise CheckpointError(f"The checkpoint {path} does not say which sensor and classes it was trained on.")
+        raise CheckpointError(f"The checkpoint {path} does not say which images and classes it was trained on.")
     task.on_load_checkpoint(checkpoint)  # refuses weights that do not fit
     task.load_state_dict(checkpoint["state_dict"])
     return task.to(torch.device(map_location)).eval()
@@ -58,7 +68,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"tensors and plain types ({reason}). Copy it again, or use the run's other checkpoint."
         ) from error
     arguments = checkpoint.get("hyper_parameters") if isinstance(checkpoint, Mapping) else None
-    named = isinstance(arguments, Mapping) and "architecture" in arguments
+    named = isinstance(arguments, Mapping) and "architecture" in arguments and "_class_path" in arguments
     if not named or "state_dict" not in checkpoint:
         raise CheckpointError(
             f"The file {path} is no checkpoint of an hqzoo task: it does not say which architecture it "
@@ -77,12 +87,11 @@ def _remedy(path: Path) -> str:
     return f"{did_you_mean(path.name, there)} The folder holds: {', '.join(there)}."
 
 
-def _task_class(arguments: Mapping[str, Any], path: Path) -> type[SegmentationTask]:
+def _task_class(name: str, path: Path) -> type[Task]:
     """Return the class that wrote the checkpoint; only classes that are imported already are looked at."""
-    name = arguments.get("_class_path")
-    known = {f"{cls.__module__}.{cls.__qualname__}": cls for cls in _with_subclasses(SegmentationTask)}
-    if name is None:
-        return SegmentationTask
+    for own in hqzoo.tasks.__all__:
+        getattr(hqzoo.tasks, own)  # imports hqzoo's own tasks
+    known = {class_path(cls): cls for cls in _with_subclasses(Task)}  # type: ignore[type-abstract]
     if name not in known:
         raise CheckpointError(
             f"The checkpoint {path} was written by the task {name}, which is not imported. Import its module "
@@ -92,12 +101,12 @@ def _task_class(arguments: Mapping[str, Any], path: Path) -> type[SegmentationTa
 
 
 def _constructor_arguments(
-    cls: type[SegmentationTask], arguments: Mapping[str, Any], checkpoint: Mapping[str, Any], path: Path
+    cls: type[Task], arguments: Mapping[str, Any], checkpoint: Mapping[str, Any], path: Path
 ) -> dict[str, Any]:
-    known = inspect.signature(cls).parameters
     given = {name: value for name, value in arguments.items() if not name.startswith("_")}
-    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    if not open_ended and (unknown := sorted(set(given) - set(known))):
+    # What a constructor hands on as **keywords its base class takes.
+    known = {name for each in cls.__mro__ if issubclass(each, Task) for name in inspect.signature(each).parameters}
+    if unknown := sorted(set(given) - known):
         raise CheckpointError(
             f"The checkpoint {path} has arguments that {cls.__name__} does not know: {', '.join(unknown)}. "
             f"It was written by hqzoo {checkpoint.get('hqzoo_version', 'of an unknown version')}; this is "
@@ -106,7 +115,7 @@ def _constructor_arguments(
     return given
 
 
-def _with_subclasses(cls: type[SegmentationTask]) -> Iterator[type[SegmentationTask]]:
+def _with_subclasses(cls: type[Task]) -> Iterator[type[Task]]:
     yield cls
     for child in cls.__subclasses__():
         yield from _with_subclasses(child)

@@ -1,4 +1,4 @@
-"""The best checkpoint is that of the highest score, whatever happens in between."""
+"""The best checkpoint is that of the best score, whatever happens in between."""
 
 from pathlib import Path
 
@@ -8,6 +8,9 @@ import torch
 from hqzoo._lightning import pl
 from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.resume import Resumable
+from hqzoo.errors import ConfigError
+from hqzoo.tasks import SegmentationTask
+from tests.fixtures.tasks import TINY, SquaresDataModule, tiny_trainer
 
 NAN = float("nan")
 
@@ -34,12 +37,21 @@ class Scored(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def train(scores: list[float | None], root: Path, epochs: int, checkpoint: Path | None = None) -> None:
+HIGHEST = ("val/miou", "max")
+
+
+def train(
+    scores: list[float | None],
+    root: Path,
+    epochs: int,
+    checkpoint: Path | None = None,
+    monitor: tuple[str | None, str | None] = HIGHEST,
+) -> None:
     trainer = pl.Trainer(
         max_epochs=epochs,
         logger=False,
         accelerator="cpu",
-        callbacks=[BestCheckpoint(root / "best.ckpt"), Resumable(root / "last.ckpt")],
+        callbacks=[BestCheckpoint(root / "best.ckpt", *monitor), Resumable(root / "last.ckpt")],
         enable_progress_bar=False,
         enable_model_summary=False,
     )
@@ -58,6 +70,44 @@ def best_epoch(root: Path) -> int:
 def test_keeps_the_first_highest_score(scores: list[float | None], best: int, tmp_path: Path) -> None:
     train(scores, tmp_path, 3)
     assert best_epoch(tmp_path) == best
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"), [([0.1, 0.3, 0.05], 2), ([0.1, 0.2, 0.3], 0), ([NAN, 0.1, NAN], 1), ([0.0, 0.0, 0.0], 0)]
+)
+def test_keeps_the_first_lowest_loss(scores: list[float | None], best: int, tmp_path: Path) -> None:
+    train(scores, tmp_path, 3, monitor=("val/miou", "min"))
+    assert best_epoch(tmp_path) == best
+
+
+def test_a_module_that_is_no_task_has_no_best_checkpoint_unless_it_says_of_what(tmp_path: Path) -> None:
+    train([0.1, 0.2], tmp_path, 2, monitor=(None, None))
+    assert not (tmp_path / "best.ckpt").exists()
+
+
+def test_the_task_decides_what_is_best(tmp_path: Path) -> None:
+
+    class LossTask(SegmentationTask):
+        monitor = ("val/loss", "min")
+
+    for kind, expected in ((SegmentationTask, ("val/miou", "max")), (LossTask, ("val/loss", "min"))):
+        best = BestCheckpoint(tmp_path / "best.ckpt")
+        trainer = tiny_trainer(tmp_path, callbacks=[best], enable_checkpointing=True)
+        trainer.fit(kind("hq_unet", architecture_args=TINY), SquaresDataModule())
+        assert (best.monitor, best.mode) == expected
+        assert best.score == pytest.approx(trainer.callback_metrics[expected[0]].item())
+
+
+@pytest.mark.parametrize("given", [{"monitor": "val/loss"}, {"mode": "min"}, {"monitor": "a", "mode": "lowest"}])
+def test_score_and_direction_belong_together(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="Give both"):
+        BestCheckpoint("best.ckpt", **given)
+
+
+def test_resumed_with_another_score_starts_to_compare_anew(tmp_path: Path) -> None:
+    train([0.5, 0.4], tmp_path, 2)
+    train([0.5, 0.4, 0.45], tmp_path, 3, tmp_path / "last.ckpt", ("val/miou", "min"))
+    assert best_epoch(tmp_path) == 2
 
 
 @pytest.mark.parametrize("scores", [[NAN, NAN], [None, None]])

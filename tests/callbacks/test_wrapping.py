@@ -7,13 +7,11 @@ import torch
 from hqzoo._lightning import pl
 from hqzoo.callbacks.wrapping import WrappedShare
 from hqzoo.tasks import SegmentationTask
-from tests.fixtures.tasks import CLASSES, PALETTE, SENSOR, STATISTICS, SquaresDataModule, tiny_task, tiny_trainer
+from tests.fixtures.tasks import KNOWN, SquaresDataModule, tiny_task, tiny_trainer
 
 
 def qu_net():
-    return SegmentationTask(
-        "qu_net", {"filters": [4, 4]}, sensor=SENSOR, statistics=STATISTICS, classes=CLASSES, palette=PALETTE
-    )
+    return SegmentationTask("qu_net", architecture_args={"filters": [4, 4]}, **KNOWN)
 
 
 def logged(folder):

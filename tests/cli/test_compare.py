@@ -1,6 +1,8 @@
 """The verb as a user calls it: real runs on a small folder, in processes of their own."""
 
 import csv
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -8,8 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -21,7 +25,8 @@ from tests.fixtures.folder import write_csv, write_folder
 
 PATIENCE = 300.0  # seconds; a loaded machine imports torch slowly
 OVERRIDES = ("model.init_args.optimizer.lr=0.02", "data.init_args.num_workers=0")
-SAME = ("miou", "oa", "boundary_iou", "classes", "confusion", "loss_curve", "best", "settings", "command")
+SAME = ("losses", "settings", "command")  # of a cell
+SAME_IN_REPORTS = ("scores", "metrics", "classes", "details")
 
 
 def command(*arguments: str) -> list[str]:
@@ -38,7 +43,23 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 def cells(out: Path) -> dict[str, dict]:
-    return {path.stem: json.loads(path.read_text()) for path in sorted((out / "cells").glob("*.json"))}
+    """Return the cells of a table, of which a full one has one file, by name."""
+    path = out / "cells.jsonl"
+    together = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    found = [*together, *(json.loads(path.read_text()) for path in (out / "cells").glob("*.json"))]
+    return {f"{cell['row']}-fold{cell['fold']}-seed{cell['seed']}": cell for cell in found}
+
+
+def same(cell: dict) -> dict:
+    """Return what must not depend on how a cell came about."""
+    reports = {name: {key: cell[name][key] for key in SAME_IN_REPORTS} for name in ("report", "best")}
+    return {**{key: cell[key] for key in SAME}, **reports}
+
+
+def samples(out: Path, name: str) -> dict[str, np.ndarray]:
+    """Return what was found of every test image in one cell of a full table."""
+    with zipfile.ZipFile(out / "samples.zip") as archive, np.load(io.BytesIO(archive.read(f"{name}.npz"))) as columns:
+        return dict(columns)
 
 
 @pytest.fixture(scope="module")
@@ -66,25 +87,42 @@ def test_two_controls_on_two_folds(finished: tuple[Path, str]) -> None:
     found = cells(out)
     assert sorted(found) == ["mlp-fold0-seed0", "mlp-fold1-seed0", "quantum-fold0-seed0", "quantum-fold1-seed0"]
     for cell in found.values():
-        assert cell["architecture_args"]["control"] == cell["row"]
-        assert cell["data"]["init_args"]["fold"] == cell["fold"]
-        assert "root" not in cell["data"]["init_args"]
-        assert (cell["step"], len(cell["loss_curve"])) == (2, 1)
-        assert (cell["checkpoint"], cell["best"]["checkpoint"]) == ("last", "best")
+        report = cell["report"]
+        assert report["schema"] == 2
+        assert report["model"]["architecture_args"]["control"] == cell["row"]
+        assert report["data"]["init_args"]["fold"] == cell["fold"]
+        assert "root" not in report["data"]["init_args"]
+        assert (report["run"]["step"], len(cell["losses"])) == (2, 1)
+        assert (report["run"]["checkpoint"], cell["best"]["run"]["checkpoint"]) == ("last", "best")
         assert "--model.init_args.optimizer.lr=0.02" in cell["settings"]
-        assert cell["costs"]["training_seconds"] > 0
+        assert report["costs"]["training_seconds"] > 0
         assert cell["machine"]["threads"] == max(1, cell["machine"]["cores"] // 2)
         assert cell["finished"].endswith("+00:00")
-    assert found["quantum-fold0-seed0"]["quantum_parameters"] == 8
+    assert found["quantum-fold0-seed0"]["report"]["model"]["quantum_parameters"] == 8
     assert "[4/4] row" in printed
     assert "quantum − mlp, paired over 2 folds" in printed
     summary = json.loads((out / "summary.json").read_text())
-    gaps = [found[f"quantum-fold{fold}-seed0"]["miou"] - found[f"mlp-fold{fold}-seed0"]["miou"] for fold in (0, 1)]
+    miou = {name: cell["report"]["scores"]["miou"] for name, cell in found.items()}
+    gaps = [miou[f"quantum-fold{fold}-seed0"] - miou[f"mlp-fold{fold}-seed0"] for fold in (0, 1)]
+    assert summary["metric"] == "miou"  # the first score of the task
     assert list(summary["comparisons"][0]["units"].values()) == pytest.approx(gaps)
     table = yaml.safe_load((out / "table.yaml").read_text())
     assert table["set"] == ["--model.init_args.optimizer.lr=0.02"]  # num_workers says how, not what
     assert not list((out / "runs").rglob("*.ckpt"))
-    assert not list((out / "cells").glob(".*"))
+    assert not (out / "cells").exists()  # the table is full: one file has them all
+
+
+def test_every_image_that_was_scored_is_kept(finished: tuple[Path, str]) -> None:
+    out, _ = finished
+    for name, cell in cells(out).items():
+        content = zipfile.ZipFile(out / "samples.zip").read(cell["samples"]["file"])
+        assert hashlib.sha256(content).hexdigest() == cell["samples"]["sha256"]
+        found = samples(out, name)
+        assert found["name"].tolist() == samples(out, f"quantum-fold{cell['fold']}-seed0")["name"].tolist()
+        hits, misses = found["tp"].sum(0), found["fn"].sum(0)
+        assert (hits + misses).tolist() == [row["truth_pixels"] for row in cell["report"]["classes"]]
+        ious = hits / (hits + misses + found["fp"].sum(0))
+        assert ious.mean() == pytest.approx(cell["report"]["scores"]["miou"])
 
 
 def test_the_report_written_again_is_the_same(finished: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,10 +154,11 @@ def test_further_rows_and_folds_join_the_table(finished: tuple[Path, str], setti
 
 def test_other_data_are_noticed(finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(finished[0], tmp_path / "out")
-    path = tmp_path / "out" / "cells" / "mlp-fold0-seed0.json"
-    cell = json.loads(path.read_text())
-    assert cell["data"]["images"] == cells(finished[0])["quantum-fold0-seed0"]["data"]["images"]
-    path.write_text(json.dumps({**cell, "data": {**cell["data"], "images": "others"}}))
+    found = cells(tmp_path / "out")
+    data = found["mlp-fold0-seed0"]["report"]["data"]
+    assert data["images"] == found["quantum-fold0-seed0"]["report"]["data"]["images"]
+    data["images"] = "others"
+    (tmp_path / "out" / "cells.jsonl").write_text("".join(json.dumps(cell) + "\n" for cell in found.values()))
     assert main(["compare", "--out", str(tmp_path / "out"), "--report-only"]) == 2
     assert "tested on other images" in capsys.readouterr().err
 
@@ -144,7 +183,8 @@ def test_in_this_process_it_finds_the_same(finished: tuple[Path, str], tmp_path:
     found = cells(tmp_path)
     assert sorted(found) == ["mlp-fold1-seed0", "quantum-fold1-seed0"]
     for name, cell in found.items():
-        assert {key: cell[key] for key in SAME} == {key: cells(out)[name][key] for key in SAME}
+        assert same(cell) == same(cells(out)[name])
+    assert sorted(path.suffix for path in (tmp_path / "cells").iterdir()) == [".json", ".json", ".npz", ".npz"]
     assert (tmp_path / "runs" / "mlp-fold1-seed0" / "checkpoints" / "last.ckpt").is_file()
     assert "2 cells are still missing" in (tmp_path / "report.md").read_text()
 
@@ -174,11 +214,12 @@ def test_a_killed_run_goes_on_from_its_last_epoch(settings: Path, tmp_path: Path
     assert main(["compare", "--out", str(out)]) == 0
     assert main(["compare", *arguments, "--out", str(tmp_path / "whole"), *overrides]) == 0
     resumed, whole = cells(out)["quantum-fold0-seed0"], cells(tmp_path / "whole")["quantum-fold0-seed0"]
-    assert len(whole["loss_curve"]) == 3
-    assert {key: resumed[key] for key in SAME} == {key: whole[key] for key in SAME}
-    assert resumed["costs"]["training_seconds"] is None  # the killed process took its count along
-    assert whole["costs"]["training_seconds"] > 0
-    assert resumed["costs"]["steps"] < whole["costs"]["steps"]  # timed steps: the first epoch was not trained again
+    assert len(whole["losses"]) == 3
+    assert same(resumed) == same(whole)
+    spent, costs = resumed["report"]["costs"], whole["report"]["costs"]
+    assert spent["training_seconds"] is None  # the killed process took its count along
+    assert costs["training_seconds"] > 0
+    assert spent["steps"] < costs["steps"]  # timed steps: the first epoch was not trained again
 
 
 def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> None:
@@ -231,6 +272,8 @@ def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--folds", "0", "1"], "one split and no folds"),
         (["-c", "hq_unet/landscapes", "--controls", "quantum", "mlp_time"], "Row 'mlp_time': "),
         (["-c", "hq_unet/landscapes", "--controls", "mlp", "--", "data.crop_size=72"], "Row 'mlp': "),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--metric", "mioo"], "Unknown metric 'mioo'. Did you mean"),
+        (["-c", "hq_unet/landscapes", "--controls", "mlp", "--metric", "iou/fores"], "Unknown class 'fores'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -119,10 +119,10 @@ def test_statistics_of_a_folder_and_of_a_recipe(tmp_path: Path, capsys: pytest.C
     data = FolderSegmentationDataModule(str(root), fold=2)
     names = [record.name for record in data.records("train")]
     pixels = np.concatenate([np.asarray(Image.open(root / "images" / f"{n}.png")).reshape(-1, 3) for n in names])
-    np.testing.assert_allclose(report["statistics"]["mean"], pixels.mean(axis=0))
-    np.testing.assert_allclose(report["statistics"]["std"], pixels.std(axis=0))
+    np.testing.assert_allclose(report["statistics"]["image"]["mean"], pixels.mean(axis=0))
+    np.testing.assert_allclose(report["statistics"]["image"]["std"], pixels.std(axis=0))
     assert (report["images"], report["fold"]) == (2, 2)
-    assert report["sensor"]["bands"] == ["red", "green", "blue"]
+    assert report["sensors"]["image"]["bands"] == ["red", "green", "blue"]
     assert f"{pixels.mean(axis=0)[2]:.4f}" in out
     path = write_recipe(recipe(tmp_path / "elsewhere", tmp_path / "run"), tmp_path / "recipe.yaml")
     arguments = ["-c", str(path), "--fold", "2", "--json", str(tmp_path / "recipe.json")]
@@ -143,8 +143,9 @@ def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:
     assert (report["module"], report["fold"], report["images"]) == ("PH2DataModule", 5, 64)  # half of 160 less 32
     records = PH2DataModule(**{**settings, "size": (12, 16), "crop_size": (4, 8)}, label_fraction=0.5).records("train")
     pixels = np.concatenate([record.read()[0].reshape(3, -1) for record in records], 1)
-    np.testing.assert_allclose(report["statistics"]["mean"], pixels.mean(1))  # although it is normalised by 255
-    np.testing.assert_allclose(report["statistics"]["std"], pixels.std(1))
+    found = report["statistics"]["image"]
+    np.testing.assert_allclose(found["mean"], pixels.mean(1))  # although it is normalised by 255
+    np.testing.assert_allclose(found["std"], pixels.std(1))
 
 
 @pytest.mark.parametrize(

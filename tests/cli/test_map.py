@@ -14,6 +14,7 @@ import torch
 from hqzoo._lightning import pl
 from hqzoo.cli import main
 from hqzoo.data.sensor import Statistics
+from hqzoo.data.targets import Targets
 from hqzoo.tasks.segmentation import SegmentationTask
 from tests.fixtures.scenes import CLASSES, PALETTE, POLAND, RGB, picture, read, write_raster
 
@@ -25,7 +26,11 @@ def task() -> SegmentationTask:
     torch.manual_seed(0)
     statistics = Statistics((128.0,) * 3, (70.0,) * 3)
     return SegmentationTask(
-        "hq_unet", {"width": 8}, sensor=RGB, statistics=statistics, classes=CLASSES, palette=PALETTE
+        "hq_unet",
+        {"width": 8},
+        sensors={"image": RGB},
+        statistics={"image": statistics},
+        targets=Targets("mask", CLASSES, PALETTE),
     ).eval()
 
 

@@ -68,7 +68,7 @@ def test_start_refuses_a_run_and_forgets_metrics_without_one(tmp_path: Path) -> 
     assert not folder.metrics.exists()
     folder.last.touch()
     with pytest.raises(ConfigError, match="--ckpt_path last") as error:
-        folder.start()
+        folder.refuse_second_run()
     assert "--trainer.default_root_dir" in str(error.value)
 
 

@@ -1,14 +1,19 @@
 """Small tables with made-up cells, in the form that the runner writes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hqzoo.compare.cells import cell_path, write_json
+from hqzoo.compare.cell_files import cell_path, write_json
+from hqzoo.compare.result import Identity, Result
 from hqzoo.compare.table import Cell, Row, Table
+from hqzoo.tasks.metric import BOUNDARY_IOU, ECE, IOU, LOSS, MIOU, OA, SOFT_IOU, Metric
+from hqzoo.tasks.report import Report
 
+RECIPE = "hq_unet/landscapes"
+METRICS = (MIOU, OA, BOUNDARY_IOU, ECE, LOSS, IOU, SOFT_IOU)
 SCORES = {  # by row, fold and seed
     "hybrid": {0: (0.50, 0.54), 1: (0.61, 0.59), 2: (0.42, 0.44), 3: (0.55, 0.53), 4: (0.48, 0.50)},
     "mlp": {0: (0.49, 0.51), 1: (0.58, 0.60), 2: (0.43, 0.41), 3: (0.52, 0.54), 4: (0.47, 0.47)},
@@ -16,18 +21,44 @@ SCORES = {  # by row, fold and seed
 }
 
 
-def report(cell: Cell, miou: float, **changes: Any) -> dict[str, Any]:
-    """Return a cell as the runner writes it."""
+def report(cell: Cell, miou: float, **changes: Any) -> Report:
+    """Return the report of a segmentation."""
     lesion = {"name": "lesion", "iou": miou - 0.1, "soft_iou": miou - 0.2}
-    return {
-        "row": cell.row, "fold": cell.fold, "seed": cell.seed, "recipe": "hq_unet/landscapes", "step": 20,
-        "miou": miou, "oa": 0.9, "boundary_iou": miou / 2, "ece": 0.05, "loss": 1 - miou,
-        "classes": [{"name": "skin", "iou": miou + 0.1}, lesion, {"name": "hair", "iou": None}],
-        "parameters": 85_889, "trainable_parameters": 85_889, "quantum_parameters": 8 if cell.row == "hybrid" else 0,
-        "replaced": {"core": 8, "bottleneck": 1000}, "loss_curve": [1.0, 0.5],
+    parts = {
+        "scores": {"miou": miou, "oa": 0.9, "boundary_iou": miou / 2, "ece": 0.05, "loss": 1 - miou},
+        "metrics": METRICS,
+        "classes": ({"name": "skin", "iou": miou + 0.1}, lesion, {"name": "hair", "iou": None}),
+        "model": model_of(cell),
         "costs": {"circuit_evaluations": 48, "flops": 2_500_000, "step_ms": 12.5, "training_seconds": 10.0 + cell.fold},
-        "machine": {"processor": "made up", "gpu": "none", "torch": "2.0"}, **changes,
+        "run": {"step": 20},
+    }
+    return Report(**{**parts, **changes})
+
+
+def plain_report(cell: Cell, value: float, metric: Metric) -> Report:
+    """Return the report of a task without classes, which knows one score."""
+    return Report(scores={metric.name: value}, metrics=(metric,), model=model_of(cell), run={"step": 20})
+
+
+def model_of(cell: Cell) -> dict[str, Any]:
+    """Return the sizes of a model."""
+    return {
+        "parameters": 85_889, "trainable_parameters": 85_889, "quantum_parameters": 8 if cell.row == "hybrid" else 0,
+        "replaced": {"core": 8, "bottleneck": 1000},
     }  # fmt: skip
+
+
+def result(own: Report, cell: Cell, **changes: Any) -> Result:
+    """Return the cell of a report."""
+    identity = {key: changes.pop(key) for key in ("recipe", "recipe_digest", "settings") if key in changes}
+    machine = {"processor": "made up", "gpu": "none", "torch": "2.0"}
+    parts = {"losses": (1.0, 0.5), "machine": machine, **changes}
+    return Result(identity=Identity(cell, **{"recipe": RECIPE, **identity}), report=own, **parts)
+
+
+def put(out: Path, own: Result) -> None:
+    """Write a cell without samples, over whatever is there."""
+    write_json(cell_path(out, own.cell), own.to_dict())
 
 
 def table(**changes: Any) -> Table:
@@ -38,16 +69,22 @@ def table(**changes: Any) -> Table:
         Row("mlp", control_of="hybrid"),
     )
     arguments = {"rows": rows, "folds": (0, 1, 2, 3, 4), "seeds": (0, 1), "grade": "replicated", **changes}
-    return Table("made_up", "hq_unet/landscapes", **arguments)
+    return Table("made_up", RECIPE, **arguments)
 
 
-def write_cells(out: Path, scores: Mapping[str, Mapping[int, tuple[float, ...]]] = SCORES, **changes: Any) -> None:
-    """Write the cells of a table."""
+def write_cells(
+    out: Path,
+    scores: Mapping[str, Mapping[int, Sequence[float]]] = SCORES,
+    metric: Metric | None = None,
+    **changes: Any,
+) -> None:
+    """Write the cells of a table: of segmentations or, with a metric, of a task that knows it alone."""
     for row, folds in scores.items():
         for fold, values in folds.items():
-            for seed, miou in enumerate(values):
+            for seed, value in enumerate(values):
                 cell = Cell(row, fold, seed)
-                write_json(cell_path(out, cell), report(cell, miou, **changes))
+                own = report(cell, value) if metric is None else plain_report(cell, value, metric)
+                put(out, result(own, cell, **changes))
 
 
 @pytest.fixture

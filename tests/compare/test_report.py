@@ -10,14 +10,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from hqzoo.compare.cells import cell_path, write_json
 from hqzoo.compare.claims import write_claims
 from hqzoo.compare.grids import Grid, deciding_p, result_grid, row_grid
 from hqzoo.compare.report import brief, overview, put_between_marks, sentence, write_report
 from hqzoo.compare.table import Cell, Row
 from hqzoo.compare.table_file import dump_table
 from hqzoo.errors import ConfigError
-from tests.compare.conftest import SCORES, report, table, write_cells
+from hqzoo.tasks.metric import Metric
+from tests.compare.conftest import SCORES, put, report, result, table, write_cells
 
 
 def test_report_says_what_the_summary_found(out: Path) -> None:
@@ -31,7 +31,7 @@ def test_report_says_what_the_summary_found(out: Path) -> None:
                   "boundary IoU", "ECE", "2.5", "12.5", "own published scores", "25 cells of 20 steps",
                   "Bootstrap over folds"):  # fmt: skip
         assert words in text
-    for absent in ("small-object recall", "best epoch", "GPU peak", "still missing", "None", "nan"):
+    for absent in ("recall", "best epoch", "GPU peak", "still missing", "None", "nan"):
         assert absent not in text
     ours = [f"{fmean(values):.4f}" for values in SCORES["hybrid"].values()]
     published = [f"{value:.4f}" for value in table().row("hybrid").published.values()]
@@ -95,9 +95,26 @@ def test_rows_without_a_common_run(tmp_path: Path) -> None:
     hybrid, mlp = Row("hybrid", repeats=(1,)), Row("mlp", control_of="hybrid", repeats=(0,))
     for fold in (0, 1):
         cell = Cell("hybrid", fold, 1)
-        write_json(cell_path(tmp_path, cell), report(cell, 0.6))
+        put(tmp_path, result(report(cell, 0.6), cell))
     write_report(table(rows=(hybrid, mlp), folds=(0, 1)), tmp_path)
     assert "Without a fold and seed in common: `hybrid` − `mlp`." in (tmp_path / "report.md").read_text()
+
+
+def test_a_score_with_a_unit_and_no_margin(tmp_path: Path) -> None:
+    write_cells(tmp_path, metric=Metric("delay", "min", unit="s"))
+    own = table(title="Alarms")
+    write_report(own, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert "Score: delay (s) of the fold left out, 5 folds, seeds averaged within each fold, lower is better;" in text
+    assert "Nothing is called equivalent: no difference in delay is known that nobody would mind." in text
+    assert "±0.01" not in text
+    assert "**worse at one seed**" in text
+    assert "| row | published | delay, last epoch | " in text
+    (tmp_path / "table.yaml").write_text(dump_table(own))
+    claims = {**CLAIMS, "claims": [{**CLAIMS["claims"][0], "table": tmp_path.name}]}
+    page = write_claims(write(tmp_path / "claims.yaml", claims), tmp_path.parent, tmp_path / "page.md")
+    assert "**worse at one seed**" in page
+    assert "told from" not in page
 
 
 def test_nothing_to_report(tmp_path: Path) -> None:
@@ -137,7 +154,7 @@ def test_a_row_with_two_differences_has_two_lines(out: Path) -> None:
 def test_rows_of_unequal_budgets_are_marked(out: Path) -> None:
     for fold in range(5):
         cell = Cell("unet", fold, 0)
-        write_json(cell_path(out, cell), report(cell, 0.5, step=999))
+        put(out, result(report(cell, 0.5, run={"step": 999}), cell))
     text = brief(write_report(table(), out), "a/report.png", "a/report.md")
     assert "‡ between rows that were trained for different numbers of steps." in text
     assert "] † ‡ |" in text
@@ -243,7 +260,7 @@ def test_claims_about_published_folds_and_about_costs(results: Path, tmp_path: P
         costs = {"circuit_evaluations": 0, "training_seconds": 24.0}
         for seed in (0, 1):
             cell = Cell("mlp", fold, seed)
-            write_json(cell_path(results / "made_up", cell), report(cell, SCORES["mlp"][fold][seed], costs=costs))
+            put(results / "made_up", result(report(cell, SCORES["mlp"][fold][seed], costs=costs), cell))
     path = write(tmp_path / "claims.yaml", {"title": "x", "claims": claims})
     text = write_claims(path, results, tmp_path / "page.md")
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")][2:]

@@ -5,12 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hqzoo.compare.cells import cell_path, read_cell
-from hqzoo.compare.runner import Runner, locked
+from hqzoo.compare.cell_files import cell_path, read_cell
+from hqzoo.compare.locks import locked
+from hqzoo.compare.runner import Runner
+from hqzoo.compare.samples import samples_of
 from hqzoo.compare.table import Cell, Row, Table
 from hqzoo.errors import ConfigError, FailedRunsError
+from hqzoo.tasks.metric import MIOU
+from hqzoo.tasks.report import Report
 
 TABLE = Table("t", "recipe.yaml", (Row("a"), Row("b", ("--x=1",))), folds=(3,), seeds=(7,), settings=("--y=2",))
 
@@ -40,9 +45,11 @@ class CommandLine:
             (folder / "timing.json").write_text('{"step_ms": 4.0}')
         else:
             data = {"class_path": "D", "init_args": {"root": "/secret", "fold": 3}}
-            score = {"miou": 0.6 if arguments[-1].endswith("best") else 0.5, "classes": [], "confusion": [[1]]}
-            report = {**score, "data": data, "step": 4, "parameters": 5, "costs": {"flops": 9}}
-            (folder / "test.json").write_text(json.dumps(report))
+            score = 0.6 if arguments[-1].endswith("best") else 0.5
+            report = Report(scores={"miou": score}, metrics=(MIOU,), model={"parameters": 5}, costs={"flops": 9},
+                            data=data, run={"step": 4}, details={"confusion": [[1]]})  # fmt: skip
+            (folder / "test.json").write_text(json.dumps(report.to_dict()))
+            np.savez_compressed(folder / "test.npz", name=np.array(["x", "y"]), tp=np.array([[score], [1.0]]))
         return code
 
     @property
@@ -71,19 +78,22 @@ def test_what_is_run_and_what_a_cell_holds(tmp_path: Path) -> None:
               "--data.init_args.seed=7", "--data.init_args.fold=3", "--y=2", "--x=1", *local]  # fmt: skip
     assert main.calls == [
         ["fit", *common],
-        ["test", *common, "--ckpt_path=last"],
         ["test", *common, "--ckpt_path=best"],
+        ["test", *common, "--ckpt_path=last"],
     ]
     cell = read_cell(tmp_path, Cell("b", 3, 7))
-    assert (cell["miou"], cell["checkpoint"], cell["best"]["miou"]) == (0.5, "last", 0.6)
-    assert set(cell["best"]) == {"miou", "classes", "step", "checkpoint"}
-    assert cell["loss_curve"] == [0.75, 0.25]
-    assert cell["settings"] == ["--y=2", "--x=1"]
-    assert cell["costs"]["flops"] == 9
-    assert cell["costs"]["step_ms"] == 4.0
-    assert cell["costs"]["training_seconds"] >= 0
-    assert "/secret" not in json.dumps(cell)
-    assert cell["command"] == " ".join(["hqzoo", "fit", "-c", "recipe.yaml", *common[3:8]])
+    last, best = cell.report, cell.best
+    assert (last.scores, last.run) == ({"miou": 0.5}, {"step": 4, "checkpoint": "last"})
+    assert (best.scores, best.run) == ({"miou": 0.6}, {"step": 4, "checkpoint": "best"})
+    assert not any((best.model, best.costs, best.data, best.details))
+    assert samples_of(cell, tmp_path)["tp"].tolist() == [[0.5], [1.0]]  # of the last checkpoint, not of the best
+    assert cell.losses == (0.75, 0.25)
+    assert cell.identity.settings == ("--y=2", "--x=1")
+    assert last.costs["flops"] == 9
+    assert last.costs["step_ms"] == 4.0
+    assert last.costs["training_seconds"] >= 0
+    assert "/secret" not in json.dumps(cell.to_dict())
+    assert cell.command == " ".join(["hqzoo", "fit", "-c", "recipe.yaml", *common[3:8]])
     assert not (folder / "checkpoints").exists()
     assert (folder / "metrics.csv").is_file()
 
@@ -93,7 +103,34 @@ def test_data_without_folds_are_given_none(tmp_path: Path) -> None:
     table = Table("t", "recipe.yaml", (Row("a"),))
     Runner(table, tmp_path, main, keep=True).fill(table.cells())
     assert not any("fold=" in each for each in main.calls[0])
+    assert "--data.init_args.seed=0" in main.calls[0]
     assert (tmp_path / "runs" / "a-fold0-seed0" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_data_are_given_the_arguments_that_they_have(tmp_path: Path) -> None:
+    main = CommandLine()
+    Runner(TABLE, tmp_path, main, data_arguments=()).fill(TABLE.cells(rows=["a"]))
+    assert not any("data." in each for each in main.calls[0])
+    assert "--seed_everything=7" in main.calls[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "losses"),
+    [
+        ("step,epoch,val_loss,train_loss\n0,0,9.0,1.0\n1,0,,0.5\n", (0.75,)),  # a module of one's own
+        ("epoch,test/loss,train/loss_contrast,train/loss\n0,9,3,1\n", (1.0,)),
+        ("epoch,acc\n0,0.5\n", ()),
+    ],
+)
+def test_loss_curves_of_any_module(text: str, losses: tuple[float, ...], tmp_path: Path) -> None:
+    def logging(arguments: list[str]) -> int:
+        code = main(arguments)
+        (Path(arguments[3].partition("=")[2]) / "metrics.csv").write_text(text)
+        return code
+
+    main = CommandLine()
+    Runner(TABLE, tmp_path, logging).fill(TABLE.cells(rows=["a"]))
+    assert read_cell(tmp_path, Cell("a", 3, 7)).losses == losses
 
 
 def test_an_interrupted_run_is_gone_on_with(tmp_path: Path) -> None:
@@ -125,7 +162,7 @@ def test_a_killed_run_loses_count_of_its_seconds(tmp_path: Path) -> None:
     note = tmp_path / "runs" / cells[0].name / "compare.json"
     note.write_text(json.dumps({**json.loads(note.read_text()), "seconds": None}))  # as it stands while a run lasts
     Runner(TABLE, tmp_path, main).fill(cells)
-    assert read_cell(tmp_path, cells[0])["costs"]["training_seconds"] is None
+    assert read_cell(tmp_path, cells[0]).report.costs["training_seconds"] is None
 
 
 def test_a_run_without_checkpoint_starts_afresh(tmp_path: Path) -> None:
@@ -236,15 +273,17 @@ def test_a_diverged_run_stays_missing(tmp_path: Path) -> None:
             Runner(TABLE, tmp_path, diverging).fill(TABLE.cells())
     assert main.verbs == ["fit", "fit", "test"]
     assert read_cell(tmp_path, Cell("a", 3, 7)) is None
-    assert read_cell(tmp_path, Cell("b", 3, 7))["miou"] == 0.5
+    assert read_cell(tmp_path, Cell("b", 3, 7)).report.scores["miou"] == 0.5
 
 
 def test_a_cell_that_another_process_is_at_is_left_to_it(tmp_path: Path) -> None:
     cells = TABLE.cells()
-    path = cell_path(tmp_path, cells[0])
-    code = ("import sys; from pathlib import Path; from hqzoo.compare.runner import locked\n"
-            "with locked(Path(sys.argv[1])) as mine: print(mine, flush=True); sys.stdin.read()")  # fmt: skip
-    other = subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    code = (
+        "import sys; from pathlib import Path; from hqzoo.compare.locks import locked\n"
+        "with locked(Path(sys.argv[1]), sys.argv[2]) as mine: print(mine, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), cells[0].name]
+    other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdout.readline() == b"True\n"
     main = CommandLine()
     Runner(TABLE, tmp_path, main).fill(cells)
@@ -255,11 +294,8 @@ def test_a_cell_that_another_process_is_at_is_left_to_it(tmp_path: Path) -> None
     assert read_cell(tmp_path, cells[0])
 
 
-def test_locks_leave_with_the_finished_file(tmp_path: Path) -> None:
-    path = tmp_path / "cells" / "x.json"
-    with locked(path) as mine:
-        assert mine
-        with locked(path) as second:
-            assert not second
-        path.touch()
-    assert [each.name for each in path.parent.iterdir()] == ["x.json"]
+def test_a_lock_is_one_processs_at_a_time(tmp_path: Path) -> None:
+    for _ in range(2):
+        with locked(tmp_path, "x") as mine, locked(tmp_path, "x") as second, locked(tmp_path, "y") as other:
+            assert (mine, second, other) == (True, False, True)
+    assert [each.name for each in tmp_path.iterdir()] == ["runs"]  # which no repository keeps

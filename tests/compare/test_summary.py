@@ -1,5 +1,6 @@
 """From cells to numbers, against numbers worked out from the same scores."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hqzoo.compare.cells import cell_path, read_cells, recipe_digest, score, write_json
+from hqzoo.compare.cell_files import cell_path
+from hqzoo.compare.cells import read_cells, recipe_digest
 from hqzoo.compare.statistics import paired_interval
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Cell, Row, Table
 from hqzoo.errors import ConfigError
-from tests.compare.conftest import SCORES, report, table, write_cells
+from hqzoo.tasks.metric import LOSS, Metric
+from tests.compare.conftest import SCORES, put, report, result, table, write_cells
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 MEANS = {row: [fmean(values) for values in folds.values()] for row, folds in SCORES.items()}
@@ -36,9 +39,9 @@ def test_rows_average_seeds_then_folds(out: Path) -> None:
     assert rows["unet"]["published"]["mean"] == pytest.approx(0.414)
     assert rows["mlp"]["published"] is None
     assert rows["mlp"]["beside"]["boundary_iou"] == pytest.approx(fmean(MEANS["mlp"]) / 2)
-    assert rows["mlp"]["beside"]["small_object_recall"] is None
+    assert set(rows["mlp"]["beside"]) == {"oa", "boundary_iou", "ece", "loss"}  # what the reports have
     costs = rows["hybrid"]["costs"]
-    assert (costs["parameters"], costs["core"], costs["circuit_evaluations"]) == (85_889, 8, 48)
+    assert (costs["parameters"], costs["replaced"]["core"], costs["circuit_evaluations"]) == (85_889, 8, 48)
     assert (costs["training_seconds"], costs["step_ms"], costs["peak_mb"]) == (12.0, 12.5, None)
 
 
@@ -163,7 +166,7 @@ def test_folds_that_were_not_run_are_training_images_too(tmp_path: Path) -> None
     for row in ("hybrid", "mlp"):
         for fold in range(3):
             cell = Cell(row, fold, 0)
-            write_json(cell_path(tmp_path, cell), report(cell, SCORES[row][fold][0], data={"folds": 5}))
+            put(tmp_path, result(report(cell, SCORES[row][fold][0], data={"folds": 5}), cell))
     own = table(folds=(0, 1, 2))
     found = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
     shrunk = stats.ttest_rel(FIRST["hybrid"][:3], FIRST["mlp"][:3]).statistic / np.sqrt(1 + 3 / 4)
@@ -184,7 +187,7 @@ def test_means_of_unequally_many_seeds_have_equal_ones_beside(out: Path) -> None
 def test_unequal_budgets_are_noticed(out: Path) -> None:
     for fold in range(5):
         cell = Cell("unet", fold, 0)
-        write_json(cell_path(out, cell), report(cell, 0.5, step=999))
+        put(out, result(report(cell, 0.5, run={"step": 999}), cell))
     found = summarize(table(), read_cells(table(), out))
     assert [each["equal_steps"] for each in found["comparisons"]] == [False, True]
     assert found["rows"][0]["steps"] == [999]
@@ -242,16 +245,16 @@ def test_a_difference_that_nobody_would_mind_is_told_so(tmp_path: Path) -> None:
 
 def test_cells_of_other_images_are_refused(out: Path) -> None:
     for cell, images in ((Cell("unet", 0, 0), "a"), (Cell("unet", 1, 0), "b"), (Cell("mlp", 1, 1), "c")):
-        write_json(cell_path(out, cell), report(cell, 0.5, data={"images": images}))
+        put(out, result(report(cell, 0.5, data={"images": images}), cell))
     with pytest.raises(ConfigError, match=r"mlp-fold1-seed1\.json was tested on other images than .* fold 1"):
         read_cells(table(), out)
 
 
-def test_cells_of_other_masks_are_refused(out: Path) -> None:
+def test_cells_of_other_targets_are_refused(out: Path) -> None:
     for cell, pixels in ((Cell("unet", 1, 0), 70), (Cell("mlp", 1, 1), 71)):
-        classes = [{"name": "lesion", "iou": 0.5, "truth_pixels": pixels}]
-        write_json(cell_path(out, cell), report(cell, 0.5, classes=classes))
-    with pytest.raises(ConfigError, match=r"mlp-fold1-seed1\.json was tested on other masks than .* fold 1"):
+        classes = ({"name": "lesion", "iou": 0.5, "truth_pixels": pixels},)
+        put(out, result(report(cell, 0.5, classes=classes), cell))
+    with pytest.raises(ConfigError, match=r"mlp-fold1-seed1\.json was tested on other targets than .* fold 1"):
         read_cells(table(), out)
 
 
@@ -265,7 +268,7 @@ def test_missing_cells_are_named_and_left_out(tmp_path: Path) -> None:
 
 
 def test_the_best_epoch_stands_beside(tmp_path: Path) -> None:
-    write_cells(tmp_path, best={"miou": 0.7, "classes": []})
+    write_cells(tmp_path, best=report(Cell("any", 0, 0), 0.7))
     hybrid = summarize(table(), read_cells(table(), tmp_path))["rows"][1]
     assert hybrid["best"]["mean"] == pytest.approx(0.7)
     assert hybrid["score"]["mean"] == pytest.approx(fmean(MEANS["hybrid"]))
@@ -275,7 +278,7 @@ def test_a_class_that_a_fold_lacks_is_left_out(tmp_path: Path) -> None:
     write_cells(tmp_path)
     cell = Cell("hybrid", 3, 0)
     absent = {"name": "lesion", "iou": None}
-    write_json(cell_path(tmp_path, cell), report(cell, 0.5, classes=[absent]))
+    put(tmp_path, result(report(cell, 0.5, classes=(absent,)), cell))
     own = table(metric="iou/lesion")
     found = summarize(own, read_cells(own, tmp_path))
     assert found["rows"][1]["score"]["runs"] == 9
@@ -283,7 +286,7 @@ def test_a_class_that_a_fold_lacks_is_left_out(tmp_path: Path) -> None:
 
 
 def test_cells_of_other_settings_are_refused(tmp_path: Path) -> None:
-    write_cells(tmp_path, settings=["--trainer.max_steps=2"])
+    write_cells(tmp_path, settings=("--trainer.max_steps=2",))
     with pytest.raises(ConfigError, match=r"other settings than the table has now: --trainer\.max_steps=2"):
         read_cells(table(), tmp_path)
     same = table(settings=("--trainer.max_steps=2",))
@@ -299,7 +302,7 @@ def test_cells_of_another_recipe_are_refused(out: Path) -> None:
 
 def test_cells_of_two_versions_of_a_recipe_are_refused(out: Path) -> None:
     for cell, digest in ((Cell("unet", 0, 0), "old"), (Cell("mlp", 0, 0), "new")):
-        write_json(cell_path(out, cell), report(cell, 0.5, recipe_digest=digest))
+        put(out, result(report(cell, 0.5), cell, recipe_digest=digest))
     with pytest.raises(ConfigError, match="before recipe hq_unet/landscapes was changed"):
         read_cells(table(), out)
 
@@ -314,9 +317,22 @@ def test_comments_of_a_recipe_do_not_count(tmp_path: Path) -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+def text_of(**changes: int) -> str:
+    cell = Cell("x", 0, 0)
+    content = result(report(cell, 0.5), cell).to_dict()
+    return json.dumps({**content, "report": {**content["report"], **changes}})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is no cell"), ("{}", "is no cell"), ('{"row": "x", "fold": 0, "seed": 0}', "the cell x-")],
+    [
+        ("{", "is no cell"),
+        ("{}", "is no cell"),
+        ("[]", "is no cell"),
+        (text_of(), "holds the cell x-fold0-seed0. Rename it"),
+        (text_of(schema=1), "follows schema 1, but this hqzoo reads schema 2. Test the checkpoint again"),
+        (text_of(schema=3), "Update hqzoo"),
+    ],
 )
 def test_damaged_cells_are_refused(text: str, message: str, out: Path) -> None:
     cell_path(out, Cell("mlp", 0, 0)).write_text(text)
@@ -329,32 +345,100 @@ def test_damaged_cells_are_refused(text: str, message: str, out: Path) -> None:
     [
         ("mioo", "Unknown metric 'mioo'. Did you mean 'miou'"),
         ("iou/lesions", "Unknown class 'lesions'. Did you mean 'lesion'"),
-        ("soft_io/lesion", "Did you mean 'soft_iou/lesion'"),
+        ("soft_io/lesion", "Unknown metric 'soft_io/lesion'. Did you mean 'soft_iou/lesion'"),
         ("row", "Unknown metric 'row'"),
+        ("name/lesion", "Unknown metric 'name/lesion'"),
     ],
 )
-def test_unknown_metrics(metric: str, message: str) -> None:
+def test_unknown_metrics(metric: str, message: str, tmp_path: Path) -> None:
+    write_cells(tmp_path)
     with pytest.raises(ConfigError, match=message):
-        score(report(Cell("mlp", 0, 0), 0.5), metric)
-
-
-def test_metrics() -> None:
-    cell = report(Cell("mlp", 0, 0), 0.5)
-    assert (score(cell, "miou"), score(cell, "soft_iou/lesion"), score(cell, "iou/hair")) == (0.5, 0.3, None)
+        summarize(table(metric=metric), read_cells(table(metric=metric), tmp_path))
 
 
 def test_earlier_results_of_the_repository_still_count(tmp_path: Path) -> None:
     """Cells without settings, costs and best epochs."""
-    (tmp_path / "cells").mkdir()
-    for path in (RESULTS / "aerial_dubai").rglob("*-fold*-seed0.json"):
-        shutil.copy(path, tmp_path / "cells")
+    shutil.copy(RESULTS / "aerial_dubai" / "cells.jsonl", tmp_path)
     own = replace(Table.of_controls("hq_unet/aerial_dubai", ["quantum", "mlp"], range(7)), name="dubai")
-    reports = read_cells(own, tmp_path)
-    found = summarize(own, reports)
-    scores = [[reports[row][fold, 0]["miou"] for fold in range(7)] for row in ("quantum", "mlp")]
+    results = read_cells(own, tmp_path)
+    found = summarize(own, results)
+    scores = [[results[row][fold, 0].report.scores["miou"] for fold in range(7)] for row in ("quantum", "mlp")]
     judge = stats.ttest_rel(*scores)
     comparison = found["comparisons"][0]
     assert comparison["interval"]["n"] == 7
     assert comparison["p_plain"] == pytest.approx(judge.pvalue)
     assert comparison["interval"]["mean"] == pytest.approx(np.mean(np.subtract(*scores)))
     assert comparison["verdict"] == "undecided"
+
+
+# Scores of any task ---------------------------------------------------------------------------------------------------
+
+SECONDS = Metric("delay", "min", label="time to alarm", unit="s", margin=2.0)
+RECALL_AT_1 = Metric("recall_at_1", label="recall@1", margin=0.01)
+
+
+def delays() -> dict[str, dict[int, tuple[float, ...]]]:
+    """The scores of the table as seconds: what was high is low."""
+    return {row: {fold: tuple(100 - 100 * x for x in each) for fold, each in folds.items()}
+            for row, folds in SCORES.items()}  # fmt: skip
+
+
+def test_a_score_without_classes_and_masks_is_compared_like_any(tmp_path: Path, out: Path) -> None:
+    write_cells(tmp_path / "r", metric=RECALL_AT_1)
+    found, judge = (summarize(table(), read_cells(table(), folder)) for folder in (tmp_path / "r", out))
+    assert (found["metric"], found["margin"], found["beside"]) == ("recall_at_1", 0.01, {})
+    assert found["comparisons"] == judge["comparisons"]  # the same numbers, whatever they are called
+    assert [row["score"] for row in found["rows"]] == [row["score"] for row in judge["rows"]]
+
+
+def test_direction_and_margin_are_those_of_the_metric(tmp_path: Path, out: Path) -> None:
+    write_cells(tmp_path / "s", delays(), metric=SECONDS)
+    found, judge = (summarize(table(), read_cells(table(), folder)) for folder in (tmp_path / "s", out))
+    assert (found["margin"], found["meaning"]["unit"]) == (2.0, "s")
+    for own, other in zip(found["comparisons"], judge["comparisons"], strict=True):
+        assert own["interval"]["mean"] == pytest.approx(-100 * other["interval"]["mean"])
+        assert own["p"] == pytest.approx(other["p"])
+        assert own["verdict"] == other["verdict"]
+    wide, narrow = found["comparisons"][1], judge["comparisons"][1]
+    assert wide["p_equivalence"] < narrow["p_equivalence"]  # two seconds are two points, not one
+
+
+def test_without_a_margin_nothing_is_equivalent(tmp_path: Path) -> None:
+    small = {
+        "hybrid": {k: (0.5 + (-1) ** k * 1e-4 * (k + 1),) for k in range(5)},
+        "mlp": dict.fromkeys(range(5), (0.5,)),
+    }
+    write_cells(tmp_path, small, metric=LOSS)
+    words = {}
+    for margin in (None, 0.01):
+        own = table(seeds=(0,), margin=margin)
+        comparison = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
+        words[margin] = comparison["verdict"]
+        assert (comparison["p_equivalence"] is None) == (margin is None)
+    assert words == {None: "undecided: no margin", 0.01: "equivalent at one seed"}
+
+
+def test_a_table_says_what_a_score_of_ones_own_means(tmp_path: Path) -> None:
+    write_cells(tmp_path, metric=Metric("val_acc", "min"))  # whoever logged it did not know
+    own = table(metric="val_acc", meaning=Metric("val_acc", margin=0.02))
+    found = summarize(own, read_cells(own, tmp_path))
+    assert (found["margin"], found["comparisons"][0]["verdict"]) == (0.02, "better at one seed")
+    assert summarize(table(), read_cells(table(), tmp_path))["comparisons"][0]["verdict"] == "worse at one seed"
+
+
+def test_cells_that_contradict_each_other_on_what_is_better(tmp_path: Path) -> None:
+    write_cells(tmp_path, {"hybrid": SCORES["hybrid"]}, metric=Metric("x"))
+    write_cells(tmp_path, {"mlp": SCORES["mlp"]}, metric=Metric("x", "min"))
+    with pytest.raises(ConfigError, match="cell mlp-fold0-seed0 the metric 'x' is better when it is low, in others"):
+        summarize(table(), read_cells(table(), tmp_path))
+
+
+def test_a_table_that_was_not_run_knows_its_metric() -> None:
+    nothing = {row: {} for row in table().row_names}
+    found = summarize(table(metric="ece"), nothing)
+    assert (found["meaning"]["direction"], found["margin"]) == ("min", 0.01)
+    assert summarize(table(metric="x", meaning=Metric("x", unit="dB")), nothing)["meaning"]["unit"] == "dB"
+    with pytest.raises(ConfigError, match=r"Unknown metric 'mioo'\. Did you mean 'miou'"):
+        summarize(table(metric="mioo"), nothing)
+    with pytest.raises(ConfigError, match="names no metric, and no cell is there that does"):
+        summarize(table(), nothing)

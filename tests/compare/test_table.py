@@ -10,6 +10,7 @@ from hqzoo.compare.overrides import is_local, setting
 from hqzoo.compare.table import Cell, Comparison, Row, Table, recipe_name
 from hqzoo.compare.table_file import dump_table, read_table
 from hqzoo.errors import ConfigError
+from hqzoo.tasks.metric import Metric
 
 TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("*/table.yaml"))
 
@@ -40,7 +41,7 @@ def test_a_table_file(tmp_path: Path) -> None:
     assert table.row("unet").published == {1: 0.5, 2: 0.6}
     assert table.row("hybrid").published == 0.7
     assert [table.seeds_of(row) for row in table.rows] == [(5,), (5, 3), (4,)]
-    assert (table.metric, table.margin, table.grade) == ("miou", 0.01, "")
+    assert (table.metric, table.margin, table.grade) == ("", None, "")
 
 
 def test_all_rows_of_a_fold_come_before_the_next(tmp_path: Path) -> None:
@@ -78,6 +79,17 @@ def test_dump_and_read_again(tmp_path: Path) -> None:
     assert read_table(write(tmp_path, dump_table(table))) == table
 
 
+def test_a_score_of_ones_own(tmp_path: Path) -> None:
+    metric = {"name": "depth/sea", "direction": "min", "unit": "m", "margin": 0.5}
+    table = read_table(write(tmp_path, changed(metric=metric)))
+    assert (table.metric, table.margin) == ("depth/sea", None)
+    assert table.meaning == Metric("depth", "min", unit="m", margin=0.5)
+    assert read_table(write(tmp_path, dump_table(table))) == table
+    assert table.scored_by("loss").meaning is None
+    with pytest.raises(ConfigError, match="compares 'miou', but says what 'depth' means"):
+        replace(table, metric="miou")
+
+
 def test_the_repository_has_tables() -> None:
     assert len(TABLES) >= 7
 
@@ -113,10 +125,10 @@ def test_short_names_of_recipes(recipe: str, name: str) -> None:
 
 
 def test_another_score_stands_beside_nothing_published(tmp_path: Path) -> None:
-    table = read_table(write(tmp_path, CONTENT))
+    table = read_table(write(tmp_path, {**CONTENT, "metric": "miou", "margin": 0.02}))
     assert table.scored_by("miou") == table
     other = table.scored_by("oa")
-    assert other.metric == "oa"
+    assert (other.metric, other.margin) == ("oa", None)
     assert not any(row.published for row in other.rows)
 
 
@@ -174,9 +186,12 @@ def row(**content: object) -> dict[str, object]:
         (changed(folds=[-1]), "whole numbers from 0, got -1"),
         (changed(folds=[True]), "whole numbers"),
         (changed(grade="replicate"), "Unknown grade 'replicate'. Did you mean 'replicated'"),
-        (changed(metric="mIoU"), "Unknown metric 'mIoU'. Did you mean 'miou'"),
-        (changed(metric="seconds"), "Unknown metric 'seconds'"),
-        (changed(metric="io/lesion"), "Did you mean 'iou/lesion'"),
+        (changed(metric={"name": "x"}), "needs 'direction', such as metric: {name: val_acc, direction: max"),
+        (changed(metric={"direction": "max"}), "needs 'name'"),
+        (changed(metric={"name": "x", "direction": "up"}), "direction of metric 'x' is max or min, got 'up'"),
+        (changed(metric={"name": "x", "directoin": "max"}), "Unknown key of metric 'directoin'. Did you mean 'direct"),
+        (changed(metric={"name": "x", "direction": "max", "margin": "small"}), "margin of metric: must be a number"),
+        (changed(metric={"name": "x", "direction": "max", "margin": -1}), "margin of metric 'x' is a positive number"),
         (changed(margin="x"), "margin: must be a number"),
         (changed(margin=0), "must be positive"),
         (changed(name="a/b"), "'a/b' names files"),

@@ -39,7 +39,7 @@ def test_folds_are_stratified(tmp_path: Path) -> None:
 def test_images_and_masks(tmp_path: Path) -> None:
     data = module(write_fruitseg30(tmp_path), size=(48, 48), batch_size=5)
     data.setup()
-    assert data.classes == ("background", "fruit")
+    assert data.targets.classes == ("background", "fruit")
     for record in [*data.records("train"), *data.records("test")]:
         kind, number = record.name.rsplit("_", 1)
         image, mask = record.read()

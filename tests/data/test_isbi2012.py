@@ -32,7 +32,7 @@ def names(data: ISBI2012DataModule, split: str) -> list[str]:
 
 def test_slices_are_those_that_were_written(root: Path) -> None:
     data = module(root, size=(32, 40))  # their own size
-    assert data.classes == ("membrane", "cell")
+    assert data.targets.classes == ("membrane", "cell")
     assert data.sensor.bands == ("grey",)
     for record in data.records("test"):
         image, mask = record.read()

@@ -92,13 +92,13 @@ def test_statistics_are_those_of_the_training_tiles_and_are_stored(root: Path) -
     pixels = np.concatenate([tile.reshape(-1, 3) for tile in tiles]).astype(np.int64)
     n, total, squares = len(pixels), pixels.sum(axis=0), (pixels**2).sum(axis=0)
     variance = [(n * int(q) - int(s) ** 2) / n**2 for q, s in zip(squares, total, strict=True)]
-    np.testing.assert_allclose(data.statistics.mean, total / n, rtol=1e-13)
-    np.testing.assert_allclose(data.statistics.std, np.sqrt(variance), rtol=1e-12)
+    np.testing.assert_allclose(data.statistics["image"].mean, total / n, rtol=1e-13)
+    np.testing.assert_allclose(data.statistics["image"].std, np.sqrt(variance), rtol=1e-12)
     (stored,) = (root / "tiles").glob("statistics_official_*.json")
     content = json.loads(stored.read_text())
-    content["statistics"]["mean"] = [1.0, 2.0, 3.0]
+    content["statistics"]["image"]["mean"] = [1.0, 2.0, 3.0]
     stored.write_text(json.dumps(content))
-    assert prepared(root).statistics.mean == (1.0, 2.0, 3.0)  # read, not computed again
+    assert prepared(root).statistics["image"].mean == (1.0, 2.0, 3.0)  # read, not computed again
     content["key"] = "other tiles"
     stored.write_text(json.dumps(content))
     assert prepared(root).statistics == data.statistics  # stale: computed again
@@ -131,7 +131,7 @@ def test_tiles_alone_suffice(tmp_path: Path) -> None:
     prepared(write_landcoverai(tmp_path))
     for path in [*(tmp_path / "images").glob("*"), *(tmp_path / "masks").glob("*")]:
         path.unlink()
-    assert prepared(tmp_path).statistics.mean[0] > 0
+    assert prepared(tmp_path).statistics["image"].mean[0] > 0
 
 
 def test_missing_data_says_where_what_and_how(tmp_path: Path) -> None:

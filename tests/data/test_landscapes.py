@@ -86,7 +86,7 @@ def test_batches_are_raw_images_with_class_indices():
     assert 0 <= batch["mask"].min() <= batch["mask"].max() <= 4
     assert batch["image"].max() > 100  # digital numbers, not scaled
     assert data.sensor == SENSOR
-    assert data.classes == ("background", "building", "woodland", "water", "road")
+    assert data.targets.classes == ("background", "building", "woodland", "water", "road")
 
 
 def test_test_windows_are_the_landscape():
@@ -176,7 +176,7 @@ def classifier_score(data, classifier, side, pixels):
 def network_score(data, control, steps=STEPS, rate=5e-3):
     torch.manual_seed(0)
     network = create_model("hq_unet", in_channels=3, num_classes=5, width=16, control=control)
-    model = torch.nn.Sequential(Normalizer(data.statistics.mean, data.statistics.std), network)
+    model = torch.nn.Sequential(Normalizer(data.statistics["image"].mean, data.statistics["image"].std), network)
     model = model.to(memory_format=torch.channels_last)
     criterion = SegmentationLoss(LossSettings(), 5)
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=1e-4)
@@ -200,6 +200,7 @@ def landscapes():
     return LandscapesDataModule(batch_size=CROPS, crops_per_epoch=STEPS * CROPS)
 
 
+@pytest.mark.slow
 def test_colours_and_small_windows_do_not_solve_the_landscapes(landscapes):
     colours = classifier_score(landscapes, HistGradientBoostingClassifier(max_iter=60, random_state=0), 1, 50_000)
     forest = RandomForestClassifier(40, min_samples_leaf=4, class_weight="balanced", random_state=0)
@@ -207,6 +208,7 @@ def test_colours_and_small_windows_do_not_solve_the_landscapes(landscapes):
     assert colours < classifier_score(landscapes, forest, 5, 30_000) < 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("control", ["double_conv", "quantum"])
 def test_networks_solve_the_landscapes(landscapes, control):
     assert 0.75 < network_score(landscapes, control) < 0.92

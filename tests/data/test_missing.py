@@ -15,14 +15,14 @@ from hqzoo.data import (
     ArrayRecord,
     ClassMap,
     FolderSegmentationDataModule,
-    Record,
+    ImageRecord,
     Resized,
     Sensor,
     Window,
 )
+from hqzoo.data.cache import RecordCache
 from hqzoo.data.inspection import inspect
 from hqzoo.data.readers import FileRecord, read_header
-from hqzoo.data.records import RecordCache
 from hqzoo.data.statistics import compute_statistics
 from hqzoo.errors import DataError
 from hqzoo.scenes.scene import open_scene
@@ -193,7 +193,7 @@ def test_resized_records_miss_what_their_masks_ignore(tmp_path: Path) -> None:
     assert Resized(ArrayRecord("a", picture(4, 4)), (5, 5)).missing() is None
 
 
-class _Labelled(Record):
+class _Labelled(ImageRecord):
     """Half of the pixels have no label, and none is missing."""
 
     def read(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -226,13 +226,13 @@ def folder(root: Path, mask: dict[str, Any], **options: Any) -> FolderSegmentati
 def test_declared_nodata_of_masks_is_no_class(tmp_path: Path) -> None:
     data = folder(tmp_path, {"nodata": 255})
     data.setup("fit")
-    assert data.classes == ("class 1", "class 2")
+    assert data.targets.classes == ("class 1", "class 2")
     _, mask = data.records("train")[0].read()
     expected = np.where(np.arange(SIZE[1]) < 15, 0, 1)[None].repeat(SIZE[0], 0)
     assert mask is not None
     assert np.array_equal(mask, np.where(HOLE | (np.arange(SIZE[0]) >= 30)[:, None], IGNORE_INDEX, expected))
-    assert all(-20 < mean < -5 for mean in data.statistics.mean)
-    assert max(data.statistics.std) < 5
+    assert all(-20 < mean < -5 for mean in data.statistics["image"].mean)
+    assert max(data.statistics["image"].std) < 5
     found = inspect(lambda fold: FolderSegmentationDataModule(str(tmp_path), unit="dB", scale=30.0, fold=fold or 0))
     assert found.clean
     assert list(found.classes) == ["class 1", "class 2"]
@@ -244,7 +244,7 @@ def test_nodata_that_one_mask_declares_is_ignored_in_all(tmp_path: Path) -> None
     with rasterio.open(tmp_path / "masks" / "2.tif", "r+") as mask:
         mask.nodata = None
     data.setup("fit")
-    assert data.classes == ("class 1", "class 2")
+    assert data.targets.classes == ("class 1", "class 2")
     assert data.class_map.ignore == (255,)
 
 
@@ -299,7 +299,7 @@ def assert_classes_and_hole(root: Path, classes: tuple[str, ...]) -> None:
     """Assert that a folder has these classes, and that its masks ignore the hole alone."""
     data = FolderSegmentationDataModule(str(root), num_folds=3)
     data.setup("fit")
-    assert data.classes == classes
+    assert data.targets.classes == classes
     _, mask = data.records("train")[0].read()
     assert mask is not None
     assert np.array_equal(mask == IGNORE_INDEX, HOLE)

@@ -101,7 +101,7 @@ def test_bad_settings(options: dict[str, object], words: str) -> None:
 def test_images_are_resized_and_taken_whole(download: Path) -> None:
     data = module(download, fold=2, batch_size=18)
     data.setup()
-    assert data.classes == ("background", "lesion")
+    assert data.targets.classes == ("background", "lesion")
     batches = list(data.train_dataloader())
     assert [len(batch["image"]) for batch in batches] == [18] * 8 + [16]  # 160 images, the last batch is kept
     assert batches[0]["image"].shape == (18, 3, 192, 256)

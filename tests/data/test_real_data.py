@@ -34,8 +34,8 @@ def test_dubai(real_data: Path) -> None:
     levels = sum(np.array([np.bincount(band, minlength=256) for band in picture]) for picture in pictures)
     mean = levels @ np.arange(256) / levels.sum(axis=1)
     variance = levels @ np.arange(256) ** 2 / levels.sum(axis=1) - mean**2
-    np.testing.assert_allclose(data.statistics.mean, mean, rtol=1e-12)
-    np.testing.assert_allclose(data.statistics.std, np.sqrt(variance), rtol=1e-11)
+    np.testing.assert_allclose(data.statistics["image"].mean, mean, rtol=1e-12)
+    np.testing.assert_allclose(data.statistics["image"].std, np.sqrt(variance), rtol=1e-11)
     counts = np.zeros(256, int)
     for batch in data.test_dataloader():
         counts += np.bincount(batch["mask"].numpy().ravel(), minlength=256)
@@ -49,7 +49,7 @@ def test_dubai(real_data: Path) -> None:
 
 def test_cz_folds(real_data: Path) -> None:
     data = module(real_data / "aerial_cz", ignore=[0], fold=0, val_fold=None)
-    assert len(data.classes) == 6
+    assert len(data.targets.classes) == 6
     assert data.val_dataloader() == []
     assert len(data.records("train")) + len(data.records("test")) == 154
     batch = next(iter(data.train_dataloader()))

@@ -41,10 +41,13 @@ class Tiny(pl.LightningModule):
         super().__init__()
         self.net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Dropout(0.3), nn.Conv2d(4, 2, 1))
         self.seen: dict[int, tuple[float, float]] = {}
+        self.sums: dict[int, float] = {}  # of all images of an optimizer step
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
         loss = self.loss(batch)
-        self.seen[self.global_step] = (float(batch["image"].double().sum()), float(loss.detach()))
+        total = float(batch["image"].double().sum())
+        self.seen[self.global_step] = (total, float(loss.detach()))
+        self.sums[self.global_step] = self.sums.get(self.global_step, 0.0) + total
         return loss
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -105,6 +108,8 @@ def train(
     resume: Path | None = None,
     val_check_interval: float = 1.0,
     crop_size: int | tuple[int, int] = 16,
+    batch_size: int = 4,
+    accumulate: int = 1,
 ) -> Tiny:
     pl.seed_everything(1)
     model = Tiny()
@@ -119,9 +124,10 @@ def train(
         num_sanity_val_steps=0,
         limit_val_batches=1.0 if validate else 0,
         val_check_interval=val_check_interval,
+        accumulate_grad_batches=accumulate,
         callbacks=[GlobalRandomness(), *callbacks],
     )
-    data = Coded(batch_size=4, crop_size=crop_size, crops_per_epoch=4 * BATCHES, num_workers=workers, seed=3)
+    data = Coded(batch_size=batch_size, crop_size=crop_size, crops_per_epoch=4 * BATCHES, num_workers=workers, seed=3)
     trainer.fit(model, data, ckpt_path=resume, weights_only=False if resume else None)
     return model
 
@@ -193,6 +199,33 @@ def test_resume_with_rectangular_crops(tmp_path: Path) -> None:
     assert torch.equal(weights(resumed), weights(whole))
 
 
+@pytest.mark.parametrize("moment", ["on_train_batch_end", "on_validation_end", "on_train_epoch_end"])
+@pytest.mark.parametrize(("first", "then"), [((4, 1), (2, 2)), ((2, 2), (4, 1)), ((2, 2), (1, 4)), ((4, 1), (1, 4))])
+def test_resume_with_as_many_samples_in_a_step_made_of_other_batches(
+    tmp_path: Path, moment: str, first: tuple[int, int], then: tuple[int, int]
+) -> None:
+    """What a run is to Lightning that goes on with another number of processes."""
+    whole = train(tmp_path, [SaveAt(tmp_path, moment)], 0, True, batch_size=first[0], accumulate=first[1])
+    assert sorted(whole.sums) == list(range(BATCHES * EPOCHS))
+    for checkpoint in tmp_path.glob("*.ckpt"):
+        resumed = train(tmp_path, [], 0, True, resume=checkpoint, batch_size=then[0], accumulate=then[1])
+        expected = {step: total for step, total in whole.sums.items() if step >= int(checkpoint.stem)}
+        assert resumed.sums == pytest.approx(expected, rel=1e-12), f"resumed at step {checkpoint.stem}"
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(8, [2, 4, 6, 8]), (2, [1, 3, 4, 11])])
+def test_resume_with_larger_or_smaller_steps_goes_on_at_the_right_sample(
+    tmp_path: Path, batch_size: int, steps: list[int]
+) -> None:
+    whole = train(tmp_path, [SaveAt(tmp_path, "on_train_batch_end")], 0, True)
+    for step in steps:
+        with pytest.warns(UserWarning, match=f"resumes with samples_per_step={batch_size}"):
+            resumed = train(tmp_path, [], 0, True, resume=tmp_path / f"{step}.ckpt", batch_size=batch_size)
+        left = sum(total for each, total in whole.sums.items() if each >= step)
+        assert sum(resumed.sums.values()) == pytest.approx(left, rel=1e-12), f"resumed at step {step}"
+        assert len(resumed.sums) == (BATCHES * EPOCHS - step) * 4 // batch_size
+
+
 def test_workers_make_no_difference(tmp_path: Path) -> None:
     assert train(tmp_path, [], 0, False).seen == train(tmp_path, [], 2, False).seen
 
@@ -200,7 +233,7 @@ def test_workers_make_no_difference(tmp_path: Path) -> None:
 def test_second_fit_starts_anew(tmp_path: Path) -> None:
     data = Coded(batch_size=4, crop_size=16, crops_per_epoch=16)
     data.setup("fit")
-    data.load_state_dict({"epoch": 1, "batches": 2})
+    data.load_state_dict({"epoch": 1, "samples": 8})
     resumed, anew = list(data.train_dataloader()), list(data.train_dataloader())
     assert (len(resumed), len(anew)) == (2, 4)
     assert len(data.train_dataloader()) == 4
@@ -208,5 +241,5 @@ def test_second_fit_starts_anew(tmp_path: Path) -> None:
 
 def test_other_batch_size_warns() -> None:
     data = Coded(batch_size=4)
-    with pytest.warns(UserWarning, match="batch_size=4, but the checkpoint was trained with batch_size=8"):
-        data.load_state_dict({"epoch": 0, "batches": 3, "batch_size": 8, "seed": 0})
+    with pytest.warns(UserWarning, match="samples_per_step=4, but the checkpoint was trained with samples_per_step=8"):
+        data.load_state_dict({"epoch": 0, "samples": 24, "samples_per_step": 8, "seed": 0})

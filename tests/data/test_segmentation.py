@@ -17,7 +17,7 @@ from hqzoo.data import (
     ArrayRecord,
     ClassMap,
     FolderSegmentationDataModule,
-    Record,
+    ImageRecord,
     SegmentationDataModule,
     Sensor,
     Window,
@@ -28,7 +28,7 @@ from tests.fixtures.folder import write_folder
 BANDS = ("B02", "B03", "B04", "B08", "B05", "B06", "B07", "B8A", "B11", "B12", "B01", "B09")
 
 
-class Patch(Record):
+class Patch(ImageRecord):
     """A Sentinel-2 patch as SeasoNet stores it: bands of three resolutions in files of their own."""
 
     def __init__(self, name: str) -> None:
@@ -49,7 +49,7 @@ CORINE = ClassMap(tuple(f"class {value}" for value in range(1, 34)), tuple(range
 class Sentinel(SegmentationDataModule):
     """33 classes, 12 bands, patches smaller than the crop."""
 
-    def load_records(self, split: str) -> Sequence[Record]:
+    def load_records(self, split: str) -> Sequence[ImageRecord]:
         self.sensor, self.class_map = Sensor(BANDS, "reflectance x 1e4", 10_000.0), CORINE
         numbers = {"train": range(4), "val": range(4, 6), "test": range(6, 8)}[split]
         return [Patch(str(number)) for number in numbers]
@@ -58,15 +58,15 @@ class Sentinel(SegmentationDataModule):
 class Empty(SegmentationDataModule):
     """A data set without images."""
 
-    def load_records(self, split: str) -> Sequence[Record]:
+    def load_records(self, split: str) -> Sequence[ImageRecord]:
         return []
 
 
 def test_twelve_bands_and_patches_smaller_than_the_crop() -> None:
     data = Sentinel(batch_size=4, crop_size=128)
     data.setup()
-    assert len(data.statistics.mean) == 12
-    assert len(data.classes) == len(data.palette) == len(set(data.palette)) == 33
+    assert len(data.statistics["image"].mean) == 12
+    assert len(data.targets.classes) == len(set(data.targets.palette)) == 33
     batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (4, 12, 128, 128)
     assert batch["image"].max() <= 10_000
@@ -79,7 +79,7 @@ def test_stages_load_what_they_need() -> None:
     loaded = []
 
     class Watched(Sentinel):
-        def load_records(self, split: str) -> Sequence[Record]:
+        def load_records(self, split: str) -> Sequence[ImageRecord]:
             loaded.append(split)
             return super().load_records(split)
 
@@ -152,20 +152,20 @@ class Numbered(SegmentationDataModule):
 
     val = 0
 
-    def load_records(self, split: str) -> Sequence[Record]:
+    def load_records(self, split: str) -> Sequence[ImageRecord]:
         self.sensor, self.class_map = Sensor(("grey",)), ClassMap(("a", "b"))
         count = {"train": 40, "val": self.val, "test": 8}[split]
         pixels = np.zeros((8, 8), np.uint8)
         return [ArrayRecord(f"{split}{number:02}", pixels[None] + number, pixels) for number in range(count)]
 
-    def scene_of(self, record: Record) -> str:
+    def scene_of(self, record: ImageRecord) -> str:
         return record.name[:-1]
 
 
 class Unscened(Numbered):
     """Each image is its own scene."""
 
-    def scene_of(self, record: Record) -> str:
+    def scene_of(self, record: ImageRecord) -> str:
         return record.name
 
 
@@ -185,7 +185,7 @@ def test_fewer_labels_are_nested_and_leave_the_rest_alone() -> None:
     few.setup("fit")
     assert len(few.train_dataloader().dataset) == 4  # type: ignore[arg-type]
     means = [int(name[-2:]) for name in kept[2]]
-    np.testing.assert_allclose(few.statistics.mean, np.mean(means))
+    np.testing.assert_allclose(few.statistics["image"].mean, np.mean(means))
 
 
 def test_inner_validation_takes_whole_scenes_of_training() -> None:
@@ -263,7 +263,7 @@ def test_spawned_workers_get_no_copy_of_the_memory() -> None:
 
 def test_state_outside_a_trainer_is_plain() -> None:
     data = Sentinel()
-    assert data.state_dict() == {"epoch": 0, "batches": 0, "batch_size": 16, "seed": 0}
+    assert data.state_dict() == {"epoch": 0, "samples": 0, "samples_per_step": 16, "seed": 0}
 
 
 def test_package_is_light_and_complete() -> None:

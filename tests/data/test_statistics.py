@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hqzoo.data import ArrayRecord, Sensor, statistics
-from hqzoo.data.records import RecordCache
-from hqzoo.data.statistics import cached_statistics, compute_statistics
+from hqzoo.data.cache import RecordCache
+from hqzoo.data.statistics import compute_statistics, stored_statistics
 from hqzoo.errors import DataError
 
 TWO = Sensor(("a", "b"), "reflectance x 1e4", 10_000.0)
@@ -56,12 +56,12 @@ def test_other_number_of_bands_names_the_image() -> None:
         compute_statistics([], RecordCache(0), TWO)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "k"}', '{"key": "k", "sensor": {"bands": []}}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"key": "k"}', '{"key": "k", "statistics": {"image": []}}'])
 def test_damaged_store_is_computed_anew(tmp_path: Path, content: str) -> None:
     path = tmp_path / "deep" / "statistics.json"
     path.parent.mkdir()
     path.write_text(content)
-    expected = compute_statistics(records(), RecordCache(0), TWO)
-    assert cached_statistics(path, "k", records(), RecordCache(0), TWO) == expected
+    expected = {"image": compute_statistics(records(), RecordCache(0), TWO)}
+    assert stored_statistics(path, "k", lambda: expected) == expected
     assert json.loads(path.read_text())["key"] == "k"
-    assert cached_statistics(path, "k", [], RecordCache(0), TWO) == expected  # now read from the file
+    assert stored_statistics(path, "k", dict) == expected  # now read from the file

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hqzoo.data import IGNORE_INDEX, ArrayRecord, ColourJitter, Sensor
-from hqzoo.data.records import RecordCache, Window
+from hqzoo.data.cache import RecordCache
 from hqzoo.data.windows import CropDataset, GridDataset, as_size, read_padded
 from hqzoo.errors import ConfigError
 
@@ -169,75 +169,3 @@ def test_every_offset_is_drawn_alike() -> None:
     rows = [int(dataset[(epoch, 0)]["image"][0, 0, 0]) for epoch in range(900)]
     assert set(rows) == {0, 1, 2}
     assert min(rows.count(row) for row in range(3)) > 240  # 300 each, 4 sigma = 57
-
-
-@pytest.mark.parametrize("limit", [0, 20_000, 1 << 20])
-def test_memory_keeps_to_its_limit_and_changes_nothing(limit: int) -> None:
-    records = [record(50, 60, i, f"r{i}") for i in range(4)]  # 12,000 bytes each
-    cache = RecordCache(limit)
-    dataset = CropDataset(records, cache, RGB, (16, 16), 40, ColourJitter(), 0)
-    reference = crops(records, 16, 40, ColourJitter())
-    for index in range(40):
-        assert (dataset[index]["image"] == reference[index]["image"]).all()
-    assert cache.used == min(48_000, limit // 12_000 * 12_000)
-
-
-class Counted(ArrayRecord):
-    """Notes what is read of it: "whole" or "window"."""
-
-    def __init__(self, name: str, image: np.ndarray) -> None:
-        super().__init__(name, image, np.zeros(image.shape[1:], np.uint8))
-        self.reads: list[str] = []
-
-    def read(self, window: Window | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-        self.reads.append("whole" if window is None else "window")
-        return super().read(window)
-
-
-def counted(dtypes: list[str], size: int = 64, bands: int = 13) -> list[Counted]:
-    rng = np.random.default_rng(0)
-    images = [rng.integers(0, 200, (bands, size, size)).astype(dtype) for dtype in dtypes]
-    return [Counted(str(number), image) for number, image in enumerate(images)]
-
-
-def draw(records: list[Counted], cache: RecordCache, count: int = 40) -> None:
-    sensor = Sensor(tuple(f"band_{number}" for number in range(13)), "reflectance x 1e4", 10_000.0)
-    dataset = CropDataset(records, cache, sensor, (16, 16), count, None, 0)
-    for index in np.random.default_rng(1).permutation(count):
-        dataset[int(index)]
-
-
-def test_images_that_do_not_fit_are_read_in_windows() -> None:
-    one = 64 * 64 * (13 * 2 + 1)
-    for limit, kept in ((one, 1), (2 * one - 1, 1), (2 * one, 2), (one - 1, 0)):
-        records = counted(["uint16", "uint16"])
-        cache = RecordCache(limit)
-        draw(records, cache)
-        assert cache.used == kept * one
-        assert sum(record.reads.count("whole") for record in records) == kept  # none is read whole in vain
-        assert sum(len(record.reads) for record in records) < (25 if kept else 41) + kept
-
-
-def test_images_of_several_kinds_are_read_whole_in_vain_once_at_most() -> None:
-    records = counted(["uint8", "float64", "uint8", "float64"])
-    small = 64 * 64 * 14
-    cache = RecordCache(2 * small + 100)
-    draw(records, cache, 80)
-    assert all(record.reads.count("whole") <= 1 for record in records)
-    assert cache.used == 2 * small
-
-
-def test_nothing_is_read_whole_before_its_size_is_known() -> None:
-    (record,) = counted(["float64"])
-    cache = RecordCache(64 * 64 + 1)  # more than a byte a pixel, less than the image
-    for _ in range(3):
-        cache.read(record, Window(0, 0, 8, 8))
-    assert record.reads == ["window"] * 3
-
-
-def test_whole_images_are_kept_at_the_first_read() -> None:
-    (record,) = counted(["uint8"])
-    cache = RecordCache(1 << 20)
-    for _ in range(3):
-        cache.read(record, Window(0, 0, 64, 64))
-    assert record.reads == ["whole"]

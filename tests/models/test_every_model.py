@@ -35,6 +35,12 @@ INERT = {("qu_net", "separable"): {"bottleneck.cores.1": {3}, "skip.cores.1": {3
 
 pytestmark = pytest.mark.filterwarnings("ignore:1 of the circuit's 4 weights change no output")
 cells = pytest.mark.parametrize(("name", "control"), CELLS)
+# Compiling and exporting take seconds a model: in `make test` only what holds a circuit, or no control at all.
+QUICK = ("", "quantum", "separable")
+compiled_cells = pytest.mark.parametrize(
+    ("name", "control"),
+    [cell if cell[1] in QUICK else pytest.param(*cell, marks=pytest.mark.slow) for cell in CELLS],
+)
 
 
 def fresh(name: str, control: str, in_channels: int = 3):
@@ -151,7 +157,7 @@ def test_autocast_spares_the_circuits(name, control):
 @pytest.mark.parametrize(
     ("backend", "tolerance"), [("aot_eager", 1e-5), pytest.param("inductor", 1e-4, marks=pytest.mark.slow)]
 )
-@cells
+@compiled_cells
 def test_compiled_to_one_graph_it_keeps_function_and_gradient(name, control, backend, tolerance):
     torch._dynamo.reset()
     model = copy.deepcopy(shared(name, control))
@@ -162,7 +168,7 @@ def test_compiled_to_one_graph_it_keeps_function_and_gradient(name, control, bac
     torch.testing.assert_close(*gradients, atol=tolerance, rtol=1e-3)
 
 
-@cells
+@compiled_cells
 def test_onnx_computes_the_same_at_any_batch_size(name, control, tmp_path):
     model, path = shared(name, control), tmp_path / "model.onnx"
     batch = {0: torch.export.Dim("batch", min=1, max=64)}

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 from hqzoo.errors import ConfigError
-from hqzoo.nn import DoubleConv, Normalizer, QuantumBottleneck, UNetDecoder, UNetEncoder, build_core
-from hqzoo.nn.controls import widest_hidden
+from hqzoo.nn import DoubleConv, Normalizer, QuantumBottleneck, UNetDecoder, UNetEncoder
 from hqzoo.quantum import circuits
 
 
@@ -73,32 +72,3 @@ def test_residual_adds_the_input():
     residual.load_state_dict(plain.state_dict())
     features = torch.randn(2, 5, 8, 8)
     torch.testing.assert_close(residual(features), features + plain(features))
-
-
-@pytest.mark.parametrize("control", ["quantum", "constant", "linear", "mlp", "frozen", "separable"])
-def test_controls_share_the_interface(control):
-    circuit = circuits.hq_unet(2, 2)
-    core = build_core(control, circuit, rest=100_000)
-    out = core(torch.rand(3, 7, circuit.n_data))
-    assert out.shape == (3, 7, circuit.n_observables)
-    if control != "linear":
-        assert out.abs().max() <= 1 + 1e-6
-
-
-def test_identity_where_shapes_allow():
-    circuit = circuits.hq_unet(2, 2, encoding="ry_rz")  # 8 data, 8 observables
-    angles = torch.rand(3, 8)
-    assert torch.equal(build_core("identity", circuit, rest=0)(angles), angles)
-
-
-def test_frozen_weights_are_there_but_not_trained():
-    core = build_core("frozen", circuits.hq_unet(2, 2), rest=0)
-    assert [(n, p.requires_grad) for n, p in core.named_parameters()] == [("weights", False)]
-
-
-def test_widest_hidden_by_brute_force():
-    for budget in (0, 50, 81, 1000, 12345):
-        fits = [h for h in range(1, 500) if 48 * h + h + 32 * h + 32 <= budget]
-        assert widest_hidden(48, 32, budget) == max(fits, default=0)
-    with pytest.raises(ConfigError, match="no hidden layer fits between 48 inputs and 32 outputs"):
-        build_core("mlp", circuits.hq_unet(), rest=1000)

@@ -12,6 +12,7 @@ from torch import nn
 
 from hqzoo.errors import CircuitError, ConfigError
 from hqzoo.nn import QuFeX
+from hqzoo.nn.controls import Zero
 from hqzoo.quantum import QuantumLayer, circuits, compile_circuit
 
 PUBLISHED = [
@@ -24,6 +25,14 @@ PUBLISHED = [
     (8, (3, 2), 2, 1, 12, (6, 8)),
     (8, (3, 4), 1, 2, 12, (6, 8)),
 ]
+
+
+def identity(circuit, engine, init):
+    return nn.Identity()
+
+
+def zero(circuit, engine, init):
+    return Zero(circuit.n_observables)
 
 
 def by_hand(block: QuFeX, features, channels, patch, maps):
@@ -99,14 +108,14 @@ def test_joining_inverts_cutting(data):
     rows, columns, maps, groups, below, beside, batch = (data.draw(st.integers(1, 3)) for _ in range(7))
     if rows * columns * maps < 4 or rows * columns * maps % 2:
         maps *= 4
-    block = QuFeX(groups * maps, (rows, columns), maps, residual_weight=0.5, control="identity")
+    block = QuFeX(groups * maps, (rows, columns), maps, residual_weight=0.5, layer=identity)
     features = torch.randn(batch, groups * maps, rows * below, columns * beside)
     torch.testing.assert_close(block(features), 1.5 * features)
 
 
 def test_zero_leaves_the_residual():
     features = torch.randn(2, 8, 4, 6)
-    assert torch.equal(QuFeX(8, n_filters=2, control="zero")(features), torch.cat([features, features], dim=1))
+    assert torch.equal(QuFeX(8, n_filters=2, layer=zero)(features), torch.cat([features, features], dim=1))
 
 
 def test_values_wrap_around_unless_squashed():
@@ -118,7 +127,7 @@ def test_values_wrap_around_unless_squashed():
     torch.testing.assert_close(plain(features + 2), plain(features), atol=1e-5, rtol=0)
     torch.testing.assert_close(squashed(features), plain(features.tanh()))
     torch.testing.assert_close(
-        QuFeX(4, control="identity", squash="tanh", residual_weight=-2.0)(features), features.tanh() - 2 * features
+        QuFeX(4, layer=identity, squash="tanh", residual_weight=-2.0)(features), features.tanh() - 2 * features
     )
     values = torch.tensor([0.0, 1.0, -1.0, 1.01, -1.01, 5.0, -5.0, 0.5]).view(1, 2, 2, 2)
     assert QuFeX(2).wrapped_share(values).item() == 0.5
@@ -133,7 +142,7 @@ def test_evaluations_are_the_circuits_that_run(channels, patch, maps, n_filters,
         core.register_forward_hook(lambda module, inputs, output: rows.append(inputs[0].shape[:-1].numel()))
     block(torch.zeros(1, channels, *size))
     assert block.evaluations(*size) == sum(rows) == n_filters * size[0] * size[1] * channels // n
-    assert QuFeX(channels, patch, maps, n_filters, control="linear").evaluations(*size) == 0
+    assert QuFeX(channels, patch, maps, n_filters, layer=identity).evaluations(*size) == 0
 
 
 def test_circuits_run_in_single_precision_under_autocast():
@@ -167,8 +176,6 @@ def test_two_filters_and_their_gradients_are_apart():
         ({"channels": 8, "patch": 2}, r"patch=2: give its height and width"),
         ({"channels": 8, "n_filters": 3}, "n_filters=3: QuFeX has one or two"),
         ({"channels": 8, "squash": "relu"}, "squash='relu' is not one of none, tanh"),
-        ({"channels": 8, "control": "nothing"}, "Unknown control 'nothing'"),
-        ({"channels": 8, "control": "mlp_time"}, "control_hidden"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
@@ -200,7 +207,6 @@ def test_layers_repeat_with_weights_of_their_own():
 
 def test_state_is_the_weights_of_the_filters():
     assert list(QuFeX(8, n_filters=2).state_dict()) == ["cores.0.weights", "cores.1.weights"]
-    assert isinstance(QuFeX(8, control="identity").cores[0], nn.Identity)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from hqzoo.data import Sensor
+from hqzoo.data import Sensor, Targets
 from hqzoo.errors import ConfigError, DataError, SensorError
-from hqzoo.tasks.checks import check_classes, check_image, check_labels, check_sensor
+from hqzoo.tasks.checks import check_image, check_labels, check_sensors, check_targets
 
 RGB = Sensor(("red", "green", "blue"))
 
@@ -15,21 +15,37 @@ RGB = Sensor(("red", "green", "blue"))
         (Sensor(("blue", "green", "red")), "order of the bands"),
         (Sensor(("red", "green", "blue"), unit="reflectance x 1e4"), "units differ"),
         (Sensor(("red", "green", "blue"), scale=65535.0), "full scales differ"),
+        (Sensor(("red", "green", "blue"), offset=1000.0), "offsets differ"),
     ],
 )
 def test_every_difference_of_sensors_is_named(other, message):
     with pytest.raises(SensorError, match=f"{message}.*the model's first, then the data's"):
-        check_sensor(RGB, other)
+        check_sensors({"image": RGB}, {"image": other})
 
 
 def test_the_same_sensor_passes():
-    check_sensor(RGB, Sensor.from_dict(RGB.to_dict()))
+    check_sensors({"image": RGB}, {"image": Sensor.from_dict(RGB.to_dict())})
+
+
+def test_processing_levels_count_where_both_are_stated():
+    a, b = (Sensor(RGB.bands, level=level, gsd=10.0) for level in ("L1C", "L2A"))
+    check_sensors({"s2": RGB}, {"s2": a})
+    with pytest.raises(SensorError, match="L1C against L2A"):
+        check_sensors({"s2": a}, {"s2": b})
+
+
+def test_data_of_other_sensors_are_refused_by_name():
+    with pytest.raises(SensorError, match="images of s2, s1; the data has image"):
+        check_sensors({"s2": RGB, "s1": RGB}, {"image": RGB})
 
 
 def test_classes_are_compared_by_name_and_order():
-    check_classes(["a", "b"], ("a", "b"))
+    check_targets(None, Targets("mask", ("a", "b")), ("mask",), "Task")
+    check_targets(Targets("mask", ("a", "b")), Targets("mask", ("a", "b")), ("mask",), "Task")
     with pytest.raises(ConfigError, match="knows the classes a, b; the data has b, a"):
-        check_classes(("a", "b"), ("b", "a"))
+        check_targets(Targets("mask", ("a", "b")), Targets("mask", ("b", "a")), ("mask",), "Task")
+    with pytest.raises(ConfigError, match=r"Task needs a class per image.*the data has a class per pixel"):
+        check_targets(None, Targets("mask", ("a", "b")), ("label",), "Task")
 
 
 def test_pixels_are_looked_at_only_when_asked():

@@ -6,14 +6,14 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from hqzoo.data import Sensor, Statistics
+from hqzoo.data import Sensor, Statistics, Targets
 from hqzoo.errors import CheckpointError, ConfigError, DataError, SensorError
 from hqzoo.quantum import QuantumLayer
-from hqzoo.tasks import LossSettings, OptimizerSettings, ScheduleSettings, SegmentationTask
+from hqzoo.tasks import LossSettings, OptimizerSettings, Report, ScheduleSettings, SegmentationTask
 from tests.fixtures.tasks import (
     CLASSES,
+    KNOWN,
     PALETTE,
-    SENSOR,
     STATISTICS,
     TINY,
     SquaresDataModule,
@@ -42,9 +42,10 @@ class TestBuilding:
         tiny_trainer(tmp_path, fast_dev_run=True).fit(task, data)
         assert (task.sensor, task.classes, task.palette) == (data.sensor, CLASSES, PALETTE)
         assert task.statistics == data.statistics
-        assert task.hparams["sensor"] == data.sensor.to_dict()
-        assert task.hparams["statistics"]["mean"] == list(data.statistics.mean)
-        np.testing.assert_allclose(task.normalizer.mean, data.statistics.mean, rtol=1e-6)
+        own = data.statistics["image"]
+        assert task.hparams["sensors"] == {"image": data.sensor.to_dict()}
+        assert task.hparams["statistics"]["image"]["mean"] == list(own.mean)
+        np.testing.assert_allclose(task.normalizers["image"].mean, own.mean, rtol=1e-6)
 
     def test_forward_normalises(self):
         task = tiny_task().eval()
@@ -53,9 +54,9 @@ class TestBuilding:
         torch.testing.assert_close(task(image), task.model((image - mean) / std))
 
     def test_a_sigmoid_head_has_one_logit_and_the_binary_cross_entropy(self):
-        task = tiny_task(head="sigmoid", classes=CLASSES[:2], palette=PALETTE[:2], loss={"name": "ce"})
+        task = tiny_task(head="sigmoid", targets=Targets("mask", CLASSES[:2], PALETTE[:2]), loss={"name": "ce"})
         image = raw_batch()["image"]
-        z = task.model.eval()(task.normalizer(image))
+        z = task.model.eval()(task.normalise(image))
         assert z.shape == (2, 1, 32, 32)
         logits = task.eval()(image)
         torch.testing.assert_close(logits.softmax(1)[:, 1:], z.sigmoid())
@@ -84,20 +85,15 @@ class TestBuilding:
             ({"loss": {"name": "cee"}}, "Unknown loss 'cee'"),
             ({"optimizer": {"learning_rate": 1}}, "Unknown optimizer setting 'learning_rate'"),
             ({"schedule": {"warm_up": 1}}, "Did you mean 'warmup'"),
-            ({"statistics": Statistics((0.0,), (1.0,))}, "1 bands, but the sensor has 3"),
-            ({"palette": [[0, 0, 0]]}, "one RGB colour for each of 3 classes"),
+            ({"statistics": {"image": Statistics((0.0,), (1.0,))}}, "3 bands, but statistics of 1"),
+            ({"targets": {"kind": "mask", "classes": CLASSES, "palette": [[0, 0, 0]]}}, "got 1 for 3"),
             ({"boundary_width": 0}, "boundary_width"),
         ],
     )
     def test_nonsense_is_refused_at_once(self, arguments, message):
-        own = {
-            "architecture": "hq_unet",
-            "architecture_args": TINY,
-            "sensor": SENSOR,
-            "statistics": STATISTICS,
-        }
-        with pytest.raises(ConfigError, match=message):
-            SegmentationTask(**{**own, "classes": CLASSES, **arguments})
+        own = {"architecture": "hq_unet", "architecture_args": TINY, **KNOWN}
+        with pytest.raises((ConfigError, SensorError), match=message):
+            SegmentationTask(**{**own, **arguments})
 
     def test_weights_are_channels_last_unless_told_otherwise(self):
         def first_wide_weight(task):
@@ -163,7 +159,7 @@ class TestChecks:
 
     def test_other_classes_are_refused(self, tmp_path):
         data = SquaresDataModule(classes=("soil", "wood", "water"))
-        with pytest.raises(ConfigError, match="Names and order must agree"):
+        with pytest.raises(ConfigError, match="Names and order must be the same"):
             tiny_trainer(tmp_path).fit(tiny_task(), data)
 
     def test_without_data_module_the_sensor_must_be_given(self, tmp_path):
@@ -186,14 +182,15 @@ class TestTraining:
         assert set(logged) == expected | {f"val/iou/{name}" for name in CLASSES}
         assert logged["val/miou"] > 0.6
         trainer.test(task, data, verbose=False)
-        report = task.test_report()
-        json.dumps(report, allow_nan=False)
-        assert trainer.callback_metrics["test/miou"].item() == pytest.approx(report["miou"])
-        assert trainer.callback_metrics["test/loss"].item() == pytest.approx(report["loss"])
-        assert report["pixels"] == sum((r.mask != 255).sum() for r in data.records("test"))
-        assert [row["name"] for row in report["classes"]] == list(CLASSES)
-        assert report["quantum_parameters"] == 8
-        assert report["parameters"] == sum(p.numel() for p in task.model.parameters())
+        report = task.report()
+        assert Report.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False))).scores == report.scores
+        assert trainer.callback_metrics["test/miou"].item() == pytest.approx(report.score("miou"))
+        assert trainer.callback_metrics["test/loss"].item() == pytest.approx(report.score("loss"))
+        assert report.details["pixels"] == sum((r.mask != 255).sum() for r in data.records("test"))
+        assert [row["name"] for row in report.classes] == list(CLASSES)
+        assert report.score("iou/soil") == report.classes[0]["iou"]
+        assert report.model["quantum_parameters"] == 8
+        assert report.model["parameters"] == sum(p.numel() for p in task.model.parameters())
 
     def test_scores_are_those_of_the_predictions(self, tmp_path):
         task, data = tiny_task(), SquaresDataModule()
@@ -203,22 +200,40 @@ class TestTraining:
         guess = torch.cat(trainer.predict(task, data))
         assert guess.dtype == torch.uint8
         t, p = truth[truth != 255], guess[truth != 255]
-        report = task.test_report()
-        assert report["oa"] == pytest.approx(sk.accuracy_score(t, p))
-        assert report["miou"] == pytest.approx(sk.jaccard_score(t, p, average="macro"))
+        report = task.report()
+        assert report.score("oa") == pytest.approx(sk.accuracy_score(t, p))
+        assert report.score("miou") == pytest.approx(sk.jaccard_score(t, p, average="macro"))
+
+    def test_every_scene_has_its_own_counts(self, tmp_path):
+        task, data = tiny_task(), SquaresDataModule()
+        trainer = tiny_trainer(tmp_path)
+        trainer.test(task, data, verbose=False)
+        samples = task.samples()
+        assert list(samples["name"]) == ["field_0", "field_1"]
+        guesses = torch.cat(trainer.predict(task, data))
+        windows = list(data.test_dataloader())
+        truths = torch.cat([batch["mask"] for batch in windows])
+        scenes = [scene for batch in windows for scene in batch["scene"]]
+        for k, scene in enumerate(samples["name"]):
+            mine = torch.tensor([each == scene for each in scenes])
+            t, p = truths[mine], guesses[mine]
+            table = sk.multilabel_confusion_matrix(t[t != 255], p[t != 255], labels=[0, 1, 2])
+            for column, place in {"tp": (1, 1), "fp": (0, 1), "fn": (1, 0)}.items():
+                assert list(samples[column][k]) == [each[place] for each in table]
 
     def test_a_split_without_labels_reports_nothing_rather_than_zero(self, tmp_path):
         task, data = tiny_task(), SquaresDataModule()
         for record in data.records("test"):
             record.mask[:] = 255
         tiny_trainer(tmp_path).test(task, data, verbose=False)
-        report = task.test_report()
-        assert (report["loss"], report["miou"], report["oa"]) == (None, None, None)
-        json.dumps(report, allow_nan=False)
+        report = task.report()
+        assert [report.score(name) for name in ("miou", "oa", "ece")] == [None, None, None]
+        assert "loss" not in report.scores
+        json.dumps(report.to_dict(), allow_nan=False)
 
     def test_a_report_needs_a_test(self):
         with pytest.raises(ConfigError, match=r"run trainer\.test"):
-            tiny_task().test_report()
+            tiny_task().report()
 
     def test_logged_loss_of_a_split_is_the_mean_over_its_labelled_pixels(self, tmp_path):
         task, data = tiny_task(loss={"name": "ce"}).eval(), SquaresDataModule()
@@ -257,9 +272,7 @@ class TestTraining:
             arguments,
             optimizer=OptimizerSettings(lr=0.01),
             schedule=ScheduleSettings("constant", warmup_steps=5),
-            sensor=SENSOR,
-            statistics=STATISTICS,
-            classes=CLASSES,
+            **KNOWN,
         )
         batch = raw_batch()
         loader = torch.utils.data.DataLoader([batch] * steps, batch_size=None)
@@ -320,11 +333,11 @@ class TestCheckpoints:
 
     def test_a_fresh_task_takes_the_statistics_of_its_weights(self, tmp_path):
         task, data, path = self.fitted(tmp_path)
-        other = tiny_task(statistics=Statistics((1.0, 2.0, 3.0), (1.0, 1.0, 1.0)))
+        other = tiny_task(statistics={"image": Statistics((1.0, 2.0, 3.0), (1.0, 1.0, 1.0))})
         tiny_trainer(tmp_path).test(other, data, ckpt_path=path, verbose=False)
         assert other.statistics == task.statistics
         assert other.hparams["statistics"] == task.hparams["statistics"]
-        torch.testing.assert_close(other.normalizer.mean, task.normalizer.mean)
+        torch.testing.assert_close(other.normalizers["image"].mean, task.normalizers["image"].mean)
 
 
 def pl_checkpoint_after(epochs, path):

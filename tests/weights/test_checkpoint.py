@@ -134,8 +134,8 @@ def test_files_of_other_programs_are_refused(tmp_path, content):
 
 def test_incomplete_arguments(checkpoint):
     _, path = checkpoint
-    change(path, lambda c: c["hyper_parameters"].update(sensor=None))
-    with pytest.raises(CheckpointError, match="does not say which sensor"):
+    change(path, lambda c: c["hyper_parameters"].update(sensors=None))
+    with pytest.raises(CheckpointError, match="does not say which images"):
         load(path)
 
 
@@ -148,8 +148,8 @@ def test_unknown_arguments_come_from_another_version(checkpoint):
 
 def test_weights_that_do_not_fit(checkpoint):
     _, path = checkpoint
-    change(path, lambda c: c["state_dict"].pop("normalizer.mean"))
-    with pytest.raises(CheckpointError, match=r"1 differ, first 'normalizer\.mean'"):
+    change(path, lambda c: c["state_dict"].pop("normalizers.image.mean"))
+    with pytest.raises(CheckpointError, match=r"1 differ, first 'normalizers\.image\.mean'"):
         load(path)
 
 

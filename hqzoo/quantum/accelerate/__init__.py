@@ -30,7 +30,7 @@ from hqzoo.quantum.importers.recording import Foreign
 from hqzoo.quantum.importers.recover import Recovered, Source, recover
 from hqzoo.quantum.importers.torchquantum import TorchQuantumSource, is_simulator
 
-__all__ = ["LayerReport", "RecoveredLayer", "Report", "accelerate"]
+__all__ = ["LayerReport", "RecoveredLayer", "Report", "accelerate", "foreign_layers"]
 
 _SOURCES = (PennyLaneSource, TorchQuantumSource, QiskitSource)
 
@@ -89,7 +89,7 @@ class _Call:
 
 
 def _calls(model: nn.Module, sample: Foreign) -> dict[str, _Call]:
-    calls = {name: _Call(module) for name, module in _foreign(model)}
+    calls = {name: _Call(module) for name, module in foreign_layers(model)}
     if not calls:
         raise CircuitError(
             f"{type(model).__name__} contains no PennyLane TorchLayer, no TorchQuantum module and no Qiskit "
@@ -146,8 +146,12 @@ def _run(model: nn.Module, sample: Foreign) -> Foreign:
     return model(*sample) if isinstance(sample, tuple | list) else model(sample)
 
 
-def _foreign(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the outermost foreign quantum layers with their names."""
+def foreign_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the outermost foreign quantum layers of a model with their names.
+
+    Raises:
+        CircuitError: If it holds a layer of Qiskit's whose circuits cannot be read.
+    """
     inside: set[int] = set()
     for name, module in model.named_modules():
         if id(module) not in inside and any(source.matches(module) for source in _SOURCES):

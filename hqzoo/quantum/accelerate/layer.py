@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -16,7 +16,7 @@ from hqzoo.quantum.engines.transforms import full_precision
 from hqzoo.quantum.importers.recover import Recovered
 from hqzoo.quantum.layer import QuantumLayer
 
-__all__ = ["Layout", "RecoveredLayer", "register_by_path"]
+__all__ = ["Arranged", "Layout", "RecoveredLayer", "register_by_path"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,16 @@ class Layout:
             f"It turns inputs {tuple(inputs)} into {tuple(outputs)}, but its circuit reads {n_outputs} value(s) per "
             "sample. Classical operations between the measurement and the output belong into a module around it."
         )
+
+    def run(self, function: Callable[[Tensor], Tensor], data: Tensor) -> Tensor:
+        """Run a function of rows ``(B, n_features) -> (B, n_outputs)``: ``(..., *features) -> (..., *outputs)``."""
+        batch = data.shape[: data.dim() - len(self.features)]
+        out = function(data.reshape(batch.numel(), -1))
+        if self.stacked:
+            out = out.reshape(len(out), self.stacked, -1).movedim(1, 0)
+        shape = (self.stacked,) * bool(self.stacked) + (*batch, *self.outputs)
+        arranged: Tensor = out.reshape(shape).to(data.dtype)
+        return arranged
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
@@ -86,9 +96,9 @@ class RecoveredLayer(QuantumLayer):
         nn.Module.__init__(self)
         self.compiled = compile_circuit(recovered.circuit, engine, dtype)
         self.layout = layout
-        self._argument = argument
+        self.argument = argument
         self._front = Front(recovered, layout, parameters, dtype)
-        self._readout = None if recovered.readout.is_plain else Readings(recovered, dtype)
+        self.readings = None if recovered.readout.is_plain else Readings(recovered, dtype)
         self.to(device)  # before there are parameters: those stay where they are
         self._names = tuple(parameters)
         for name, parameter in parameters.items():
@@ -102,22 +112,49 @@ class RecoveredLayer(QuantumLayer):
         Raises:
             CircuitError: If it is called otherwise.
         """
-        if len(inputs) + len(named) != 1 or any(name != self._argument for name in named):
-            given = [str(tuple(value.shape)) for value in inputs] + list(named)
-            raise CircuitError(f"It takes one tensor, '{self._argument}', and got {', '.join(given) or 'nothing'}.")
-        (data,) = (*inputs, *named.values())
-        layout = self.layout
-        batch = data.shape[: data.dim() - len(layout.features)]
+        data = the_tensor(self.argument, inputs, named)
         with full_precision(data):
-            parameters = {name: attrgetter(name)(self) for name in self._names}
-            out = self.compiled(*self._front(data.reshape(batch.numel(), -1), parameters))
-            if self._readout is not None:
-                out = self._readout(out)
-        if layout.stacked:
-            out = out.reshape(len(out), layout.stacked, -1).movedim(1, 0)
-        shape = (layout.stacked,) * bool(layout.stacked) + (*batch, *layout.outputs)
-        arranged: Tensor = out.reshape(shape).to(data.dtype)
-        return arranged
+            return self.layout.run(self._of_rows, data)
+
+    def _of_rows(self, rows: Tensor) -> Tensor:
+        parameters = {name: attrgetter(name)(self) for name in self._names}
+        out: Tensor = self.compiled(*self._front(rows, parameters))
+        return out if self.readings is None else self.readings(out)
+
+
+class Arranged(nn.Module):
+    """Any module of rows ``(B, n_features) -> (B, n_outputs)`` with the interface of a foreign layer.
+
+    Args:
+        core: The module.
+        layout: The shapes of the foreign layer.
+        argument: The name of its tensor.
+    """
+
+    def __init__(self, core: nn.Module, layout: Layout, argument: str) -> None:
+        super().__init__()
+        self.core, self.layout, self.argument = core, layout, argument
+
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
+        """Return outputs as the foreign layer would: ``(..., *features) -> (..., *outputs)``.
+
+        Raises:
+            CircuitError: If it is not called with one tensor, by position or by name.
+        """
+        return self.layout.run(self.core, the_tensor(self.argument, inputs, named))
+
+
+def the_tensor(argument: str, inputs: tuple[Tensor, ...], named: Mapping[str, Tensor]) -> Tensor:
+    """Return the one tensor that a layer was called with.
+
+    Raises:
+        CircuitError: If it was called otherwise.
+    """
+    if len(inputs) + len(named) != 1 or any(name != argument for name in named):
+        given = [str(tuple(value.shape)) for value in inputs] + list(named)
+        raise CircuitError(f"It takes one tensor, '{argument}', and got {', '.join(given) or 'nothing'}.")
+    (data,) = (*inputs, *named.values())
+    return data
 
 
 class Front(Engine):

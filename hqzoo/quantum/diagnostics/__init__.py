@@ -15,13 +15,14 @@ from hqzoo.quantum.diagnostics.gradients import (
     gradient_variance,
 )
 from hqzoo.quantum.diagnostics.hardware import HardwareCost, hardware_cost, measurement_bases
-from hqzoo.quantum.diagnostics.inert import inert_weights, warn_of_inert_weights
+from hqzoo.quantum.diagnostics.inert import inert_data, inert_weights, warn_of_inert_weights
 from hqzoo.quantum.diagnostics.redundant import LinearRedundancy, behind_linear, redundant_directions
 from hqzoo.quantum.diagnostics.spectrum import FourierSpectrum, fourier_spectrum, reachable_frequencies
 
 __all__ = [
     "CausalCone", "Diagnosis", "FourierSpectrum", "GradientVariance", "HardwareCost", "LinearRedundancy", "Plateau",
     "affordable_gradients", "barren_plateau", "behind_linear", "causal_cones", "diagnose", "entangling_capability",
-    "expressibility", "fidelities", "fourier_spectrum", "gradient_variance", "hardware_cost", "inert_weights",
-    "measurement_bases", "meyer_wallach", "reachable_frequencies", "redundant_directions", "warn_of_inert_weights",
+    "expressibility", "fidelities", "fourier_spectrum", "gradient_variance", "hardware_cost", "inert_data",
+    "inert_weights", "measurement_bases", "meyer_wallach", "reachable_frequencies", "redundant_directions",
+    "warn_of_inert_weights",
 ]  # fmt: skip

@@ -1,15 +1,16 @@
-"""Inert weights: trainable numbers that no output depends on."""
+"""Inert weights and data: numbers that no output depends on."""
 
 from __future__ import annotations
 
 import warnings
 from functools import lru_cache
+from typing import Literal
 
 from hqzoo.quantum.circuit import Circuit
 from hqzoo.quantum.diagnostics.cones import causal_cones
 from hqzoo.quantum.diagnostics.dependence import dependence
 
-__all__ = ["inert_weights", "warn_of_inert_weights"]
+__all__ = ["inert_data", "inert_weights", "warn_of_inert_weights"]
 
 
 @lru_cache(maxsize=256)
@@ -24,13 +25,26 @@ def inert_weights(circuit: Circuit, seed: int = 0) -> tuple[int, ...]:
         circuit: The circuit.
         seed: Seed of the random points.
     """
-    if not circuit.n_weights:
-        return ()
+    return _inert("weights", circuit, seed) if circuit.n_weights else ()
+
+
+@lru_cache(maxsize=256)
+def inert_data(circuit: Circuit, seed: int = 0) -> tuple[int, ...]:
+    """Return the data that no output depends on, found as :func:`inert_weights` are.
+
+    Args:
+        circuit: The circuit.
+        seed: Seed of the random points.
+    """
+    return _inert("data", circuit, seed) if circuit.n_data else ()
+
+
+def _inert(kind: Literal["data", "weights"], circuit: Circuit, seed: int) -> tuple[int, ...]:
     found = dependence(circuit, [slice(None)], seed)
     if found is None:
-        reaching = {j for cone in causal_cones(circuit, numeric=False) for j in cone.weights}
-        return tuple(j for j in range(circuit.n_weights) if j not in reaching)
-    return tuple(int(j) for j in found[0].weights.logical_not().nonzero().flatten())
+        reaching = {k for cone in causal_cones(circuit, numeric=False) for k in getattr(cone, kind)}
+        return tuple(k for k in range(getattr(circuit, f"n_{kind}")) if k not in reaching)
+    return tuple(int(k) for k in getattr(found[0], kind).logical_not().nonzero().flatten())
 
 
 def warn_of_inert_weights(circuit: Circuit, stacklevel: int = 1) -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from hqzoo.quantum import Circuit, Pauli, circuits, weight
+from hqzoo.quantum import Circuit, Pauli, circuits, separable, weight
 from hqzoo.quantum.diagnostics import entangling_capability, meyer_wallach
 from hqzoo.quantum.gates import CNOT, CRY, RY, H, X
 
@@ -45,4 +45,4 @@ def test_an_angle():
 
 def test_hq_unet_entangles_only_with_its_entanglers():
     assert entangling_capability(circuits.hq_unet(2, 2), draws=20) > 0.5
-    assert entangling_capability(circuits.hq_unet(2, 2).without_entanglers(), draws=5) == pytest.approx(0, abs=1e-12)
+    assert entangling_capability(separable(circuits.hq_unet(2, 2)), draws=5) == pytest.approx(0, abs=1e-12)

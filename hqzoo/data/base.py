@@ -1,0 +1,395 @@
+"""The base of all data modules: splits, loaders, statistics and exact resume, whatever the samples are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from hqzoo._lightning import pl
+from hqzoo.data.cache import RecordCache
+from hqzoo.data.faults import refuse
+from hqzoo.data.loader import ResumableLoader
+from hqzoo.data.processes import found_once, processes
+from hqzoo.data.records import Record
+from hqzoo.data.sampling import EpochSampler, GridSampler
+from hqzoo.data.sensor import Sensor, Statistics
+from hqzoo.data.splits import hold_out, keep_share
+from hqzoo.data.statistics import record_statistics, stored_statistics
+from hqzoo.data.targets import Targets
+from hqzoo.errors import ConfigError, DataError
+
+__all__ = ["DataModule", "Samples", "Split"]
+
+Split = Literal["train", "val", "test"]
+Batch = dict[str, Any]
+Samples = Dataset[Batch]
+R = TypeVar("R", bound=Record)
+
+_SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
+    "fit": ("train", "val"),
+    "validate": ("val",),
+    "test": ("test",),
+    "predict": (),
+    None: ("train", "val", "test"),
+}
+
+
+class _Start(NamedTuple):
+    """Where training begins: samples of an epoch that are done, and how many batches of this run they would be."""
+
+    epoch: int = 0
+    samples: int = 0
+    batches: int = 0
+
+
+class DataModule(pl.LightningDataModule, Generic[R]):
+    """What is common to all imagery.
+
+    A data set derives from this class (or from :class:`~hqzoo.data.segmentation.SegmentationDataModule`, for images
+    with class masks), sets :attr:`sensors` and :attr:`targets`, returns its records from :meth:`load_records`, and
+    makes samples of them in :meth:`training_samples` and :meth:`evaluation_samples`. All else happens here.
+
+    A sample is a flat dictionary: one image ``(C, H, W)`` float32 per sensor, by the sensor's name; ``"mask"`` (H, W)
+    int64 or ``"label"``, as :attr:`targets` says; and always ``"name"``, which in evaluation no two samples share.
+
+    Every training sample is a pure function of (seed, epoch, index), and the state that Lightning saves in a
+    checkpoint holds the epoch and the samples done in it by all processes together: training that is interrupted and
+    resumed sees the same samples as if it had gone on, with any number of workers and of processes.
+
+    Args:
+        batch_size: Samples in a batch of one process.
+        num_workers: Processes that read and augment; 0 works in the main process.
+        seed: Seed of order and augmentation.
+        cache_gib: GiB of decoded images kept for all workers together; what does not fit is read again each time.
+        inner_val: Share of the training records that is taken out of training to choose the best epoch on, in
+            whole scenes where these are known (see :meth:`scene_of`). It becomes the validation split of a
+            data set that has none; test records are never used for choosing. 0 for none.
+        label_fraction: Share of the remaining training records that are trained on (at least one). The draw
+            is fixed and nested: the records of 5 % are among those of 10 %. Validation and test keep theirs.
+        drop_last: Whether to leave out the last training batch of an epoch if it is smaller than the others.
+
+    Raises:
+        ConfigError: If an argument is out of range.
+    """
+
+    layout: ClassVar[str] = ""
+    """What :meth:`recognises` looks for, in a few words; empty for data sets that no folder is recognised as."""
+    takes_anything: ClassVar[bool] = False
+    """Whether folders of other data sets are recognised as well, so that these are asked first."""
+
+    sensors: Mapping[str, Sensor]
+    targets: Targets | None
+
+    def __init__(
+        self,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        seed: int = 0,
+        cache_gib: float = 4.0,
+        inner_val: float = 0.0,
+        label_fraction: float = 1.0,
+        drop_last: bool = True,
+    ) -> None:
+        super().__init__()
+        lowest = {"batch_size": 1, "num_workers": 0, "seed": 0, "cache_gib": 0}
+        for name, bound in lowest.items():
+            at_least(name, locals()[name], bound)
+        if not 0 <= inner_val < 1:
+            raise ConfigError(f"`inner_val` is a share from 0 to below 1, got {inner_val}.")
+        if not 0 < label_fraction <= 1:
+            raise ConfigError(f"`label_fraction` is a share above 0 and up to 1, got {label_fraction}.")
+        self.batch_size, self.num_workers, self.drop_last, self.seed = batch_size, num_workers, drop_last, seed
+        self.inner_val, self.label_fraction = inner_val, label_fraction
+        self.cache = RecordCache(int(cache_gib * 2**30))
+        self._records: dict[Split, Sequence[R]] = {}
+        self._resume: dict[str, int] = {}
+        self._start = _Start()
+
+    # What a data set says of itself
+
+    @abstractmethod
+    def load_records(self, split: Split) -> Sequence[R]:
+        """Return the records of a split; called once per split.
+
+        Names of records are unique within a split. An empty ``"val"`` means that there is no validation.
+
+        Raises:
+            DataError: If files are missing or do not fit each other.
+        """
+
+    @abstractmethod
+    def training_samples(self, records: Sequence[R]) -> Samples:
+        """Return the samples of an epoch, by keys ``(epoch, index)`` with an index from 0 to below their ``len()``."""
+
+    @abstractmethod
+    def evaluation_samples(self, records: Sequence[R]) -> Samples:
+        """Return samples by their index; ``-1 - index`` is the same one once more, to fill a batch.
+
+        A filler counts nothing: either its targets are ignored, or its ``"name"`` tells that it was seen already.
+        """
+
+    @abstractmethod
+    def sample_shapes(self) -> Mapping[str, tuple[int, int, int]]:
+        """Return ``(C, H, W)`` of training images, by the name of their sensor."""
+
+    def predict_records(self) -> Sequence[R]:
+        """Return the records to predict: the test split, unless a data set knows better."""
+        return self.records("test")
+
+    def undivided_records(self) -> Sequence[R]:
+        """Return the records that can be looked at where they cannot be divided into splits; none by default."""
+        return ()
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        """Tell whether a folder looks like this data set."""
+        return False
+
+    def scene_of(self, record: R) -> str:
+        """Return the scene of a record: those of one scene are neighbours, and stay on one side of a split."""
+        return record.name
+
+    def known_leak(self) -> str | None:
+        """Say in a sentence how the splits leak by their construction, or return None."""
+        return None
+
+    def incomplete(self) -> str | None:
+        """Say in a sentence what the published data set has that this one lacks, or return None."""
+        return None
+
+    def fold_numbers(self) -> Sequence[int]:
+        """Return the values that ``fold`` may take; empty where the data set has no folds."""
+        return ()
+
+    def where(self) -> str:
+        """Say where the records come from, for error messages."""
+        return "no image was found"
+
+    def measure_statistics(self) -> dict[str, Statistics]:
+        """Compute mean and deviation of the training split, by sensor."""
+        return record_statistics(self.records("train"), self.cache, self.sensors)
+
+    def compute_statistics(self) -> dict[str, Statistics]:
+        """Return what images are normalised by, by sensor: what the training split has, unless a data set differs."""
+        return self.measure_statistics()
+
+    def statistics_file(self) -> Path | None:
+        """Return where statistics are kept from one run to the next; None: they are computed in each."""
+        return None
+
+    # What tasks, callbacks and users read
+
+    @cached_property
+    def statistics(self) -> dict[str, Statistics]:
+        """Mean and standard deviation per band that images are normalised by, in the sensor's unit, by sensor.
+
+        Computed by one process for all: every process must ask at the same point, as tasks do in ``setup``.
+        """
+        self.records("train")
+        return found_once(lambda: stored_statistics(self.statistics_file(), self._made_of(), self.compute_statistics))
+
+    def records(self, split: Split) -> Sequence[R]:
+        """Return the records of a split.
+
+        Raises:
+            DataError: If the split is empty. Only ``"val"`` may be.
+        """
+        if split not in self._records:
+            if self.inner_val and split != "test":
+                self._divide_training()
+            else:
+                records = self._load(split)
+                self._records[split] = self._labelled(records) if split == "train" else records
+        return self._records[split]
+
+    def fingerprint(self, split: Split) -> str:
+        """Return a digest of names and sizes of a split's records, and of the classes: is this the same test?"""
+        records = sorted(record.identity for record in self.records(split))
+        classes = None if self.targets is None else self.targets.classes
+        return hashlib.sha256(json.dumps([records, classes]).encode()).hexdigest()[:12]
+
+    # Lightning's hooks
+
+    def setup(self, stage: str | None = None) -> None:
+        """Find the records of a stage: ``fit``, ``validate``, ``test``, ``predict``, or all splits."""
+        for split in _SPLITS_OF_STAGE[stage]:
+            self.records(split)
+        if stage == "predict":
+            self._to_predict = self.predict_records()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of training samples."""
+        samples = self.training_samples(self.records("train"))
+        length, whole = _length(samples), self._samples_per_batch()
+        epoch, done = self._resume.get("epoch", 0), self._resume.get("samples", 0)
+        self._start = _Start(epoch, done, done // whole)
+        sampler = _TrainingSampler(self, length, self.seed, epoch, done)
+        self._resume = {}  # a second fit without a checkpoint starts anew
+        # A last batch of one or two samples would upset batch normalisation.
+        return self._loader(samples, sampler, drop_last=self.drop_last and len(sampler) >= self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """Return the loader of validation samples, or an empty list where there is no validation split."""
+        records = self.records("val")
+        return self._evaluation_loader(records) if records else []
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of test samples."""
+        return self._evaluation_loader(self.records("test"))
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Return the loader of the samples to predict."""
+        return self._evaluation_loader(self._to_predict)
+
+    # How far training has come
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the epoch, the samples that all processes have done in it, and the settings that make batches.
+
+        Batches whose gradients wait for the next optimizer step are not done: no checkpoint holds these gradients.
+        """
+        state = {"epoch": 0, "samples": 0, "samples_per_step": self._samples_per_step(), "seed": self.seed}
+        if self.trainer is not None:
+            # Not `completed`: Lightning raises it only after the callbacks that save checkpoints.
+            progress = self.trainer.fit_loop.state_dict()
+            epoch, batches = progress["epoch_progress"]["current"], progress["epoch_loop.batch_progress"]
+            done, last = batches["current"]["processed"], batches["is_last_batch"]
+            running = epoch["started"] > epoch["processed"]
+            exhausted = last and done == batches["current"]["ready"]
+            at_end = running and done > 0 and (exhausted or done >= self.trainer.num_training_batches)
+            state["epoch"] = epoch["processed"] + at_end
+            if running and not at_end:
+                state["samples"] = self._samples_after(epoch["processed"], done)
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on from a saved state; the next training loader starts there."""
+        self._resume = dict(state_dict)
+        present = {"samples_per_step": self._samples_per_step(), "seed": self.seed}
+        for name, now in present.items():
+            then = state_dict.get(name)
+            if then is not None and then != now:
+                warnings.warn(
+                    f"This run resumes with {name}={now}, but the checkpoint was trained with {name}={then}: "
+                    "its steps will see other samples than those of an uninterrupted run.",
+                    stacklevel=2,
+                )
+
+    def _samples_per_batch(self) -> int:
+        """Samples of one batch of all processes together."""
+        return self.batch_size * processes().world
+
+    def _samples_per_step(self) -> int:
+        """Samples of one optimizer step of all processes together."""
+        accumulated = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        return self._samples_per_batch() * accumulated
+
+    def _samples_after(self, epoch: int, batches: int) -> int:
+        """Return the samples that whole optimizer steps have done after so many batches of an epoch."""
+        start = self._start if self._start.epoch == epoch else _Start()
+        accumulated = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
+        whole = max(start.batches, batches // accumulated * accumulated)
+        return start.samples + (whole - start.batches) * self._samples_per_batch()
+
+    def _match_progress(self, epoch: int) -> None:
+        """Make Lightning count batches of this run in the epoch that a resumed run begins with.
+
+        The checkpoint counts those of the run that wrote it, which were of another size with another number of
+        processes, and may count some that were left out because their step was not done.
+        """
+        ended = self._start.samples == 0  # Lightning may still have to end the epoch before: validate, call back
+        if self.trainer is None or epoch not in (self._start.epoch, self._start.epoch - ended):
+            return
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
+        if progress.processed == 0:
+            return
+        done = int(self.trainer.num_training_batches) if ended else self._start.batches
+        moved = done - progress.processed
+        for count in ("ready", "started", "processed", "completed"):
+            setattr(progress, count, max(0, getattr(progress, count) + moved))
+
+    # Splits and loaders
+
+    def _made_of(self) -> str:
+        """Return a digest of all that the statistics depend on."""
+        names = sorted(record.identity for record in self.records("train"))
+        sensors = {name: sensor.to_dict() for name, sensor in self.sensors.items()}
+        return hashlib.sha256(json.dumps([type(self).__qualname__, names, sensors]).encode()).hexdigest()
+
+    def _load(self, split: Split) -> Sequence[R]:
+        records = self.load_records(split)
+        if not records and split != "val":
+            refuse(DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}."))
+        return records
+
+    def _divide_training(self) -> None:
+        """Divide the training records into those to train on and those to choose the best epoch on."""
+        if self._load("val"):
+            raise ConfigError(
+                f"`inner_val={self.inner_val}` makes a validation split of training images, but there is one already: "
+                f"{self.where()}. Set `inner_val: 0`, or `val_fold: null` where the data set has that argument."
+            )
+        records = self._load("train")
+        held = hold_out({record.name: self.scene_of(record) for record in records}, self.inner_val)
+        self._records["train"] = self._labelled([record for record in records if record.name not in held])
+        self._records["val"] = [record for record in records if record.name in held]
+
+    def _labelled(self, records: Sequence[R]) -> Sequence[R]:
+        if self.label_fraction == 1:
+            return records
+        kept = keep_share({record.name: self.scene_of(record) for record in records}, self.label_fraction)
+        return [record for record in records if record.name in kept]
+
+    def _evaluation_loader(self, records: Sequence[R]) -> DataLoader[Batch]:
+        samples = self.evaluation_samples(records)
+        return self._loader(samples, GridSampler(_length(samples)), drop_last=False)
+
+    def _loader(self, samples: Samples, sampler: EpochSampler | GridSampler, drop_last: bool) -> DataLoader[Batch]:
+        return ResumableLoader(
+            samples,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            drop_last=drop_last,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            # A generator of its own: else each new pass draws from the global one, and what the model draws
+            # there (dropout) would depend on how often training was resumed.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+
+class _TrainingSampler(EpochSampler):
+    """Tells its data module when Lightning, with its own counters restored, begins an epoch."""
+
+    def __init__(self, module: DataModule[Any], length: int, seed: int, epoch: int, done: int) -> None:
+        super().__init__(length, seed, epoch, done)
+        self._module = module
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch whose keys come next."""
+        super().set_epoch(epoch)
+        self._module._match_progress(epoch)
+
+
+def at_least(argument: str, value: float | None, bound: float) -> None:
+    """Refuse an argument below its lowest value; None is no value.
+
+    Raises:
+        ConfigError: If it is.
+    """
+    if value is not None and value < bound:
+        raise ConfigError(f"`{argument}` must be at least {bound}, got {value}.")
+
+
+def _length(samples: Samples) -> int:
+    return len(samples)  # type: ignore[arg-type]  # torch's Dataset leaves __len__ to its subclasses
