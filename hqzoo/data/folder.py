@@ -15,7 +15,7 @@ from hqzoo.data.faults import Refused, going_on, refuse
 from hqzoo.data.found_classes import find_classes
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.pairs import Pair, list_images, pair_files, some
-from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_sizes, read_header
+from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_pair, read_header
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Sensor
@@ -254,11 +254,11 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         return [self._record(name, *files[name], header) for name, header in headers.items()]
 
     def _header(self, image: Path, mask: Path | None) -> Header | DataError:
-        """Return the header of an image that has the size of its mask, or the fault that was refused."""
+        """Return the header of an image that fits its mask, or the fault that was refused."""
         try:
             header = read_header(image)
             if mask is not None:
-                check_sizes(image, header[:2], mask, read_header(mask)[:2])
+                check_pair(image, header, mask)
         except DataError as fault:
             refuse(fault)
             return fault

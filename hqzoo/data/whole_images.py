@@ -11,7 +11,7 @@ from typing import Any
 
 from hqzoo.data.faults import Refused, refuse
 from hqzoo.data.pairs import some
-from hqzoo.data.readers import FileRecord, check_sizes, read_header
+from hqzoo.data.readers import FileRecord, check_pair, read_header
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split
@@ -122,7 +122,7 @@ class WholeImagesDataModule(SegmentationDataModule):
     def _file_record(self, name: str, image: Path, mask: Path | None) -> FileRecord:
         header = read_header(image)
         if mask is not None:
-            check_sizes(image, header[:2], mask, read_header(mask)[:2])
+            check_pair(image, header, mask)
         if len(header.indexes) != len(self.sensor):
             raise DataError(
                 f"The image {image} has {len(header.indexes)} band(s); {type(self).__name__} expects "
