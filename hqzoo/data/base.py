@@ -22,7 +22,7 @@ from hqzoo.data.processes import found_once, processes
 from hqzoo.data.records import Record
 from hqzoo.data.sampling import EpochSampler, GridSampler
 from hqzoo.data.sensor import Sensor, Statistics
-from hqzoo.data.splits import hold_out, keep_share
+from hqzoo.data.splits import ALL, Fold, hold_out, keep_share
 from hqzoo.data.statistics import record_statistics, stored_statistics
 from hqzoo.data.targets import Targets
 from hqzoo.errors import ConfigError, DataError
@@ -88,6 +88,8 @@ class DataModule(pl.LightningDataModule, Generic[R]):
 
     sensors: Mapping[str, Sensor]
     targets: Targets | None
+    fold: Fold | None = None
+    """Fold to test on, where a data set has folds; ``"all"``: all records are trained on."""
 
     def __init__(
         self,
@@ -142,8 +144,8 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         """Return ``(C, H, W)`` of training images, by the name of their sensor."""
 
     def predict_records(self) -> Sequence[R]:
-        """Return the records to predict: the test split, unless a data set knows better."""
-        return self.records("test")
+        """Return the records to predict: the test split, unless a data set knows better; all where none is tested."""
+        return self.records("train" if self.fold == ALL else "test")
 
     def undivided_records(self) -> Sequence[R]:
         """Return the records that can be looked at where they cannot be divided into splits; none by default."""
@@ -222,7 +224,11 @@ class DataModule(pl.LightningDataModule, Generic[R]):
     def setup(self, stage: str | None = None) -> None:
         """Find the records of a stage: ``fit``, ``validate``, ``test``, ``predict``, or all splits."""
         for split in _SPLITS_OF_STAGE[stage]:
-            self.records(split)
+            if split != "test" or stage == "test" or self.fold != ALL:
+                self.records(split)
+        if stage == "fit" and self.fold == ALL:
+            trained = len(self.records("train"))
+            warnings.warn(f"`fold: all`: all {trained} records are trained on; none is left to test on.", stacklevel=2)
         if stage == "predict":
             self._to_predict = self.predict_records()
 
@@ -326,6 +332,12 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         return hashlib.sha256(json.dumps([type(self).__qualname__, names, sensors]).encode()).hexdigest()
 
     def _load(self, split: Split) -> Sequence[R]:
+        if split == "test" and self.fold == ALL:
+            raise DataError(
+                "`fold: all` trains on all records, so that none is left to test on: a score on them would be too "
+                "good. Test on other data (another `root`, with a `fold` of its own), or train and test with a fold, "
+                "such as `fold: 0`."
+            )
         records = self.load_records(split)
         if not records and split != "val":
             refuse(DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}."))

@@ -22,9 +22,19 @@ from hqzoo.errors import DataError
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-__all__ = ["is_lossy", "open_image", "open_picture", "shown_size", "unread", "unread_colours", "upright"]
+__all__ = [
+    "is_lossy",
+    "open_image",
+    "open_picture",
+    "picture_orientation",
+    "shown_size",
+    "unread",
+    "unread_colours",
+    "upright",
+]
 
 _UPRIGHT = 1
+_PICTURES = ("PNG", "JPEG")
 _QUARTER_TURNS = (5, 6, 7, 8)
 _EXIF_OF_PNG = {"exif", "Raw profile type exif", "XML:com.adobe.xmp"}
 _TIFF_LAYOUTS = {b"II": "<", b"MM": ">"}
@@ -75,6 +85,12 @@ def shown_size(picture: Pillow.Image) -> tuple[int, int]:
     return (picture.width, picture.height) if turned else (picture.height, picture.width)
 
 
+def picture_orientation(path: Path) -> int:
+    """Return the EXIF orientation of a PNG or JPEG, 1 to 8; 1 is upright."""
+    with open_pillow(path) as picture:
+        return _orientation(picture)
+
+
 def unread(raster: DatasetReader, path: Path | str) -> str | None:
     """Say what a file says of itself that GDAL does not heed, and how to mend it; None where there is nothing.
 
@@ -89,7 +105,12 @@ def unread(raster: DatasetReader, path: Path | str) -> str | None:
             f"are its bands, stack them: rio stack {pages}{' ...' if len(raster.subdatasets) > 4 else ''} -o OUT.tif; "
             f"if not, save each as a file: gdal_translate {raster.subdatasets[0]} OUT.tif."
         )
-    turn = _tiff_orientation(Path(path)) if raster.driver == "GTiff" else _picture_orientation(raster, Path(path))
+    turn = _UPRIGHT
+    if Path(path).is_file():
+        if raster.driver == "GTiff":
+            turn = _tiff_orientation(Path(path))
+        elif raster.driver in _PICTURES:
+            turn = picture_orientation(Path(path))
     if turn != _UPRIGHT:
         return (
             f"The image {path} says that its pixels are shown turned or mirrored (orientation {turn}), which programs "
@@ -121,9 +142,8 @@ def is_lossy(raster: DatasetReader) -> bool:
 
 
 def _orientation(picture: Pillow.Image) -> int:
-    if isinstance(picture, PngImageFile) and not picture.info.keys() & _EXIF_OF_PNG:
-        if not _says_more(Path(picture.filename)):
-            return _UPRIGHT  # Pillow would decode the pixels to find out
+    if isinstance(picture, PngImageFile) and not (picture.info.keys() & _EXIF_OF_PNG or _says_more(picture)):
+        return _UPRIGHT  # Pillow would decode the pixels to find out
     found = picture.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
     return found if found in range(1, 9) else _UPRIGHT
 
@@ -136,11 +156,9 @@ def _has_previews_only(picture: Pillow.Image) -> bool:
     return not any("Multi-Frame" in str(entry["Attribute"]["MPType"]) for entry in entries)
 
 
-def _says_more(path: Path) -> bool:
+def _says_more(picture: PngImageFile) -> bool:
     """Tell whether a PNG has EXIF data behind its pixels."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
+    with Path(str(picture.filename)).open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
@@ -150,18 +168,8 @@ def _says_more(path: Path) -> bool:
     return False
 
 
-def _picture_orientation(raster: DatasetReader, path: Path) -> int:
-    """Return the orientation of a PNG or JPEG that GDAL has opened."""
-    if raster.driver not in ("PNG", "JPEG") or not path.is_file():
-        return _UPRIGHT
-    with open_pillow(path) as picture:
-        return _orientation(picture)
-
-
 def _tiff_orientation(path: Path) -> int:
     """Return the tag of the first page; GDAL does not tell, and Pillow opens not every TIFF."""
-    if not path.is_file():
-        return _UPRIGHT
     with path.open("rb") as file:
         head = file.read(16)
         order = _TIFF_LAYOUTS.get(head[:2])

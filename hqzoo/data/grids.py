@@ -67,8 +67,8 @@ def check_grids(image: Path, grid: Grid | None, mask: Path, mask_grid: Grid | No
         what = f"their corners lie up to {moved:.4g} pixels apart ({_name(grid.crs)} and {_name(mask_grid.crs)})"
     raise DataError(
         f"The mask {mask} lies on another grid than its image {image}, by their own georeference: {what}. Warp the "
-        "mask to the image's grid (gdalwarp -r near with its -t_srs, -te and -ts). If pixel belongs to pixel all the same, "
-        f"remove the wrong georeference: gdal_edit.py -unsetgt -a_srs '' {mask}."
+        "mask to the image's grid (gdalwarp -r near with its -t_srs, -te and -ts). If pixel belongs to pixel "
+        f"all the same, remove the wrong georeference: gdal_edit.py -unsetgt -a_srs '' {mask}."
     )
 
 

@@ -91,8 +91,8 @@ class ClassMap:
         raw = raw_values(mask, source)
         if (mask.ndim == 3) != bool(self.colours):
             raise DataError(
-                f"The mask {source} holds {'colours' if mask.ndim == 3 else 'numbers'}, but the classes of its data set "
-                f"are told by {'colours' if self.colours else 'numbers'}. Save all masks in one way: class numbers in "
+                f"The mask {source} holds {'colours' if mask.ndim == 3 else 'numbers'}, but the classes of its data "
+                f"set are told by {'colours' if self.colours else 'numbers'}. Save all masks in one way: class numbers in "
                 "one band, or colours in three."
             )
         if raw.dtype == np.uint8:

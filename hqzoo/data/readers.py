@@ -101,6 +101,7 @@ class FileRecord(ImageRecord):
         _check_values(image, self.sensor, self.image)
         if can_be_out_of_range(image.dtype, self.sensor.scale) and self._range_fault:
             raise DataError(self._range_fault)
+        _check_fills(image, self.sensor, self.image)
         if self.mask is None or self.class_map is None:
             return image, None
         mask = encode_mask(read_mask(self.mask, window), self.class_map, self.mask)
@@ -240,6 +241,16 @@ def read_image(path: Path, indexes: Sequence[int], window: Window | None = None)
     return np.ascontiguousarray(planes if window is None else window.of(planes))
 
 
+def _check_fills(image: Image, sensor: Sensor, path: Path) -> None:
+    """Refuse values that mark missing pixels, or are nonsense, without being declared as nodata."""
+    if (value := unexplained(image, sensor.scale)) is not None:
+        raise DataError(
+            f"The image {path} holds the value {value:g}, which is no {sensor.unit} with full scale {sensor.scale:g}, "
+            f"and does not declare it as nodata. If it marks missing pixels, say so: gdal_edit.py -a_nodata {value:g} "
+            "FILE (several such values: bring them to one); else mend it, or give `unit` and `scale` of the file."
+        )
+
+
 def _planes(picture: Pillow.Image, indexes: Sequence[int], path: Path) -> Image:
     mode = _REDUCED_MODES.get(picture.mode)
     pixels = np.asarray(picture.convert(mode) if mode else picture)
@@ -273,10 +284,4 @@ def _check_values(image: Image, sensor: Sensor, path: Path) -> None:
         raise DataError(
             f"The image {path} holds NaN or infinite values in the band(s) {', '.join(bad)}. Declare them as nodata "
             "(gdal_edit.py -a_nodata nan FILE), or fill them with a finite value and ignore them in the mask."
-        )
-    if (value := unexplained(image, sensor.scale)) is not None:
-        raise DataError(
-            f"The image {path} holds the value {value:g}, which is no {declared}, and declares no such value as nodata. "
-            f"If it marks missing pixels, say so: gdal_edit.py -a_nodata {value:g} FILE; else mend it, or give `unit` "
-            "and `scale` of the file itself."
         )

@@ -15,6 +15,9 @@ from hqzoo.data.readers import SUFFIXES
 from hqzoo.errors import ConfigError, DataError, LeakError, did_you_mean, unknown_name
 
 __all__ = [
+    "ALL",
+    "SPLITS",
+    "Fold",
     "ValFold",
     "choose_fold",
     "hold_out",
@@ -26,6 +29,10 @@ __all__ = [
     "read_split",
 ]
 
+ALL: Literal["all"] = "all"
+"""Value of ``fold`` that leaves nothing to test on: all records are trained on."""
+
+Fold = int | Literal["all"]
 ValFold = int | Literal["next"] | None
 
 SPLITS = ("train", "val", "test")
@@ -205,14 +212,14 @@ def keep_share(scenes: Mapping[str, str], share: float, seed: int = 0) -> set[st
     return set(drawn[: max(1, round(share * len(drawn)))])
 
 
-def choose_fold(folds: Mapping[str, int], fold: int, val_fold: ValFold) -> dict[str, str]:
+def choose_fold(folds: Mapping[str, int], fold: Fold, val_fold: ValFold) -> dict[str, str]:
     """Make ``fold`` the test split, ``val_fold`` the validation split, and train on all others.
 
     Args:
         folds: Image name to fold.
-        fold: Fold to test on.
-        val_fold: Fold of the remaining ones to validate on; ``"next"`` for the one after ``fold`` (cyclic),
-            None for none.
+        fold: Fold to test on; ``"all"``: none is.
+        val_fold: Fold of the remaining ones to validate on; ``"next"`` for the one after ``fold`` (cyclic; none after
+            ``"all"``), None for none.
 
     Returns:
         Image name to split.
@@ -221,9 +228,11 @@ def choose_fold(folds: Mapping[str, int], fold: int, val_fold: ValFold) -> dict[
         ConfigError: If a fold does not exist, both are the same, or nothing is left to train on.
     """
     known = sorted(set(folds.values()))
+    if fold == ALL and val_fold == "next":
+        val_fold = None
     val = known[(known.index(fold) + 1) % len(known)] if val_fold == "next" and fold in known else val_fold
     for argument, value in (("fold", fold), ("val_fold", val)):
-        if value is not None and value not in known:
+        if value is not None and value not in known and (argument, value) != ("fold", ALL):
             raise ConfigError(f"`{argument}={value}`: there is no such fold; folds: {known}.")
     if val == fold:
         raise ConfigError(

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hqzoo.data.records import Window
+from hqzoo.data.sensor import Statistics
 
 __all__ = [
     "can_be_out_of_range",
+    "hardly_above_zero",
     "looks_unscaled",
     "out_of_range",
     "sample_windows",
@@ -64,8 +66,8 @@ def out_of_range(values: NDArray[Any], scale: float) -> Literal["unscaled", "too
         scale: Full scale of their unit.
 
     Returns:
-        ``"unscaled"`` for real numbers from 0 to about 1 where full scale is 100 or more, ``"too bright"`` where most values
-        are more than twice full scale, else None.
+        ``"unscaled"`` for real numbers from 0 to about 1 where full scale is 100 or more, ``"too bright"`` where
+        most values are more than twice full scale, else None.
     """
     if not values.size:
         return None
@@ -73,6 +75,11 @@ def out_of_range(values: NDArray[Any], scale: float) -> Literal["unscaled", "too
     if scale >= 100 and values.dtype.kind not in "ui" and values.min() > -0.5 and 0 < values.max() <= _ONE:
         return "unscaled"
     return "too bright" if np.median(values) > _TOO_BRIGHT * scale else None
+
+
+def hardly_above_zero(found: Statistics, scale: float) -> bool:
+    """Tell whether images of a full scale of 100 or more hold hardly anything but 0 and 1, by their statistics."""
+    return scale >= 100 and all(mean >= 0 and mean + std < 1.5 for mean, std in zip(found.mean, found.std, strict=True))
 
 
 def looks_unscaled(values: NDArray[Any], scale: float) -> bool:

@@ -130,6 +130,6 @@ class WholeImagesDataModule(SegmentationDataModule):
             )
         return FileRecord(name, image, mask, header, header.indexes, self.sensor, self.class_map)
 
-    def _check_fold(self, fold: int, known: Sequence[int]) -> None:
-        if fold not in known:
+    def _check_fold(self, fold: Fold, known: Sequence[int]) -> None:
+        if fold != ALL and fold not in known:
             raise ConfigError(f"`fold={fold}`: there is no such fold; folds: {list(known)}.")
