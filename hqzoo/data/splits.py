@@ -24,6 +24,7 @@ __all__ = [
     "keep_share",
     "make_folds",
     "make_stratified_folds",
+    "nothing_to_test",
     "read_folds",
     "read_lists",
     "read_split",
@@ -245,6 +246,14 @@ def choose_fold(folds: Mapping[str, int], fold: Fold, val_fold: ValFold) -> dict
             "Set `val_fold: null`, or make more folds."
         )
     return {name: "test" if k == fold else "val" if k == val else "train" for name, k in folds.items()}
+
+
+def nothing_to_test() -> DataError:
+    """Return the error of who asks for the test split of ``fold: all``."""
+    return DataError(
+        "`fold: all` trains on all records, so that none is left to test on: a score on them would be too good. Test on "
+        "other data (another `root`, with a `fold` of its own), or train and test with a fold, such as `fold: 0`."
+    )
 
 
 def stem(name: str) -> str:

@@ -16,6 +16,7 @@ from hqzoo.data.records import ImageRecord
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Statistics
+from hqzoo.data.splits import ALL, Fold
 from hqzoo.data.windows import as_size
 from hqzoo.errors import ConfigError, DataError
 
