@@ -78,12 +78,13 @@ def _distance(grid: Grid, other: Grid, size: tuple[int, int]) -> float | None:
     corners = [(0, 0), (width, 0), (0, height), (width, height)]
     places = [_apply(other.transform, corner) for corner in corners]
     if grid.crs and other.crs and grid.crs != other.crs:
+        from rasterio._err import CPLE_BaseError  # what PROJ says reaches Python as this class
         from rasterio.errors import RasterioError
         from rasterio.warp import transform
 
         try:
             columns, rows = transform(other.crs, grid.crs, *zip(*places, strict=True))
-        except (RasterioError, ValueError):
+        except (RasterioError, CPLE_BaseError, ValueError):
             return None
         places = list(zip(columns, rows, strict=True))
     if grid.transform.is_degenerate:

@@ -251,8 +251,8 @@ def choose_fold(folds: Mapping[str, int], fold: Fold, val_fold: ValFold) -> dict
 def nothing_to_test() -> DataError:
     """Return the error of who asks for the test split of ``fold: all``."""
     return DataError(
-        "`fold: all` trains on all records, so that none is left to test on: a score on them would be too good. Test on "
-        "other data (another `root`, with a `fold` of its own), or train and test with a fold, such as `fold: 0`."
+        "`fold: all` trains on all records, so that none is left to test on: a score on them would be too good. Test "
+        "on other data (another `root`, with a `fold` of its own), or train and test with a fold, such as `fold: 0`."
     )
 
 

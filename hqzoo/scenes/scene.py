@@ -91,8 +91,8 @@ class Scene:
         if (value := unexplained(image[:, valid], self._scale)) is not None:
             raise SensorError(
                 f"The scene {self.path} holds the value {value:g} (full scale is {self._scale:g}), and does not "
-                f"declare it as nodata. If it marks missing pixels, say so: gdal_edit.py -a_nodata {value:g} SCENE (several "
-                "such values: bring them to one); else bring the scene to the model's unit."
+                f"declare it as nodata. If it marks missing pixels, say so: gdal_edit.py -a_nodata {value:g} SCENE "
+                "(several such values: bring them to one); else bring the scene to the model's unit."
             )
         return image, valid
 
