@@ -229,7 +229,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     from rich.table import Table as Rich
 
     from hqzoo.compare.grids import row_grid
-    from hqzoo.compare.report import sentence
+    from hqzoo.compare.report import sentence, short_training
 
     grid = row_grid(summary)
     # A terminal is narrow: report.md has all columns.
@@ -245,6 +245,8 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     for comparison in summary["comparisons"]:
         if comparison["interval"]:
             console.print(sentence(comparison, summary["metric"], summary["unit"]), markup=False, highlight=False)
+    for warning in short_training(summary):
+        console.print(warning, markup=False, highlight=False)
     if summary["missing"]:
         console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)
     console.print(f"Written: {out / 'report.md'}, report.png, summary.json", highlight=False)

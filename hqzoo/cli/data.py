@@ -2,6 +2,7 @@
 
     hqzoo data check ROOT                    what it is, what is missing, which splits leak into each other
     hqzoo data check ROOT --module CLASS     as this data module, by its name or path
+    hqzoo data check ROOT --images sat --masks gt --mask-suffix _gt     a folder whose parts have other names
     hqzoo data stats -c RECIPE               mean and standard deviation of each band over the training split
 
 Both take a folder, a recipe, or both (the recipe's settings on this folder). `check` reads every image and mask of all
@@ -29,6 +30,7 @@ ACTIONS = {
     "check": "what a data set is, what is missing, which splits leak into each other",
     "stats": "mean and standard deviation of each band over the training split",
 }
+NAMES = ("images", "masks", "mask_suffix")  # arguments of data modules that say how files are named
 SHOWN = 20  # sentences of each kind that the screen shows; the JSON file holds all
 
 
@@ -40,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_argument(
         "--module", metavar="CLASS", help="data module: a name of hqzoo.data or a path.to.Class (default: recognised)"
     )
+    common.add_argument("--images", metavar="FOLDER", help="sub-folder of the images (default: the data module's)")
+    common.add_argument("--masks", metavar="FOLDER", help="sub-folder of the masks")
+    common.add_argument("--mask-suffix", metavar="TEXT", help="what masks' names have more than images', like _mask")
     common.add_argument("--fold", type=int, metavar="K", help="one fold (default: check all; stats: the module's own)")
     common.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON")
     # Parsers of their own: beside the action, an optional ROOT that follows an option would be refused.
@@ -59,27 +64,33 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("Say which data set: a folder, a recipe (-c), or both.")
     if args.module is not None and args.config is not None:
         raise ConfigError("A recipe names its data module already: give --module or -c, not both.")
-    build = _from_recipe(args.config, args.root) if args.config else _from_folder(args.root, args.module)
+    given = {name: getattr(args, name) for name in NAMES if getattr(args, name) is not None}
+    build = _from_recipe(args.config, args.root, given) if args.config else _from_folder(args.root, args.module, given)
     report, code = (_check if args.action == "check" else _stats)(build, args.fold)
     if args.json is not None:
         write_text(args.json, json.dumps(report, indent=2) + "\n")
     return code
 
 
-def _from_folder(root: Path, name: str | None) -> Build:
-    """Return what builds a data module of a folder, recognised or named."""
+def _from_folder(root: Path, name: str | None, given: dict[str, str]) -> Build:
+    """Return what builds a data module of a folder, recognised or named; who names its parts means any folder."""
     from inspect import signature
 
+    from hqzoo.data import FolderSegmentationDataModule
     from hqzoo.data.inspection import recognise
     from hqzoo.errors import ConfigError
 
-    module = recognise(root) if name is None else _find_module(name)
-    if "root" not in signature(module).parameters:
-        raise ConfigError(f"{module.__name__} has no argument `root`: describe its data in a recipe and give -c.")
+    found = FolderSegmentationDataModule if given else None
+    module = _find_module(name) if name else found or recognise(root)
+    for argument in ("root", *given):
+        if argument not in signature(module).parameters:
+            raise ConfigError(
+                f"{module.__name__} has no argument `{argument}`: describe its data in a recipe and give -c."
+            )
 
     def build(fold: int | None) -> DataModule[Any]:
         chosen = {} if fold is None else {"fold": fold}
-        arguments: dict[str, Any] = {"root": str(root), **chosen}
+        arguments: dict[str, Any] = {"root": str(root), **given, **chosen}
         return module(**arguments)
 
     return build
@@ -110,7 +121,7 @@ def _find_module(name: str) -> type[DataModule[Any]]:
     return found
 
 
-def _from_recipe(recipe: str, root: Path | None) -> Build:
+def _from_recipe(recipe: str, root: Path | None, names: dict[str, str]) -> Build:
     """Return what builds the data module of a recipe."""
     from hqzoo.cli.parsing import CommandLine
     from hqzoo.cli.recipes import find_recipe
@@ -120,7 +131,7 @@ def _from_recipe(recipe: str, root: Path | None) -> Build:
     file = find_recipe(recipe)
 
     def build(fold: int | None) -> DataModule[Any]:
-        given = {"root": root, "fold": fold}
+        given = {"root": root, "fold": fold, **names}
         extra = [f"--data.init_args.{key}={value}" for key, value in given.items() if value is not None]
         module = CommandLine("test", ["-c", file, *extra]).datamodule
         if not isinstance(module, DataModule):

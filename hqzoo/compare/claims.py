@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
-from hqzoo.compare.differences import ALPHA, NOT_RUN, UNFINISHED
+from hqzoo.compare.differences import ALPHA, BARELY_TRAINED, NOT_RUN, UNFINISHED
 from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, interval_text, mean_text, p_text
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
@@ -219,7 +219,7 @@ def _cost(claim: Claim, summary: Mapping[str, Any], rows: Sequence[Mapping[str, 
 def _spread(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
     """Return both spreads, and whether the row's is smaller (Brown and Forsythe; p is not corrected)."""
     own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "brown_forsythe"))
-    if comparison["verdict"].startswith((NOT_RUN, UNFINISHED)):
+    if comparison["verdict"].startswith((NOT_RUN, UNFINISHED, BARELY_TRAINED)):
         return "", "", comparison["verdict"]
     if p is None:
         return "", "", "undecided: too few pairs"

@@ -22,10 +22,11 @@ from hqzoo.compare.statistics import (
 from hqzoo.compare.table import Comparison, Table
 from hqzoo.tasks.metric import Metric
 
-__all__ = ["ALPHA", "NOT_RUN", "UNFINISHED", "Judge", "Keys", "compare", "paired"]
+__all__ = ["ALPHA", "BARELY_TRAINED", "NOT_RUN", "UNFINISHED", "Judge", "Keys", "compare", "paired"]
 
 ALPHA, POWER = 0.05, 0.8
 NOT_RUN, UNFINISHED = "not run", "unfinished"
+BARELY_TRAINED = "undecided: barely trained"
 
 Keys = Mapping[str, set[Key]]  # by row: folds and seeds
 
@@ -36,6 +37,8 @@ class Judge:
 
     metric: Metric
     margin: float | None
+    barely_trained: bool = False
+    """Whether rows of the table were not trained far enough for any verdict."""
 
     def equivalence(self, differences: Sequence[Any], overlap: float) -> float | None:
         """Return the p-value of a difference within the margin; None where it cannot be told."""
@@ -52,6 +55,8 @@ class Judge:
             return "undecided: one pair"
         if interval.sd == 0:
             return "undecided: no spread"
+        if self.barely_trained:
+            return BARELY_TRAINED
         word = verdict(interval, p, p_equivalence, ALPHA, self.metric.higher_is_better)
         if word == "undecided":
             return word if self.margin else f"{word}: no margin"

@@ -168,7 +168,8 @@ def _step(costs: Mapping[str, Any]) -> str:
 
 
 def _row_name(row: Mapping[str, Any]) -> str:
-    return f"`{row['name']}`" + (f" {row['label']}" if row["label"] != row["name"] else "")
+    label = f" {row['label']}" if row["label"] != row["name"] else ""
+    return f"`{row['name']}`{label}{' (barely trained)' if row['barely_trained'] else ''}"
 
 
 def pair_name(comparison: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Table
 from hqzoo.errors import ConfigError
 
-__all__ = ["body", "brief", "overview", "put_between_marks", "sentence", "write_report"]
+__all__ = ["body", "brief", "overview", "put_between_marks", "sentence", "short_training", "write_report"]
 
 GRADE_TEXTS = {
     "replicated": "Replicated: the paper's data, folds and protocol, whatever came out",
@@ -88,7 +88,7 @@ def body(summary: Summary, picture: str) -> str:
         summary: See :func:`hqzoo.compare.summary.summarize`.
         picture: Path of the picture as the document shall name it.
     """
-    parts = [_what(summary), *_grid(row_grid(summary)), *_without_score(summary)]
+    parts = [_what(summary), *_grid(row_grid(summary)), *short_training(summary), *_without_score(summary)]
     if summary["unit"] == "fold" and any(row["score"] for row in summary["rows"]):
         parts += [_by_fold(summary), fold_grid(summary).markdown()]
     if _compared(summary):
@@ -107,7 +107,8 @@ def brief(summary: Summary, picture: str, report: str) -> str:
         picture: Path of the picture as the document shall name it.
         report: Path of the whole report as the document shall name it.
     """
-    parts = [_what(summary), *_grid(result_grid(summary)), *_without_score(summary), *_verdicts(summary)]
+    grid = _grid(result_grid(summary))
+    parts = [_what(summary), *grid, *short_training(summary), *_without_score(summary), *_verdicts(summary)]
     return "\n\n".join([*parts, _picture(summary, picture), f"{_footer(summary)} [The whole report]({report})."])
 
 
@@ -151,6 +152,15 @@ def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
         f"{what}, paired over {interval['n']} {unit}s: {interval_text(interval)} {metric}, "
         f"Holm-corrected p {deciding_p(comparison)}: {comparison['verdict']}."
     )
+
+
+def short_training(summary: Summary) -> list[str]:
+    """Return which rows were barely trained, and what shows it; nothing where none was."""
+    found = {row["name"]: row["barely_trained"] for row in summary["rows"] if row["barely_trained"]}
+    if not found:
+        return []
+    rows = "; ".join(f"{name} ({', '.join(reasons)})" for name, reasons in found.items())
+    return [f"No verdict, as rows are barely trained: {rows}. Train longer, in all rows alike."]
 
 
 def _what(summary: Summary) -> str:

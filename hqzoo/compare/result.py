@@ -71,6 +71,7 @@ class Result:
         report: What the test of its last checkpoint found; costs are those of its training as well.
         best: Scores of the checkpoint that was best on validation data; None where there was none.
         losses: Mean training loss of every epoch.
+        curve: Mean training loss of equal parts of what was logged, at most 16; empty: not known.
         samples: File of what was found of every sample; None where none was kept.
         command: The command that trains it.
         machine: What it ran on, see :func:`hqzoo.compare.machine.describe_machine`.
@@ -81,6 +82,7 @@ class Result:
     report: Report
     best: Report | None = None
     losses: tuple[float, ...] = ()
+    curve: tuple[float, ...] = ()
     samples: SampleFile | None = None
     command: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)
@@ -96,7 +98,7 @@ class Result:
         return {
             **self.identity.to_dict(), "command": self.command, "machine": dict(self.machine),
             "finished": self.finished, "samples": None if self.samples is None else asdict(self.samples),
-            "losses": list(self.losses), "report": self.report.to_dict(),
+            "losses": list(self.losses), "curve": list(self.curve), "report": self.report.to_dict(),
             "best": None if self.best is None else self.best.to_dict(),
         }  # fmt: skip
 
@@ -114,6 +116,7 @@ class Result:
             report=Report.from_dict(values["report"]),
             best=None if best is None else Report.from_dict(best),
             losses=tuple(values["losses"]),
+            curve=tuple(values.get("curve", ())),  # published tables were run before it was kept
             samples=None if samples is None else SampleFile(**samples),
             command=values["command"],
             machine=values["machine"],

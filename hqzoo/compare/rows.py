@@ -10,6 +10,7 @@ from hqzoo.compare.result import Result
 from hqzoo.compare.scores import Key, Scores, Unit, headings, scores_of, units_of
 from hqzoo.compare.statistics import fold_means, median_iqr
 from hqzoo.compare.table import Row
+from hqzoo.compare.training import barely_trained, mean_curve
 from hqzoo.tasks.report import Report
 
 __all__ = ["summarize_row"]
@@ -50,7 +51,8 @@ def summarize_row(
         "beside": {name: _fold_mean(reports, name) for name in beside},
         "steps": sorted({report.run["step"] for report in reports.values()}),
         "costs": _costs(list(reports.values())),
-        "loss_curve": _mean_curve([result.losses for result in cells.values()]),
+        "loss_curve": mean_curve([result.losses for result in cells.values()]),
+        "barely_trained": barely_trained(list(cells.values())),
     }  # fmt: skip
 
 
@@ -116,8 +118,3 @@ def _fold_mean(reports: Mapping[Key, Report], name: str) -> float | None:
     known = {key: report for key, report in reports.items() if name in headings([report], class_name)}
     scores = scores_of(known, name)
     return fmean(fold_means(scores).values()) if scores else None
-
-
-def _mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
-    """Return the mean training loss of every epoch that all cells reached."""
-    return [fmean(values) for values in zip(*curves, strict=False)]

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import csv
 import gc
 import json
-import math
 import shutil
 import sys
 import time
 import traceback
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from hqzoo.compare.cell_files import place, read_cell, write_cell, write_json
 from hqzoo.compare.cells import check_identity, recipe_digest
 from hqzoo.compare.locks import locked
+from hqzoo.compare.losses import read_losses
 from hqzoo.compare.machine import describe_machine, source_commit
 from hqzoo.compare.result import Identity, Result
 from hqzoo.compare.table import Cell, Table
-from hqzoo.errors import ConfigError, DivergedError, FailedRunsError, HqzooError
+from hqzoo.errors import ConfigError, FailedRunsError, HqzooError
 from hqzoo.tasks.report import Report
 
 __all__ = ["Main", "Progress", "Runner"]
@@ -35,7 +32,6 @@ Main = Callable[[list[str]], int]  # the command line as a function: arguments t
 INTERRUPTED = 130
 GIVE_UP = 3  # runs that fail before the table has any finished one
 NOTE = "compare.json"  # in a run's folder: what the runner knows of an unfinished cell
-TRAINING_LOSS = "train/loss"
 SEED, FOLD = "seed", "fold"  # arguments of data modules
 
 
@@ -133,7 +129,7 @@ class Runner:
         folder, what = self._folder(cell), self.settings(cell)
         arguments = ["-c", self.table.recipe, f"--trainer.default_root_dir={folder}", *what, *self.local]
         seconds = self._train(cell, arguments)
-        losses = _loss_curve(folder / "metrics.csv")
+        losses, curve = read_losses(folder / "metrics.csv")
         best = self._test(folder, arguments, "best") if (folder / "checkpoints" / "best.ckpt").is_file() else None
         report = self._test(folder, arguments, "last")
         self._check_recipe()
@@ -142,7 +138,8 @@ class Runner:
             identity=self._identity(cell),
             report=replace(report, costs=costs, data=_without_root(report.data)),
             best=None if best is None else replace(best, model={}, costs={}, data={}, details={}),  # as of the last
-            losses=tuple(losses),
+            losses=losses,
+            curve=curve,
             command=" ".join(["hqzoo", "fit", "-c", self.table.recipe, *what]),
             machine=describe_machine(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -268,36 +265,6 @@ def _without_root(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a report knows of its data, without the folder on this machine."""
     arguments = {name: value for name, value in data.get("init_args", {}).items() if name != "root"}
     return {**data, "init_args": arguments}
-
-
-def _loss_curve(metrics: Path) -> list[float]:
-    """Return the mean training loss of every epoch.
-
-    Raises:
-        DivergedError: If one is not finite.
-    """
-    losses = defaultdict(list)
-    if metrics.is_file():
-        with metrics.open(newline="") as file:
-            table = csv.DictReader(file)
-            column = _loss_column(table.fieldnames or ())
-            for row in table:
-                if row.get(column):
-                    losses[int(row["epoch"])].append(float(row[column]))
-    curve = [round(fmean(losses[epoch]), 4) for epoch in sorted(losses)]
-    for number, loss in enumerate(curve, 1):
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"its training diverged, with a loss of {loss} in epoch {number}. Compare with a lower learning rate "
-                "in all rows, or leave the row out."
-            )
-    return curve
-
-
-def _loss_column(names: Sequence[str]) -> str:
-    """Return the column of the training loss: hqzoo's own, else the first one of a loss in training."""
-    training = [name for name in names if "loss" in name and not name.startswith(("val", "test"))]
-    return TRAINING_LOSS if TRAINING_LOSS in training else (training or [""])[0]
 
 
 def _timing(path: Path) -> dict[str, Any]:

@@ -50,9 +50,11 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
     shared = _shared_seeds(ours) if unit == "fold" else []
     overlap = _overlap(_folds_of_data(table, every)) if unit == "fold" else 0.0
     overlap_of_paper = _overlap(max(map(len, published.values())))
-    judge = Judge(meaning, margin)
     beside = headings((result.report for result in every), metric.partition("/")[2])
     beside.pop(metric, None)
+    rows = [summarize_row(row, results[row.name], metric, beside, unit, shared) for row in table.rows]
+    judge = Judge(meaning, margin, any(row["barely_trained"] for row in rows))
+    judge_of_paper = Judge(meaning, margin)
     return {
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": metric,
         "meaning": meaning.to_dict(), "margin": margin, "grade": table.grade,
@@ -60,13 +62,13 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
         "unit": unit, "cells": len(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in results[cell.row]],
         "shared_seeds": shared, "beside": beside,
-        "rows": [summarize_row(row, results[row.name], metric, beside, unit, shared) for row in table.rows],
+        "rows": rows,
         "comparisons": [
             each | {"equal_steps": steps[each["row"]] == steps[each["against"]]}
             for each in compare(table, judge, comparisons, ours, run, planned, unit, overlap)
         ],
         "published_comparisons": compare(
-            table, judge, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper
+            table, judge_of_paper, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper
         ),
         "steps": sorted({result.report.run["step"] for result in every}),
         "machines": sorted({_machine(result) for result in every}),

@@ -158,6 +158,10 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         """Return the scene of a record: those of one scene are neighbours, and stay on one side of a split."""
         return record.name
 
+    def neighbours(self, records: Sequence[R]) -> dict[str, str]:
+        """Return names of records to groups that a draw keeps together: scenes, unless a data set knows more."""
+        return {record.name: self.scene_of(record) for record in records}
+
     def known_leak(self) -> str | None:
         """Say in a sentence how the splits leak by their construction, or return None."""
         return None
@@ -349,7 +353,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
                 f"{self.where()}. Set `inner_val: 0`, or `val_fold: null` where the data set has that argument."
             )
         records = self._load("train")
-        held = hold_out({record.name: self.scene_of(record) for record in records}, self.inner_val)
+        held = hold_out(self.neighbours(records), self.inner_val)
         self._records["train"] = self._labelled([record for record in records if record.name not in held])
         self._records["val"] = [record for record in records if record.name in held]
 

@@ -13,6 +13,7 @@ from hqzoo.data._progress import progress
 from hqzoo.data.band_names import BandNames, arrange
 from hqzoo.data.faults import Refused, going_on, refuse
 from hqzoo.data.found_classes import find_classes
+from hqzoo.data.ground import joined
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.pairs import Pair, list_images, pair_files, some
 from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_pair, read_header
@@ -151,6 +152,11 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         scene = self._listed[0].get(record.name)
         return self._scene(record.name) if scene is None else scene
 
+    def neighbours(self, records: Sequence[ImageRecord]) -> dict[str, str]:
+        """Return scenes that are one where their images overlap or touch."""
+        files = {record.name: record.file for record in records if record.file is not None}
+        return joined(super().neighbours(records), files, 2)[0]
+
     def fold_numbers(self) -> Sequence[int]:
         """Return the folds of the folds file or of the draw; none where images are assigned to splits."""
         return sorted(set(self._folds.values()))
@@ -235,7 +241,25 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             return {}
         scenes, folds = self._listed
         scenes = scenes or {name: self._scene(name) for name in self._all_pairs}
-        return folds or make_folds(scenes, self.num_folds, self.fold_seed)
+        return folds or make_folds(self._apart(scenes), self.num_folds, self.fold_seed)
+
+    def _apart(self, scenes: dict[str, str]) -> dict[str, str]:
+        """Return scenes that are one where their images overlap or touch, as far as folds can be drawn of them."""
+        files = {name: self._all_pairs[name][0] for name in scenes if name in self._all_pairs}
+        apart, touching = joined(scenes, files, self.num_folds)
+        if (areas := len(set(apart.values()))) < self.num_folds <= len(set(scenes.values())):
+            raise DataError(
+                f"The {len(scenes)} images of {self.root} overlap on the ground: they show {areas} area(s) that lie "
+                f"apart, too few for {self.num_folds} folds. Lower `num_folds`, or give folds in folds.csv."
+            )
+        if touching:
+            warnings.warn(
+                f"The images of {self.root} touch one another all over, so that {self.num_folds} folds cannot be drawn "
+                "of areas that lie apart: only overlapping images are kept together. Give whole areas by "
+                "`scene_pattern` or folds.csv.",
+                stacklevel=2,
+            )
+        return apart
 
     @cached_property
     def _listed(self) -> tuple[dict[str, str], dict[str, int] | None]:
@@ -257,7 +281,8 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         if headers:
             self._declare([image for image, _ in every])
         if not hasattr(self, "class_map"):
-            self.class_map = self._read_classes([mask for _, mask in every if mask is not None])
+            with going_on():  # a check still looks at the images
+                self.class_map = self._read_classes([mask for _, mask in every if mask is not None])
         return [self._record(name, *files[name], header) for name, header in headers.items()]
 
     def _header(self, image: Path, mask: Path | None) -> Header | DataError:
@@ -279,7 +304,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         except DataError as fault:
             refuse(fault)
             return Refused(name, image, mask, fault)
-        return FileRecord(name, image, mask, header, indexes, self.sensor, self.class_map)
+        return FileRecord(name, image, mask, header, indexes, self.sensor, getattr(self, "class_map", None))
 
     # Sensor and classes
 

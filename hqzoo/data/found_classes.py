@@ -12,6 +12,7 @@ import numpy as np
 from hqzoo.data._progress import progress
 from hqzoo.data.faults import going_on
 from hqzoo.data.labels import ClassMap, Colour, colour_value, default_palette, raw_values
+from hqzoo.data.one_class import one_class
 from hqzoo.data.raw_masks import RawMask, mask_palette, read_mask
 from hqzoo.errors import DataError
 
@@ -37,8 +38,8 @@ def find_classes(
         stored: File ``classes.json``, which need not exist.
 
     Raises:
-        DataError: If ``stored`` is malformed, RGB masks come without palette, or the masks hold too many
-            values.
+        DataError: If ``stored`` is malformed, RGB masks come without palette, or the masks hold too many values, or
+            one class alone.
     """
     content = _read_classes_file(stored)
     names = content["classes"] if names is None else names
@@ -47,6 +48,8 @@ def find_classes(
     colours = {int(value): _triple(colour) for value, colour in given.items()}
     first, raw = _first_mask(masks) if masks else (None, None)
     coloured = raw is not None and raw.values.ndim == 3
+    if names is None and not masks:
+        raise DataError("No class is known: no image has a mask. Name the classes with `classes`.")
     if names is None:
         names, colours, skipped = _discover(masks, skipped, coloured, colours)
     if coloured and (absent := [value for value in (*names, *skipped) if int(value) not in colours]):
@@ -55,10 +58,18 @@ def find_classes(
             f"It has none for {absent}."
         )
     values = tuple(int(value) for value in names)
+    if not values:
+        raise DataError(
+            f"No class was found: all pixels of the {len(masks)} mask(s), if they can be read, are ignored. Name the "
+            "classes with `classes`."
+        )
     own = colours or (mask_palette(first) if first is not None and not coloured else {})
     hues = default_palette(len(values))
     shown = tuple(own.get(value, hue) for value, hue in zip(values, hues, strict=True))
-    return ClassMap(tuple(names.values()), values, shown, skipped, colours if coloured else {})
+    found = ClassMap(tuple(names.values()), values, shown, skipped, colours if coloured else {})
+    if masks and len(found) == 1:
+        raise one_class(masks, found)
+    return found
 
 
 def _first_mask(masks: Sequence[Path]) -> tuple[Path, RawMask]:

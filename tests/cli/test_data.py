@@ -11,6 +11,7 @@ from PIL import Image
 
 from hqzoo.cli import main
 from hqzoo.data import FolderSegmentationDataModule, PH2DataModule
+from hqzoo.errors import DataError
 from tests.cli.conftest import recipe, write_recipe
 from tests.fixtures.folder import write_csv, write_folder, write_images
 from tests.fixtures.whole_images import write_isbi2012, write_ph2
@@ -154,7 +155,7 @@ def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:
         (["check"], "Say which data set"),
         (["check", "X", "--module", "PH2DataModul"], "Did you mean 'PH2DataModule'"),
         (["check", "X", "--module", "no.such.Module"], "no class no.such.Module"),
-        (["check", "X", "--module", "hqzoo.data.ClassMap"], "is no SegmentationDataModule"),
+        (["check", "X", "--module", "hqzoo.data.ClassMap"], "is no DataModule"),
         (["check", "X", "--module", "LandscapesDataModule"], "has no argument `root`"),
         (["check", "X", "--module", "PH2DataModule", "-c", "hq_unet/landscapes"], "not both"),
         (["stats", "absent"], "absent is no folder"),
@@ -164,3 +165,80 @@ def test_recipe_with_every_setting_of_a_named_set(tmp_path: Path) -> None:
 def test_mistakes(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def write_pairs(
+    root: Path, images: list[str], masks: list[str], folders: tuple[str, str] = ("images", "masks")
+) -> Path:
+    for folder, names in zip(folders, (images, masks), strict=True):
+        (root / folder).mkdir(parents=True)
+        for number, name in enumerate(names):
+            rng = np.random.default_rng(number)
+            shape = (32, 32, 3) if folder == folders[0] else (32, 32)
+            values = rng.integers(0, 255 if len(shape) == 3 else 2, shape).astype(np.uint8)
+            Image.fromarray(values).save(root / folder / name)
+    return root
+
+
+ALL = [f"t{number}.png" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("images", "masks", "words"),
+    [
+        (ALL, [f"t{n}_mask.png" for n in range(5)], "set `mask_suffix: _mask`"),
+        (ALL, [*ALL, "t9.png"], "1 mask(s) in"),
+        (ALL, [*ALL[:4], "T4.PNG"], "equal up to case or Unicode form are no pair: t4 and T4"),
+        ([*ALL, "\u00e9.png"], [*ALL, "e\u0301.png"], "are no pair: \u00e9 and e\u0301"),
+        ([*ALL, "x.bmp"], ALL, "left out, as their kind is not read: x.bmp"),
+        ([*ALL, "T0.png"], [*ALL, "T0.png"], "would be one file on other systems: T0, t0"),
+    ],
+)
+def test_what_lies_beside_is_told(
+    images: list[str], masks: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_pairs(tmp_path, images, masks)
+    assert main(["data", "check", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert words in out
+    assert "images, " in out.partition("\n")[0]  # what can be read was looked at all the same
+
+
+def test_the_images_are_told_although_no_mask_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_pairs(tmp_path, ALL, ALL)
+    for name in ALL:
+        (root / "masks" / name).write_bytes(b"no picture")
+    assert main(["data", "check", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert "5 images, 5 masks" in out
+    assert all(f"masks/{name} is damaged" in out for name in ALL)
+    assert "None of the 5 mask(s)" in out
+
+
+def test_folders_of_other_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_pairs(tmp_path, ALL, [f"t{n}_gt.png" for n in range(5)], ("sat", "gt"))
+    named = ["--images", "sat", "--masks", "gt"]
+    assert main(["data", "check", str(root), *named, "--mask-suffix", "_gt"]) == 0
+    assert "FolderSegmentationDataModule: 5 images, 5 masks" in capsys.readouterr().out
+    assert main(["data", "check", str(root), *named]) == 1
+    assert "set `mask_suffix: _gt`" in capsys.readouterr().out
+    assert main(["data", "stats", str(root), *named, "--mask-suffix", "_gt"]) == 0
+    assert main(["data", "check", str(root), *named, "--module", "PH2DataModule"]) == 2
+    assert "has no argument `images`" in capsys.readouterr().err
+
+
+def test_one_class_is_refused_with_what_was_ignored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_pairs(tmp_path, ALL, ALL)
+    for name in ALL:
+        mask = np.zeros((32, 32), np.uint8)
+        mask[:8] = 1
+        Image.fromarray(mask).save(root / "masks" / name, transparency=0)
+    assert main(["data", "check", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert "leave one class only, 'class 1' (25.0% of the pixels)" in out
+    assert "value 0 (75.0%, declared as nodata or transparent by 5 of 5 mask(s))" in out
+    (root / "classes.json").write_text('{"classes": {"1": "house"}, "ignore": [0]}')
+    with pytest.raises(DataError, match=r"only, 'house' .* value 0 \(75\.0%, declared as nodata"):
+        FolderSegmentationDataModule(str(root)).setup("fit")
+    (root / "classes.json").write_text('{"0": "ground", "1": "house"}')
+    assert main(["data", "check", str(root)]) == 0

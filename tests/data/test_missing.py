@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from PIL import Image
 
 from hqzoo.data import (
@@ -27,7 +28,7 @@ from hqzoo.data.statistics import compute_statistics
 from hqzoo.errors import DataError
 from hqzoo.scenes.scene import open_scene
 from tests.fixtures.folder import write_csv, write_tiff
-from tests.fixtures.scenes import picture, write_raster
+from tests.fixtures.scenes import POLAND, picture, write_raster
 
 RGB = Sensor(("red", "green", "blue"))
 DECIBEL = Sensor(("VV", "VH"), "dB", 30.0)
@@ -215,10 +216,11 @@ def folder(root: Path, mask: dict[str, Any], **options: Any) -> FolderSegmentati
     (root / "images").mkdir()
     (root / "masks").mkdir()
     for number in range(5):
-        write_raster(root / "images" / f"{number}.tif", decibel(number), nodata=-9999)
+        place = {"transform": POLAND @ Affine.translation(1000 * number, 0)}
+        write_raster(root / "images" / f"{number}.tif", decibel(number), nodata=-9999, **place)
         values = np.where(np.arange(SIZE[1]) < 15, 1, 2).astype(np.uint8)[None].repeat(SIZE[0], 0)
         values[30:] = 255
-        write_raster(root / "masks" / f"{number}.tif", values[None], **mask)
+        write_raster(root / "masks" / f"{number}.tif", values[None], **place, **mask)
     write_csv(root / "folds.csv", [{"name": str(n), "scene": n, "fold": n} for n in range(5)])
     return FolderSegmentationDataModule(str(root), unit="dB", scale=30.0, crop_size=8, **options)
 
