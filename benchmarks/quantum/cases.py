@@ -120,7 +120,7 @@ class Inputs:
         cotangent: ``(B, n_observables)``, what is sent back into the outputs.
     """
 
-    feature: np.ndarray
+    data: np.ndarray
     weights: np.ndarray
     cotangent: np.ndarray
 

@@ -7,24 +7,19 @@ the trainer's arguments, those of the classes that ``class_path`` names, the fie
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import typing
 from collections.abc import Iterator, Mapping
-from importlib import import_module
-from pathlib import Path
-from types import UnionType
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser
 
 from hqzoo._lightning import pl
+from hqzoo.cli.class_names import argument_names, find_class, names_of
+from hqzoo.cli.option_tree import CLASS_KEYS, collect
 from hqzoo.errors import did_you_mean
 
-__all__ = ["collect", "explain"]
+__all__ = ["explain"]
 
-CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 BASES: dict[str, type] = {
     "model": pl.LightningModule,
     "data": pl.LightningDataModule,
@@ -46,103 +41,12 @@ def explain(message: str, parser: ArgumentParser, argv: list[str]) -> str:
         is wrong.
     """
     tree = collect(argv)
-    names = _names(parser)
+    names = names_of(parser)
     found = next(_unknown(tree, names, "", ""), None)
     if found is None:
         return _shorten(message)
     key, name, known = found
     return f"Unknown key '{key}'.{_nearest(name, known, tree, names)} Known here: {', '.join(sorted(known))}."
-
-
-def collect(argv: list[str]) -> dict[str, Any]:
-    """Return recipe files and options as one tree, later ones over earlier ones, without checking anything.
-
-    Args:
-        argv: A command line such as ``["-c", "recipe.yaml", "--trainer.max_epochs", "3"]``.
-    """
-    tree: dict[str, Any] = {}
-    for key, value in _options(argv):
-        if key in ("c", "config"):
-            _merge(tree, _read(value))
-        elif key != "print_config":
-            _set(tree, key, value)
-    return tree
-
-
-def _names(parser: ArgumentParser) -> set[str]:
-    """Return the dotted names of a parser's arguments."""
-    return {action.dest for action in parser._actions if action.dest.rsplit(".", 1)[-1] != "help"}
-
-
-def _options(argv: list[str]) -> Iterator[tuple[str, str]]:
-    waiting: str | None = None
-    for argument in argv:
-        if re.match(r"--?[A-Za-z]", argument):
-            if waiting is not None:
-                yield waiting, ""
-            waiting, equals, value = argument.lstrip("-").partition("=")
-            if equals:
-                yield waiting, value
-                waiting = None
-        elif waiting is not None:
-            yield waiting, argument
-            waiting = None
-    if waiting is not None:
-        yield waiting, ""
-
-
-def _read(path: str) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}  # the parser's message says so
-    return content if isinstance(content, dict) else {}
-
-
-def _merge(tree: dict[str, Any], more: Mapping[str, Any]) -> None:
-    if tree.get("class_path") != more.get("class_path", tree.get("class_path")):
-        tree.pop("init_args", None)  # they were meant for another class
-    for key, value in more.items():
-        if isinstance(value, Mapping) and isinstance(tree.get(key), dict):
-            _merge(tree[key], value)
-        else:
-            tree[key] = value
-
-
-def _set(tree: dict[str, Any], key: str, value: str) -> None:
-    """Put ``--a.b.c value`` into the tree; ``+`` appends, ``init_args`` may be left out."""
-    *parents, leaf = key.split(".")
-    node: Any = tree
-    for name in parents:
-        node = _enter(node, name)
-    if leaf.endswith("+"):
-        node.setdefault(leaf[:-1], [])
-        if isinstance(node[leaf[:-1]], list):
-            node[leaf[:-1]].append({"class_path": value})
-    elif isinstance(node.get(leaf), dict) and "class_path" in node[leaf]:
-        _merge(node[leaf], {"class_path": value})
-    else:
-        node = _arguments(node) if leaf not in CLASS_KEYS else node
-        node[leaf] = value
-
-
-def _enter(node: dict[str, Any], name: str) -> dict[str, Any]:
-    if name not in CLASS_KEYS:
-        node = _arguments(node)
-    child = node.get(name)
-    if isinstance(child, list) and child and isinstance(child[-1], dict):
-        return child[-1]
-    if isinstance(child, str):
-        child = {"class_path": child}
-    if not isinstance(child, dict):
-        child = {}
-    node[name] = child
-    return child
-
-
-def _arguments(node: dict[str, Any]) -> dict[str, Any]:
-    """Return where a class's arguments are, given the node that names it; any other node as it is."""
-    return node.setdefault("init_args", {}) if "class_path" in node else node
 
 
 def _unknown(node: Mapping[str, Any], names: set[str], path: str, prefix: str) -> Iterator[tuple[str, str, list[str]]]:
@@ -176,45 +80,11 @@ def _unknown_in_value(value: object, path: str) -> Iterator[tuple[str, str, list
         return
     class_path = value["class_path"]
     yield from ((f"{path}.{key}", key, list(CLASS_KEYS)) for key in value if key not in CLASS_KEYS)
-    cls, alternatives = _find_class(class_path, BASES.get(path.split("[")[0]))
+    cls, alternatives = find_class(class_path, BASES.get(path.split("[")[0]))
     if cls is None:
         yield f"{path}.class_path: {class_path}", class_path, alternatives
     elif isinstance(value.get("init_args"), Mapping):
-        yield from _unknown(value["init_args"], _class_names(cls), f"{path}.init_args", "")
-
-
-def _find_class(class_path: str, base: type | None) -> tuple[type | None, list[str]]:
-    """Return the class of a dotted path or of a bare name that jsonargparse finds, and the names known."""
-    module_name, _, name = class_path.rpartition(".")
-    if not module_name:
-        by_name = {cls.__name__: cls for cls in (_subclasses(base) if base else ())}
-        return by_name.get(name), sorted(by_name)
-    try:
-        module = import_module(module_name)
-        found = getattr(module, name, None)
-    except ImportError:
-        return None, sorted(f"{cls.__module__}.{cls.__name__}" for cls in (_subclasses(base) if base else ()))
-    public = getattr(module, "__all__", None) or [each for each in dir(module) if not each.startswith("_")]
-    return found if isinstance(found, type) else None, [f"{module_name}.{each}" for each in public]
-
-
-def _subclasses(base: type) -> set[type]:
-    children: list[type] = base.__subclasses__()
-    below = [each for child in children if not child.__name__.startswith("_") for each in _subclasses(child)]
-    return {base, *below}
-
-
-def _class_names(cls: type) -> set[str]:
-    """Return the dotted names of a constructor's arguments, with the fields of settings dataclasses."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, fail_untyped=False)
-    names = _names(parser)
-    hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
-    for name, hint in hints.items():
-        for choice in typing.get_args(hint) if isinstance(hint, UnionType) else ():
-            if dataclasses.is_dataclass(choice):
-                names |= {f"{name}.{field.name}" for field in dataclasses.fields(choice)}
-    return names
+        yield from _unknown(value["init_args"], argument_names(cls), f"{path}.init_args", "")
 
 
 def _nearest(name: str, known: list[str], tree: dict[str, Any], names: set[str]) -> str:
@@ -223,8 +93,8 @@ def _nearest(name: str, known: list[str], tree: dict[str, Any], names: set[str])
     for part in ("data", "model"):
         value = tree.get(part)
         class_path = value.get("class_path") if isinstance(value, Mapping) else value
-        found = _find_class(class_path, BASES[part])[0] if isinstance(class_path, str) else None
-        for key in sorted(_class_names(found) if found else (), reverse=True):
+        found = find_class(class_path, BASES[part])[0] if isinstance(class_path, str) else None
+        for key in sorted(argument_names(found) if found else (), reverse=True):
             elsewhere[key.rsplit(".", 1)[-1]] = f"{part}.init_args.{key}"
     if not did_you_mean(name, known) and name in elsewhere:
         return f" Did you mean '{elsewhere[name]}'?"

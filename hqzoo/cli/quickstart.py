@@ -35,7 +35,6 @@ SCENE_SEED, SCENE_SIZE = 3_000_000, (640, 960)  # a landscape of neither the tra
 WRITTEN = {
     *ROWS, "recipe.yaml", "report.json", "panel.png", "map.tif", "map.tif.aux.xml", "scene.tif", "scene_mask.tif",
 }  # fmt: skip
-PANEL_ROWS = 4
 TIMED_STEPS = 12
 
 
@@ -48,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run ``hqzoo quickstart``."""
+    from hqzoo.tasks.varied_panel import draw_varied_panel
+
     recipe = _recipe(args.data, args.steps)
     _make_room(args.output)
     path = args.output / "recipe.yaml"
@@ -59,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     data.setup("test")
     ratio = _step_ratio(tasks, next(iter(data.train_dataloader())))
     scene = _map(args.output, args.data, data)
-    _panel(tasks["quantum"], data, args.output / "panel.png")
+    panel = args.output / "panel.png"
+    draw_varied_panel(tasks["quantum"], data.test_dataloader(), panel, scale=data.sensor.scale)
     report = {
         "rows": reports,
         "hybrid_step_over_control_step": ratio,
@@ -168,26 +170,6 @@ def _map(output: Path, folder: Path | None, data: SegmentationDataModule) -> Pat
     if code:
         raise HqzooError(f"`hqzoo map` ended with code {code}; see above.")
     return scene
-
-
-def _panel(task: Task, data: SegmentationDataModule, path: Path) -> None:
-    """Draw test windows of different images, those with the most classes first."""
-    import torch
-
-    from hqzoo.tasks import draw_panel
-
-    best: dict[str, tuple[int, Tensor, Tensor]] = {}
-    for batch in data.test_dataloader():
-        for scene, image, mask in zip(batch["scene"], batch["image"], batch["mask"], strict=True):
-            variety = len(mask.unique())
-            if scene not in best or variety > best[scene][0]:
-                best[scene] = (variety, image, mask)
-    chosen = sorted(best.values(), key=lambda entry: -entry[0])[:PANEL_ROWS]
-    images = torch.stack([image for _, image, _ in chosen])
-    truths = torch.stack([mask for _, _, mask in chosen])
-    with torch.no_grad():
-        predictions = task(images).argmax(1)
-    draw_panel(images, truths, predictions, task.classes, task.palette, path, scale=data.sensor.scale)
 
 
 def _print(reports: Mapping[str, Mapping[str, Any]], ratio: float, output: Path) -> None:

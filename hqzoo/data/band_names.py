@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-__all__ = ["BandNames", "arrange", "band_colours", "band_descriptions", "generic_names", "name_bands", "plain_name"]
+__all__ = [
+    "BandNames",
+    "arrange",
+    "band_colours",
+    "band_descriptions",
+    "generic_names",
+    "name_bands",
+    "order_bands",
+    "plain_name",
+]
 
 _RGB = ("red", "green", "blue")
 _SAME_BAND = {"r": "red", "g": "green", "b": "blue"}
@@ -56,6 +65,23 @@ def arrange(bands: BandNames, indexes: Sequence[int], wanted: BandNames) -> tupl
     if len(place) == len(indexes) and set(names) == set(place):
         return tuple(place[name] for name in names)
     return None if bands.own and wanted.own else tuple(indexes)
+
+
+def order_bands(raster: DatasetReader, bands: Sequence[int], wanted: Sequence[str]) -> tuple[int, ...]:
+    """Return the numbers of a raster's bands in the order wanted, where its own names are exactly those wanted.
+
+    Args:
+        raster: Raster opened with rasterio.
+        bands: Numbers of its bands, from 1.
+        wanted: Names in the order to read them in.
+    """
+    coloured = band_colours(raster, bands)
+    sources = [band_descriptions(raster, bands)] + ([] if coloured == _RGB else [coloured])
+    for names in sources:
+        place = {plain_name(name): band for name, band in zip(names, bands, strict=True)}
+        if len(place) == len(bands) and {plain_name(name) for name in wanted} == set(place):
+            return tuple(place[plain_name(name)] for name in wanted)
+    return tuple(bands)
 
 
 def band_descriptions(raster: DatasetReader, bands: Sequence[int]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from hqzoo.data.processes import found_once, processes
 from hqzoo.data.records import Record
 from hqzoo.data.sampling import EpochSampler, GridSampler
 from hqzoo.data.sensor import Sensor, Statistics
-from hqzoo.data.splits import hold_out, keep_share
+from hqzoo.data.splits import ALL, hold_out, keep_share, nothing_to_test
 from hqzoo.data.statistics import record_statistics, stored_statistics
 from hqzoo.data.targets import Targets
 from hqzoo.errors import ConfigError, DataError
@@ -142,8 +142,8 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         """Return ``(C, H, W)`` of training images, by the name of their sensor."""
 
     def predict_records(self) -> Sequence[R]:
-        """Return the records to predict: the test split, unless a data set knows better."""
-        return self.records("test")
+        """Return the records to predict: the test split, unless a data set knows better; all where none is tested."""
+        return self.records("train" if self._trains_on_all else "test")
 
     def undivided_records(self) -> Sequence[R]:
         """Return the records that can be looked at where they cannot be divided into splits; none by default."""
@@ -226,7 +226,11 @@ class DataModule(pl.LightningDataModule, Generic[R]):
     def setup(self, stage: str | None = None) -> None:
         """Find the records of a stage: ``fit``, ``validate``, ``test``, ``predict``, or all splits."""
         for split in _SPLITS_OF_STAGE[stage]:
-            self.records(split)
+            if split != "test" or stage == "test" or not self._trains_on_all:
+                self.records(split)
+        if stage == "fit" and self._trains_on_all:
+            trained = len(self.records("train"))
+            warnings.warn(f"`fold: all`: {trained} records are trained on, and none is left to test on.", stacklevel=2)
         if stage == "predict":
             self._to_predict = self.predict_records()
 
@@ -329,7 +333,13 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         sensors = {name: sensor.to_dict() for name, sensor in self.sensors.items()}
         return hashlib.sha256(json.dumps([type(self).__qualname__, names, sensors]).encode()).hexdigest()
 
+    @property
+    def _trains_on_all(self) -> bool:
+        return getattr(self, "fold", None) == ALL  # an argument of most data sets, not of all
+
     def _load(self, split: Split) -> Sequence[R]:
+        if split == "test" and self._trains_on_all:
+            raise nothing_to_test()
         records = self.load_records(split)
         if not records and split != "val":
             refuse(DataError(f"The split '{split}' of {type(self).__name__} is empty: {self.where()}."))

@@ -16,12 +16,14 @@ from hqzoo.data.found_classes import find_classes
 from hqzoo.data.ground import joined
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.pairs import Pair, list_images, pair_files, some
-from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_sizes, read_header
+from hqzoo.data.readers import SUFFIXES, FileRecord, Header, check_pair, read_header
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import (
+    ALL,
     SPLITS,
+    Fold,
     ValFold,
     choose_fold,
     make_folds,
@@ -55,14 +57,16 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         ignore: Mask values of pixels that are not counted. What a mask or its image declares as missing (nodata,
             an internal mask, transparency) is not counted in any case, unless ``classes`` names that mask value.
         palette: Mask value to colour ``[red, green, blue]``, for figures, and to read RGB masks.
-        bands: Names of the bands, in the order of the files. None: those of the first image by name; images that name
-            the same bands in another order are brought into its order, and images of other bands refused.
+        bands: Names of the bands, in the order of the files; a file that itself names these bands is brought into this
+            order. None: those of the first image by name; images that name the same bands in another order are brought
+            into its order, and images of other bands refused.
         band_indexes: Numbers of the bands to read, from 1. None: all but an alpha band.
         unit: Unit of the images.
         scale: Value that is full scale in this unit: 255 for 8-bit imagery, 1 for real numbers from 0 to 1.
         split_file: CSV file ``name,split``, or one list of names per split (``{"train": "train.txt", ...}``).
         folds: CSV file ``name,scene,fold``. Without its column ``fold``, folds are drawn by scene.
-        fold: Fold to test on.
+        fold: Fold to test on; ``"all"``: all images are trained on (but those of a ``val_fold`` that is given as a
+            number), whatever splits there are, and none is left to test on.
         val_fold: Fold to validate on: a number, ``"next"`` for the one after ``fold``, None for no
             validation.
         num_folds: Number of folds to draw where no file gives them. Images that overlap on the ground, as their files
@@ -91,7 +95,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         scale: float = 255.0,
         split_file: str | dict[str, str] | None = None,
         folds: str | None = None,
-        fold: int = 0,
+        fold: Fold = 0,
         val_fold: ValFold = "next",
         num_folds: int = 5,
         fold_seed: int = 0,
@@ -171,7 +175,8 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         if not self.root.is_dir():
             raise self._nothing_found([self.root])
         if folders := self._split_folders():
-            return {split: self._pairs(*pair) for split, pair in folders.items()}
+            found = {split: self._pairs(*pair) for split, pair in folders.items()}
+            return found if self.fold != ALL else {"train": _merged(found)}
         pairs, splits = self._all_pairs, self._splits()
         if absent := sorted(set(splits) - set(pairs)):
             refuse(
@@ -215,6 +220,8 @@ class FolderSegmentationDataModule(SegmentationDataModule):
 
     def _splits(self) -> dict[str, str]:
         """Image name to split."""
+        if self.fold == ALL and not self._folds:
+            return dict.fromkeys(self._all_pairs, "train")
         if isinstance(self.split_file, dict):
             return read_lists({split: self.root / path for split, path in self.split_file.items()})
         if split_file := self._split_file():
@@ -280,11 +287,11 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         return [self._record(name, *files[name], header) for name, header in headers.items()]
 
     def _header(self, image: Path, mask: Path | None) -> Header | DataError:
-        """Return the header of an image that has the size of its mask, or the fault that was refused."""
+        """Return the header of an image that fits its mask, or the fault that was refused."""
         try:
             header = read_header(image)
             if mask is not None:
-                check_sizes(image, header[:2], mask, read_header(mask)[:2])
+                check_pair(image, header, mask)
         except DataError as fault:
             refuse(fault)
             return fault
@@ -325,9 +332,9 @@ class FolderSegmentationDataModule(SegmentationDataModule):
                 f"The image {image} has {len(indexes)} band(s), but {len(self.sensor)} are expected: "
                 f"{', '.join(self.sensor.bands)}. Choose bands of the file with `band_indexes`."
             )
-        if self.bands or self.band_indexes:
+        if self.band_indexes or (self.bands and not header.named):
             return indexes  # the user knows better than the files
-        wanted = BandNames(self.sensor.bands, own=self._named_by is not None)
+        wanted = BandNames(self.sensor.bands, own=self._named_by is not None and self.bands is None)
         arranged = arrange(BandNames(header.bands, header.named), indexes, wanted)
         if arranged is None:
             raise DataError(
@@ -340,6 +347,16 @@ class FolderSegmentationDataModule(SegmentationDataModule):
     def _read_classes(self, masks: Sequence[Path]) -> ClassMap:
         stored = self.root / "classes.json"
         return find_classes(masks, self.given_classes, self.ignore, self.given_palette, stored)
+
+
+def _merged(splits: Mapping[str, Mapping[str, Pair]]) -> dict[str, Pair]:
+    """Return the images of all splits together."""
+    merged: dict[str, Pair] = {}
+    for split, pairs in splits.items():
+        if twice := sorted(merged.keys() & pairs.keys()):
+            raise DataError(f"`fold: all`: images of '{split}' are called like others: {some(twice)}. Rename them.")
+        merged |= pairs
+    return merged
 
 
 def _first_header(images: Sequence[Path]) -> tuple[Path, Header]:

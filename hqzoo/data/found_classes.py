@@ -117,6 +117,12 @@ def _discover(
         with going_on():
             mask = read_mask(path)
             values = raw_values(mask.values, path)
+            if (mask.values.ndim == 3) != coloured:
+                raise DataError(
+                    f"The mask {path} holds {'numbers' if coloured else 'colours'}, but {masks[0]} "
+                    f"{'colours' if coloured else 'numbers'}. Save all masks in one way: class numbers in one band, or "
+                    "colours in three."
+                )
             found.update(np.unique(values if mask.hidden is None else values[~mask.hidden]).tolist())
             nodata.update(mask.nodata)
         if len(found) > _MOST_CLASSES + len(ignore) + len(nodata):

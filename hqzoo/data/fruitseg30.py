@@ -11,7 +11,7 @@ from hqzoo.data.faults import refuse
 from hqzoo.data.pairs import pair_files
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.sensor import Sensor
-from hqzoo.data.splits import choose_fold, make_stratified_folds
+from hqzoo.data.splits import Fold, choose_fold, make_stratified_folds
 from hqzoo.data.whole_images import WholeImagesDataModule
 from hqzoo.errors import DataError
 
@@ -31,7 +31,7 @@ class FruitSeg30DataModule(WholeImagesDataModule):
 
     Args:
         root: Folder with ``<kind>/Images/<name>.jpg`` and ``<kind>/Mask/<name>_mask.png``.
-        fold: Fold to test on, from 0.
+        fold: Fold to test on, from 0; ``"all"``: all are trained on.
         num_folds: Number of folds.
         fold_seed: Seed of their draw.
         size: Height and width that images (bilinear) and masks (nearest) are resized to.
@@ -48,7 +48,7 @@ class FruitSeg30DataModule(WholeImagesDataModule):
     def __init__(
         self,
         root: str = "data/fruitseg30",
-        fold: int = 0,
+        fold: Fold = 0,
         num_folds: int = 5,
         fold_seed: int = 0,
         size: tuple[int, int] = (64, 64),

@@ -16,7 +16,7 @@ from hqzoo.data.raw_masks import encode_mask, read_mask
 from hqzoo.data.readers import check_sizes, read_header
 from hqzoo.data.records import Image, ImageRecord, Mask, Window
 from hqzoo.data.sensor import Sensor
-from hqzoo.data.splits import choose_fold, make_folds
+from hqzoo.data.splits import Fold, choose_fold, make_folds
 from hqzoo.data.whole_images import WholeImagesDataModule
 from hqzoo.errors import DataError
 
@@ -46,7 +46,7 @@ class ISBI2012DataModule(WholeImagesDataModule):
     Args:
         root: Folder with the challenge's ``train-volume.tif`` and ``train-labels.tif``, or with ``images/00.png`` and
             ``masks/00.png`` to 29.
-        fold: Fold to test on, from 0.
+        fold: Fold to test on, from 0; ``"all"``: all are trained on.
         num_folds: Number of folds.
         fold_seed: Seed that single slices are drawn with.
         grouped: Whether folds are runs of neighbouring slices. Only slices at the ends of a run then have a neighbour
@@ -65,7 +65,7 @@ class ISBI2012DataModule(WholeImagesDataModule):
     def __init__(
         self,
         root: str = "data/isbi2012",
-        fold: int = 0,
+        fold: Fold = 0,
         num_folds: int = 5,
         fold_seed: int = 0,
         grouped: bool = False,

@@ -89,6 +89,12 @@ class ClassMap:
             DataError: If the mask is no such array, or holds a value that is neither a class nor ignored.
         """
         raw = raw_values(mask, source)
+        if (mask.ndim == 3) != bool(self.colours):
+            raise DataError(
+                f"The mask {source} holds {'colours' if mask.ndim == 3 else 'numbers'}, but the classes of its data "
+                f"set are told by {'colours' if self.colours else 'numbers'}. Save all masks in one way: class numbers "
+                "in one band, or colours in three."
+            )
         if raw.dtype == np.uint8:
             encoded: npt.NDArray[np.uint8] = self._table[:256][raw]
         elif raw.size and raw.min() >= 0 and raw.max() < len(self._table):

@@ -15,7 +15,7 @@ from hqzoo.data.readers import FileRecord, Header
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Sensor
-from hqzoo.data.splits import SPLITS, choose_fold, make_folds, read_lists
+from hqzoo.data.splits import ALL, SPLITS, Fold, choose_fold, make_folds, read_lists
 from hqzoo.errors import ConfigError, DataError, unknown_name
 
 __all__ = ["LandCoverAIDataModule"]
@@ -50,7 +50,8 @@ class LandCoverAIDataModule(SegmentationDataModule):
         split: ``"official"``: the data set's lists of tiles, which the papers use. They are random, so
             training tiles border test tiles. ``"orthophoto"``: whole orthophotos, which tells how well a
             model does elsewhere.
-        fold: With ``split="orthophoto"``: which of ``num_folds`` parts is tested; the next one validates.
+        fold: With ``split="orthophoto"``: which of ``num_folds`` parts is tested; the next one validates. With any
+            split, ``"all"``: all tiles are trained on.
         num_folds: With ``split="orthophoto"``: number of parts. CHOICE: 7, for shares near the official
             70/15/15.
         download: Whether to download the archive (about 1.5 GB) where it is absent.
@@ -66,7 +67,7 @@ class LandCoverAIDataModule(SegmentationDataModule):
         self,
         root: str = "data/landcoverai",
         split: Literal["official", "orthophoto"] = "official",
-        fold: int = 0,
+        fold: Fold = 0,
         num_folds: int = 7,
         download: bool = False,
         **kwargs: Any,  # noqa: ANN401 - the base's arguments, which parsers resolve
@@ -128,7 +129,7 @@ class LandCoverAIDataModule(SegmentationDataModule):
         orthophotos = {f"{name}_{number}": name for name, count in index.items() for number in range(count)}
         if not orthophotos:
             raise DataError(f"There are no tiles in {self.tiles}. Call `prepare_data()` first; a Trainer does.")
-        if self.split == "orthophoto":
+        if self.split == "orthophoto" or self.fold == ALL:
             return choose_fold(make_folds(orthophotos, self.num_folds, seed=0), self.fold, "next")
         splits = read_lists({name: self.root / f"{name}.txt" for name in SPLITS})
         if absent := [tile for tile in splits if tile not in orthophotos]:

@@ -19,7 +19,7 @@ from hqzoo._files import replacing, write_text
 from hqzoo.data._progress import progress
 from hqzoo.data.labels import Colour
 from hqzoo.data.raw_masks import read_mask
-from hqzoo.data.readers import check_sizes, read_header, read_image
+from hqzoo.data.readers import check_pair, read_header, read_image
 from hqzoo.data.records import Window
 from hqzoo.errors import DataError
 
@@ -99,7 +99,7 @@ def cut_tiles(orthophotos: Mapping[str, tuple[Path, Path]], folder: Path, palett
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow compresses without holding the interpreter
         for name in progress(missing, "cutting LandCover.ai into tiles"):
             image, mask = orthophotos[name]
-            check_sizes(image, read_header(image)[:2], mask, read_header(mask)[:2])
+            check_pair(image, read_header(image), mask)
             written = list(pool.map(partial(_write_tile, folder, palette), _tiles(name, image, mask)))
             index[name] = len(written)
             write_text(folder / "tiles.json", json.dumps(index, indent=2))

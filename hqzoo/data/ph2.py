@@ -13,7 +13,7 @@ from hqzoo.data.faults import refuse
 from hqzoo.data.pairs import Pair, list_images, pair_files, some
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.sensor import Sensor
-from hqzoo.data.splits import choose_fold, make_folds, read_lists
+from hqzoo.data.splits import ALL, Fold, choose_fold, make_folds, read_lists
 from hqzoo.data.whole_images import WholeImagesDataModule
 from hqzoo.errors import ConfigError, DataError, unknown_name
 
@@ -40,7 +40,7 @@ class PH2DataModule(WholeImagesDataModule):
         root: Folder of the download, with ``PH2 Dataset images/IMD002/IMD002_Dermoscopic_Image/IMD002.bmp`` and
             ``.../IMD002_lesion/IMD002_lesion.bmp`` (also one level deeper, in ``PH2Dataset``), or a folder with
             ``images/IMD002.png`` and ``masks/IMD002.png``.
-        fold: Fold to test on, from 1.
+        fold: Fold to test on, from 1; ``"all"``: all are trained on.
         folds: ``"authors"``: those of Qu-Net's authors, from ``folds/fold_1_train.txt``, ``folds/fold_1_val.txt``, ...
             in the root, or, where there is no such folder, made again as they made them. ``"drawn"``: ``num_folds``
             folds drawn with ``fold_seed``.
@@ -61,7 +61,7 @@ class PH2DataModule(WholeImagesDataModule):
     def __init__(
         self,
         root: str = "data/ph2",
-        fold: int = 1,
+        fold: Fold = 1,
         folds: Literal["authors", "drawn"] = "authors",
         num_folds: int = 5,
         fold_seed: int = 0,
@@ -100,6 +100,8 @@ class PH2DataModule(WholeImagesDataModule):
         if self.folds == "drawn":
             drawn = make_folds({name: name for name in names}, self.num_folds, self.fold_seed)
             return choose_fold({name: 1 + fold for name, fold in drawn.items()}, self.fold, None)
+        if self.fold == ALL:
+            return dict.fromkeys(names, "train")
         lists = self.root / "folds"
         if not lists.is_dir():
             return choose_fold(authors_folds(names), self.fold, None)

@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from hqzoo.data.declared import is_lossy, open_image, open_picture, upright
 from hqzoo.data.labels import IGNORE_INDEX, ClassMap, Colour, colour_value
 from hqzoo.data.missing import read_with_hidden, split_alpha, transparent
-from hqzoo.data.raster_files import as_ranges, is_raster, open_pillow, open_raster
+from hqzoo.data.raster_files import as_ranges, is_raster
 from hqzoo.data.records import Mask, Missing, Window
+from hqzoo.errors import DataError
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
     from rasterio.io import DatasetReader
 
 __all__ = ["RawMask", "encode_mask", "mask_palette", "read_mask"]
+
+
+_LOSSY_FORMATS = ("JPEG", "MPO")
 
 
 class RawMask(NamedTuple):
@@ -44,12 +49,16 @@ def read_mask(path: Path, window: Window | None = None) -> RawMask:
         window: Part to read; None for all.
 
     Raises:
-        DataError: If the file is missing, damaged or truncated.
+        DataError: If the file is missing, damaged or truncated, or does not hold classes as they were drawn.
     """
     if is_raster(path):
-        with open_raster(path) as raster:
+        with open_image(path) as raster:
+            _check_raster(raster, path)
             return _read_raster(raster, window)
-    with open_pillow(path) as picture:
+    with open_picture(path) as file:
+        if file.format in _LOSSY_FORMATS:
+            raise _lossy(path, str(file.format))
+        picture = upright(file)
         layered = picture.mode in ("RGBA", "LA", "PA")
         pixels = np.asarray(picture.convert("RGB") if picture.mode == "RGBA" else picture)
         values = pixels[..., 0] if picture.mode in ("LA", "PA") else pixels
@@ -78,19 +87,41 @@ def encode_mask(raw: RawMask, class_map: ClassMap, source: Path) -> Mask:
 def mask_palette(path: Path) -> dict[int, Colour]:
     """Return the colours that a mask file itself gives to its index values; empty where it has none."""
     if is_raster(path):
-        with open_raster(path) as raster:
+        with open_image(path) as raster:
             if raster.colorinterp[0].name != "palette":
                 return {}
             return {value: (r, g, b) for value, (r, g, b, _) in raster.colormap(1).items()}
-    with open_pillow(path) as image:
+    with open_picture(path) as image:
         flat = image.getpalette() if image.mode == "P" else None
     triples = zip(*[iter(flat or [])] * 3, strict=False)
     return {value: (r, g, b) for value, (r, g, b) in enumerate(triples)}
 
 
+def _check_raster(raster: DatasetReader, path: Path) -> None:
+    if is_lossy(raster):
+        raise _lossy(path, raster.tags(ns="IMAGE_STRUCTURE")["COMPRESSION"])
+    if raster.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+        raise DataError(
+            f"The mask {path} declares 0 to be white (PhotometricInterpretation WhiteIsZero), so that programs "
+            "disagree on what its numbers are. Save it with 0 as black, or as class numbers."
+        )
+    if len(bands := split_alpha(raster)[0]) not in (1, 3):
+        raise DataError(
+            f"The mask {path} has {len(bands)} bands; expected one of class numbers, or red, green and blue. Choose "
+            "the one that is meant: gdal_translate -b NUMBER FILE OUT."
+        )
+
+
+def _lossy(path: Path, how: str) -> DataError:
+    return DataError(
+        f"The mask {path} is compressed with losses ({how}), which changes class numbers and blurs their borders. Take "
+        "the original, or bring its values back to those of the classes and save it as PNG or as losslessly compressed "
+        "TIFF."
+    )
+
+
 def _read_raster(raster: DatasetReader, window: Window | None) -> RawMask:
     bands, alpha = split_alpha(raster)
-    bands = bands[:3] if len(bands) > 1 else bands
     planes, hidden = read_with_hidden(raster, bands, alpha, window=as_ranges(window))
     declared = [raster.nodatavals[band - 1] for band in bands]
     whole = [int(value) for value in declared if value is not None and float(value).is_integer()]

@@ -11,19 +11,22 @@ import numpy as np
 from PIL import Image as Pillow
 
 from hqzoo.data.band_names import generic_names, name_bands
+from hqzoo.data.declared import open_image, open_picture, shown_size, unread_colours, upright
+from hqzoo.data.grids import Grid, check_grids, read_grid
 from hqzoo.data.labels import IGNORE_INDEX, ClassMap
 from hqzoo.data.missing import declares_missing, read_with_missing, split_alpha, transparent
-from hqzoo.data.raster_files import as_ranges, is_raster, open_pillow, open_raster
+from hqzoo.data.raster_files import as_ranges, is_raster
 from hqzoo.data.raw_masks import encode_mask, read_mask
 from hqzoo.data.records import Image, ImageRecord, Mask, Missing, Window
 from hqzoo.data.sensor import Sensor
-from hqzoo.data.values import can_be_out_of_range, out_of_range, sample_windows, too_large, too_narrow
+from hqzoo.data.values import can_be_out_of_range, out_of_range, sample_windows, too_large, too_narrow, unexplained
 from hqzoo.errors import DataError
 
 __all__ = [
     "SUFFIXES",
     "FileRecord",
     "Header",
+    "check_pair",
     "check_sizes",
     "read_header",
     "read_image",
@@ -46,6 +49,7 @@ class Header(NamedTuple):
     alpha: tuple[int, ...] = ()  # numbers of the alpha bands of a raster
     named: bool = False  # whether the file itself names its bands
     holes: bool = False  # whether pixels may be missing: the file declares nodata, a mask or transparency
+    grid: Grid | None = None  # where the file lies on the ground, if it says so
 
 
 class FileRecord(ImageRecord):
@@ -102,6 +106,7 @@ class FileRecord(ImageRecord):
         _check_values(image, self.sensor, self.image)
         if can_be_out_of_range(image.dtype, self.sensor.scale) and self._range_fault:
             raise DataError(self._range_fault)
+        _check_fills(image, self.sensor, self.image)
         if self.mask is None or self.class_map is None:
             return image, None
         mask = encode_mask(read_mask(self.mask, window), self.class_map, self.mask)
@@ -119,15 +124,16 @@ class FileRecord(ImageRecord):
         if not self.header.holes:
             return read_image(self.image, self.indexes, window), None
         if not is_raster(self.image):
-            with open_pillow(self.image) as picture:
-                planes, missing = _planes(picture, self.indexes, self.image), transparent(picture)
+            with open_picture(self.image) as picture:
+                turned = upright(picture)
+                planes, missing = _planes(turned, self.indexes, self.image), transparent(turned)
             if window is not None:
                 planes, missing = window.of(planes), window.of(missing)
             return np.ascontiguousarray(planes), missing
         alpha = [index for index in self.header.alpha if index not in self.indexes]
         shape = (min(self.height, _SAMPLE), min(self.width, _SAMPLE)) if thin else None
         # Overviews could be averages that mix nodata in.
-        with open_raster(self.image, **({"OVERVIEW_LEVEL": "NONE"} if thin else {})) as raster:
+        with open_image(self.image, **({"OVERVIEW_LEVEL": "NONE"} if thin else {})) as raster:
             _check_indexes(self.indexes, raster.count, self.image)
             part = {"window": as_ranges(window), "out_shape": shape}
             return read_with_missing(raster, self.indexes, alpha, self.sensor.scale, **part)
@@ -170,27 +176,50 @@ def check_sizes(image: Path, size: tuple[int, ...], mask: Path, mask_size: tuple
         )
 
 
-def read_header(path: Path) -> Header:
-    """Read the size and the bands of an image file without decoding it.
+def check_pair(image: Path, header: Header, mask: Path) -> None:
+    """Refuse a mask of another size than its image, or of another place on the ground.
+
+    Args:
+        image: Image file.
+        header: Its header.
+        mask: Mask file.
 
     Raises:
-        DataError: If the file is missing, damaged or no image.
+        DataError: If they differ, or the mask cannot be read.
+    """
+    truth = read_header(mask, is_mask=True)
+    check_sizes(image, header[:2], mask, truth[:2])
+    check_grids(image, header.grid, mask, truth.grid, header[:2])
+
+
+def read_header(path: Path, *, is_mask: bool = False) -> Header:
+    """Read the size and the bands of a file without decoding it.
+
+    Args:
+        path: PNG, JPEG or TIFF file.
+        is_mask: Whether numbers may stand for colours of a table, as class numbers do.
+
+    Raises:
+        DataError: If the file is missing, damaged or no image, or says of itself what would not be heeded.
     """
     if is_raster(path):
-        with open_raster(path) as raster:
+        with open_image(path) as raster:
             bands, alpha = split_alpha(raster)
+            if not is_mask and (fault := unread_colours(raster, path)):
+                raise DataError(fault)
             if not bands:
                 raise DataError(f"The image {path} holds transparency only. Expected one or more bands of imagery.")
             names, own = name_bands(raster, bands)
             holes = declares_missing(raster, bands, alpha)
-            return Header(raster.height, raster.width, names, bands, alpha, own, holes)
-    with open_pillow(path) as image:
+            return Header(raster.height, raster.width, names, bands, alpha, own, holes, read_grid(raster))
+    with open_picture(path) as image:
         mode = _REDUCED_MODES.get(image.mode, image.mode)
         if mode not in _PLAIN_MODES:
             raise DataError(f"The image {path} has the unsupported pixel format {image.mode}.")
         count = _PLAIN_MODES[mode]
         indexes = tuple(range(1, count + 1))
-        return Header(image.height, image.width, generic_names(count), indexes, holes=bool(image.has_transparency_data))
+        holes = bool(image.has_transparency_data)
+        return Header(*shown_size(image), generic_names(count), indexes, holes=holes, grid=read_grid(path))
 
 
 def read_image(path: Path, indexes: Sequence[int], window: Window | None = None) -> Image:
@@ -208,13 +237,23 @@ def read_image(path: Path, indexes: Sequence[int], window: Window | None = None)
         DataError: If the file is missing, damaged, truncated, or has no such band.
     """
     if is_raster(path):
-        with open_raster(path) as raster:
+        with open_image(path) as raster:
             _check_indexes(indexes, raster.count, path)
             return np.asarray(raster.read(list(indexes), window=as_ranges(window)))
-    with open_pillow(path) as picture:
-        planes = _planes(picture, indexes, path)
+    with open_picture(path) as picture:
+        planes = _planes(upright(picture), indexes, path)
     # Bands as planes make crops and colour matrices several times faster than interleaved pixels.
     return np.ascontiguousarray(planes if window is None else window.of(planes))
+
+
+def _check_fills(image: Image, sensor: Sensor, path: Path) -> None:
+    """Refuse values that mark missing pixels, or are nonsense, without being declared as nodata."""
+    if (value := unexplained(image, sensor.scale)) is not None:
+        raise DataError(
+            f"The image {path} holds the value {value:g}, which is no {sensor.unit} with full scale {sensor.scale:g}, "
+            f"and does not declare it as nodata. If it marks missing pixels, say so: gdal_edit.py -a_nodata {value:g} "
+            "FILE (several such values: bring them to one); else mend it, or give `unit` and `scale` of the file."
+        )
 
 
 def _planes(picture: Pillow.Image, indexes: Sequence[int], path: Path) -> Image:

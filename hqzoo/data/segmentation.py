@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 from hqzoo.data.augment import ColourJitter
@@ -11,6 +12,7 @@ from hqzoo.data.records import ImageRecord
 from hqzoo.data.sensor import Sensor, Statistics
 from hqzoo.data.statistics import compute_statistics
 from hqzoo.data.targets import Targets
+from hqzoo.data.values import hardly_above_zero
 from hqzoo.data.windows import CropDataset, GridDataset, as_size
 
 __all__ = ["SegmentationDataModule", "Split"]
@@ -75,7 +77,14 @@ class SegmentationDataModule(DataModule[ImageRecord]):
 
     def measure_statistics(self) -> dict[str, Statistics]:
         """Compute the statistics of every pixel of the training split that is not missing."""
-        return {"image": compute_statistics(self.records("train"), self.cache, self.sensor)}
+        found = compute_statistics(self.records("train"), self.cache, self.sensor)
+        if hardly_above_zero(found, self.sensor.scale):
+            warnings.warn(
+                f"The training images hardly exceed 1 (means {', '.join(f'{mean:.3g}' for mean in found.mean)}), but "
+                f"their full scale is {self.sensor.scale:g}. If they hold values from 0 to 1, set `scale: 1`.",
+                stacklevel=2,
+            )
+        return {"image": found}
 
     @property
     def sensors(self) -> dict[str, Sensor]:  # type: ignore[override]

@@ -15,17 +15,25 @@ from hqzoo.data.readers import SUFFIXES
 from hqzoo.errors import ConfigError, DataError, LeakError, did_you_mean, unknown_name
 
 __all__ = [
+    "ALL",
+    "SPLITS",
+    "Fold",
     "ValFold",
     "choose_fold",
     "hold_out",
     "keep_share",
     "make_folds",
     "make_stratified_folds",
+    "nothing_to_test",
     "read_folds",
     "read_lists",
     "read_split",
 ]
 
+ALL: Literal["all"] = "all"
+"""Value of ``fold`` that leaves nothing to test on: all records are trained on."""
+
+Fold = int | Literal["all"]
 ValFold = int | Literal["next"] | None
 
 SPLITS = ("train", "val", "test")
@@ -205,14 +213,14 @@ def keep_share(scenes: Mapping[str, str], share: float, seed: int = 0) -> set[st
     return set(drawn[: max(1, round(share * len(drawn)))])
 
 
-def choose_fold(folds: Mapping[str, int], fold: int, val_fold: ValFold) -> dict[str, str]:
+def choose_fold(folds: Mapping[str, int], fold: Fold, val_fold: ValFold) -> dict[str, str]:
     """Make ``fold`` the test split, ``val_fold`` the validation split, and train on all others.
 
     Args:
         folds: Image name to fold.
-        fold: Fold to test on.
-        val_fold: Fold of the remaining ones to validate on; ``"next"`` for the one after ``fold`` (cyclic),
-            None for none.
+        fold: Fold to test on; ``"all"``: none is.
+        val_fold: Fold of the remaining ones to validate on; ``"next"`` for the one after ``fold`` (cyclic; none after
+            ``"all"``), None for none.
 
     Returns:
         Image name to split.
@@ -221,9 +229,11 @@ def choose_fold(folds: Mapping[str, int], fold: int, val_fold: ValFold) -> dict[
         ConfigError: If a fold does not exist, both are the same, or nothing is left to train on.
     """
     known = sorted(set(folds.values()))
+    if fold == ALL and val_fold == "next":
+        val_fold = None
     val = known[(known.index(fold) + 1) % len(known)] if val_fold == "next" and fold in known else val_fold
     for argument, value in (("fold", fold), ("val_fold", val)):
-        if value is not None and value not in known:
+        if value is not None and value not in known and (argument, value) != ("fold", ALL):
             raise ConfigError(f"`{argument}={value}`: there is no such fold; folds: {known}.")
     if val == fold:
         raise ConfigError(
@@ -236,6 +246,14 @@ def choose_fold(folds: Mapping[str, int], fold: int, val_fold: ValFold) -> dict[
             "Set `val_fold: null`, or make more folds."
         )
     return {name: "test" if k == fold else "val" if k == val else "train" for name, k in folds.items()}
+
+
+def nothing_to_test() -> DataError:
+    """Return the error of who asks for the test split of ``fold: all``."""
+    return DataError(
+        "`fold: all` trains on all records, so that none is left to test on: a score on them would be too good. Test "
+        "on other data (another `root`, with a `fold` of its own), or train and test with a fold, such as `fold: 0`."
+    )
 
 
 def stem(name: str) -> str:

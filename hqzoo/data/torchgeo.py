@@ -25,7 +25,7 @@ from hqzoo.data.labels import IGNORE_INDEX, ClassMap
 from hqzoo.data.records import Record
 from hqzoo.data.resized import Resized
 from hqzoo.data.sensor import Sensor
-from hqzoo.data.splits import SPLITS, ValFold, choose_fold, hold_out, make_folds
+from hqzoo.data.splits import ALL, SPLITS, Fold, ValFold, choose_fold, hold_out, make_folds
 from hqzoo.data.targets import Targets
 from hqzoo.data.torchgeo_records import (
     GeoLabelRecord,
@@ -66,7 +66,7 @@ class TorchGeoDataModule(DataModule[Any]):
         splits: Our split to theirs, such as ``{train: train, test: val}``; one that is left out is empty. None: all
             that the class has of the same name.
         num_folds: Number of folds that the images of all ``splits`` together are drawn into; None: no folds.
-        fold: Fold to test on, from 0.
+        fold: Fold to test on, from 0; ``"all"``: all are trained on.
         val_fold: Fold to validate on: a number, ``"next"`` for the one after ``fold``, None for none.
         test_share: Share of the images that is drawn for the test where the class has no splits. CHOICE.
         draw_seed: Seed of these draws.
@@ -97,7 +97,7 @@ class TorchGeoDataModule(DataModule[Any]):
         scale: float = 255.0,
         splits: dict[str, str] | None = None,
         num_folds: int | None = None,
-        fold: int = 0,
+        fold: Fold = 0,
         val_fold: ValFold = "next",
         test_share: float = 0.2,
         draw_seed: int = 0,
@@ -228,11 +228,13 @@ class TorchGeoDataModule(DataModule[Any]):
     def _places(self) -> dict[str, list[Place]]:
         """Our split to its samples."""
         places = {split: [(name, at) for at in range(len(self._open(name)))] for split, name in self._splits.items()}
-        if self._has_splits and self.num_folds is None:
+        if self._has_splits and self.num_folds is None and self.fold != ALL:
             return places
         every = {_name(place): place for each in places.values() for place in each}
         own = {name: name for name in every}  # nothing is known of scenes
-        if self.num_folds is not None:
+        if self.num_folds is None and self.fold == ALL:
+            assigned = dict.fromkeys(own, "train")
+        elif self.num_folds is not None:
             assigned = choose_fold(make_folds(own, self.num_folds, self.draw_seed), self.fold, self.val_fold)
         else:
             tested = hold_out(own, self.test_share, self.draw_seed)

@@ -8,13 +8,27 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hqzoo.data.records import Window
+from hqzoo.data.sensor import Statistics
 
-__all__ = ["can_be_out_of_range", "out_of_range", "sample_windows", "too_large", "too_narrow"]
+__all__ = [
+    "can_be_out_of_range",
+    "hardly_above_zero",
+    "looks_unscaled",
+    "out_of_range",
+    "sample_windows",
+    "too_large",
+    "too_narrow",
+    "unexplained",
+]
 
 SAMPLE = 256
 """Side of the squares whose values are looked at, in pixels."""
 
 _TOO_BRIGHT = 2  # times full scale, as the median of a sample (CHOICE); sunlit clouds reach more than once full scale
+_FAR = 100  # times full scale: no measurement, however few (CHOICE)
+_REPEATED = 16  # pixels with one and the same extreme value, which measurements do not repeat (CHOICE)
+_USUAL_FILL = -9999  # may lie within twice full scale, where nothing else tells it from a measurement
+_ONE = 2.0  # real numbers up to here are shares of full scale: resampling and glints exceed 1 (CHOICE)
 
 
 def too_narrow(dtype: DTypeLike, scale: float) -> bool:
@@ -34,9 +48,11 @@ def too_large(values: NDArray[Any], scale: float) -> bool:
 
 
 def can_be_out_of_range(dtype: DTypeLike, scale: float) -> bool:
-    """Tell whether :func:`out_of_range` can find anything in numbers of this type."""
+    """Tell whether :func:`out_of_range` or :func:`unexplained` can find anything in numbers of this type."""
     dtype = np.dtype(dtype)
-    return dtype.kind not in "ui" or np.iinfo(dtype).max > _TOO_BRIGHT * scale
+    if dtype.kind not in "ui":
+        return True
+    return np.iinfo(dtype).max > _TOO_BRIGHT * scale or np.iinfo(dtype).min <= _USUAL_FILL
 
 
 def out_of_range(values: NDArray[Any], scale: float) -> Literal["unscaled", "too bright"] | None:
@@ -50,15 +66,49 @@ def out_of_range(values: NDArray[Any], scale: float) -> Literal["unscaled", "too
         scale: Full scale of their unit.
 
     Returns:
-        ``"unscaled"`` for real numbers from 0 to 1 where full scale is 100 or more, ``"too bright"`` where most values
-        are more than twice full scale, else None.
+        ``"unscaled"`` for real numbers from 0 to about 1 where full scale is 100 or more, ``"too bright"`` where
+        most values are more than twice full scale, else None.
     """
     if not values.size:
         return None
     # An all-black sample is no evidence.
-    if scale >= 100 and values.dtype.kind not in "ui" and values.min() >= 0 and 0 < values.max() <= 1:
+    if scale >= 100 and values.dtype.kind not in "ui" and values.min() > -0.5 and 0 < values.max() <= _ONE:
         return "unscaled"
     return "too bright" if np.median(values) > _TOO_BRIGHT * scale else None
+
+
+def hardly_above_zero(found: Statistics, scale: float) -> bool:
+    """Tell whether images of a full scale of 100 or more hold hardly anything but 0 and 1, by their statistics."""
+    return scale >= 100 and all(mean >= 0 and mean + std < 1.5 for mean, std in zip(found.mean, found.std, strict=True))
+
+
+def looks_unscaled(values: NDArray[Any], scale: float) -> bool:
+    """Tell whether integers hold nothing but 0 and 1 though full scale is 100 or more: possible, but hardly meant."""
+    return bool(values.size) and scale >= 100 and values.dtype.kind in "ui" and int(values.max()) == 1
+
+
+def unexplained(values: NDArray[Any], scale: float) -> float | None:
+    """Return a value that is no measurement though nothing declares it as missing, such as -9999 or 65535; else None.
+
+    It lies beyond 100 times full scale; or it is the extreme of many pixels alike, beyond twice full scale, with
+    nothing in between (CHOICE). The value -9999 needs no distance from full scale.
+
+    Args:
+        values: Finite values of any shape that are not declared as missing.
+        scale: Full scale of their unit.
+    """
+    if not values.size or not can_be_out_of_range(values.dtype, scale):
+        return None
+    for extreme in (values.min(), values.max()):
+        value = float(extreme)
+        if abs(value) > _FAR * scale:
+            return value
+        if abs(value) > _TOO_BRIGHT * scale or value == _USUAL_FILL:
+            beyond = values < value / 2 if value < 0 else values > value / 2
+            alike = np.count_nonzero(values == extreme)
+            if alike >= _REPEATED and alike == np.count_nonzero(beyond):
+                return value
+    return None
 
 
 def sample_windows(height: int, width: int) -> list[Window]:

@@ -11,11 +11,12 @@ from typing import Any
 
 from hqzoo.data.faults import Refused, refuse
 from hqzoo.data.pairs import some
-from hqzoo.data.readers import FileRecord, check_sizes, read_header
+from hqzoo.data.readers import FileRecord, check_pair, read_header
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split
 from hqzoo.data.sensor import Statistics
+from hqzoo.data.splits import ALL, Fold
 from hqzoo.data.windows import as_size
 from hqzoo.errors import ConfigError, DataError
 
@@ -122,7 +123,7 @@ class WholeImagesDataModule(SegmentationDataModule):
     def _file_record(self, name: str, image: Path, mask: Path | None) -> FileRecord:
         header = read_header(image)
         if mask is not None:
-            check_sizes(image, header[:2], mask, read_header(mask)[:2])
+            check_pair(image, header, mask)
         if len(header.indexes) != len(self.sensor):
             raise DataError(
                 f"The image {image} has {len(header.indexes)} band(s); {type(self).__name__} expects "
@@ -130,6 +131,6 @@ class WholeImagesDataModule(SegmentationDataModule):
             )
         return FileRecord(name, image, mask, header, header.indexes, self.sensor, self.class_map)
 
-    def _check_fold(self, fold: int, known: Sequence[int]) -> None:
-        if fold not in known:
+    def _check_fold(self, fold: Fold, known: Sequence[int]) -> None:
+        if fold != ALL and fold not in known:
             raise ConfigError(f"`fold={fold}`: there is no such fold; folds: {list(known)}.")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 
 from hqzoo.data.band_names import band_colours, band_descriptions, plain_name
-from hqzoo.data.values import out_of_range, sample_windows, too_narrow
+from hqzoo.data.declared import unread_colours
+from hqzoo.data.values import looks_unscaled, out_of_range, sample_windows, too_narrow
 from hqzoo.errors import SceneError, SensorError
 from hqzoo.scenes.scene import Scene
 
@@ -39,6 +40,8 @@ def check_scene(scene: Scene, sensor: Sensor) -> None:
 
 
 def _check_count(scene: Scene, sensor: Sensor) -> None:
+    if fault := unread_colours(scene.dataset, scene.path):
+        raise SensorError(fault)
     if len(scene.bands) == len(sensor.bands):
         return
     remedy = "Choose the bands: gdal_translate -b 1 -b 2 ... SCENE OUT."
@@ -48,9 +51,6 @@ def _check_count(scene: Scene, sensor: Sensor) -> None:
         if len(scene.bands) + len(scene.alpha) == len(sensor.bands):
             option = f"-colorinterp_{scene.alpha[0]} undefined"
             remedy = f"If that band is imagery, say so: gdal_edit.py {option} SCENE."
-    if ColorInterp.palette in scene.dataset.colorinterp:
-        counted += " of indices into a colour table"
-        remedy = "Turn the indices into colours: gdal_translate -expand rgb SCENE OUT."
     raise SensorError(
         f"The scene {scene.path} has {counted}; the model takes {len(sensor.bands)} "
         f"({', '.join(sensor.bands)}). {remedy}"
@@ -110,7 +110,8 @@ def _unit_name(unit: str) -> str:
 
 
 def _check_values(scene: Scene, sensor: Sensor) -> None:
-    values = np.concatenate([_sample(scene, window) for window in sample_windows(scene.height, scene.width)])
+    pixels = np.concatenate([_sample(scene, window) for window in sample_windows(scene.height, scene.width)], axis=1)
+    values = pixels.ravel()
     if out_of_range(values, sensor.scale):
         raise SensorError(
             f"The values of the scene {scene.path} do not fit: in a sample they go from {values.min():g} to "
@@ -118,9 +119,23 @@ def _check_values(scene: Scene, sensor: Sensor) -> None:
             f"scale {sensor.scale:g}. Bring the scene to that unit: gdal_translate -ot TYPE -scale FROM0 FROM1 TO0 "
             "TO1 SCENE OUT."
         )
+    if looks_unscaled(values, sensor.scale):
+        warnings.warn(
+            f"A sample of the scene {scene.path} holds nothing but 0 and 1; the model takes {sensor.unit} with full "
+            f"scale {sensor.scale:g}. Is this the image, and not a mask?",
+            stacklevel=2,
+        )
+    empty = float((pixels == 0).all(axis=0).mean()) if values.size else 0.0
+    if empty > 0.5 and not scene.declares_missing:
+        warnings.warn(
+            f"{empty:.0%} of a sample of the scene {scene.path} is 0 in all bands, and is mapped like any other pixel: "
+            "the scene declares no nodata. If nothing was measured there, say so: gdal_edit.py -a_nodata 0 SCENE.",
+            stacklevel=2,
+        )
 
 
 def _sample(scene: Scene, window: Window) -> NDArray[Any]:
+    """Return the valid pixels of a part of the scene, (C, n)."""
     rows, columns = (window.row, window.row + window.height), (window.col, window.col + window.width)
-    image, valid = scene.read(rows, columns)
-    return image[:, valid].ravel()
+    image, valid = scene.read_sample(rows, columns)
+    return image[:, valid]

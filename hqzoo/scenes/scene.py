@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -18,13 +18,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio._err import CPLE_BaseError  # isort: skip
 from rasterio.windows import Window
 
-from hqzoo.data.missing import read_with_missing
+from hqzoo.data.band_names import order_bands
+from hqzoo.data.declared import unread
+from hqzoo.data.missing import declares_missing, read_with_missing
 from hqzoo.data.raster_files import LOUD_GDAL
-from hqzoo.data.values import too_large
+from hqzoo.data.sensor import Sensor
+from hqzoo.data.values import too_large, unexplained
 from hqzoo.errors import SceneError, SensorError
-
-if TYPE_CHECKING:
-    from hqzoo.data.sensor import Sensor
+from hqzoo.scenes.pictures import as_trained
 
 __all__ = ["GDAL_ERRORS", "Scene", "open_scene", "reason"]
 
@@ -37,22 +38,24 @@ class Scene:
     """A raster opened for reading, seen as imagery plus a mask of valid pixels.
 
     Alpha bands are mask, never imagery. Which pixels are missing is told by the rule of :mod:`hqzoo.data.missing`,
-    the same as in training.
+    the same as in training. Bands that the file names as the sensor does are read in the sensor's order.
 
     Args:
         dataset: Raster opened with rasterio.
-        scale: Full scale of the sensor, in its unit.
+        sensor: Sensor that the model was trained on.
+        path: Name of the scene; None: the dataset's own.
     """
 
-    def __init__(self, dataset: rasterio.DatasetReader, scale: float) -> None:
+    def __init__(self, dataset: rasterio.DatasetReader, sensor: Sensor, path: str | None = None) -> None:
         self.dataset = dataset
-        self.path = str(dataset.name)
+        self.path = path or str(dataset.name)
         self.height: int = dataset.height
         self.width: int = dataset.width
         colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
         self.alpha: tuple[int, ...] = tuple(index for index, colour in colours if colour == ColorInterp.alpha)
-        self.bands: tuple[int, ...] = tuple(index for index in dataset.indexes if index not in self.alpha)
-        self._scale = scale
+        bands = tuple(index for index in dataset.indexes if index not in self.alpha)
+        self.bands: tuple[int, ...] = order_bands(dataset, bands, sensor.bands)
+        self._scale = sensor.scale
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -64,6 +67,11 @@ class Scene:
     def block_height(self) -> int:
         """Rows that the file stores (and GDAL decodes) together."""
         return int(self.dataset.block_shapes[0][0])
+
+    @property
+    def declares_missing(self) -> bool:
+        """Whether any pixel can be missing: the file declares nodata, a mask or transparency."""
+        return declares_missing(self.dataset, self.bands, self.alpha)
 
     def read(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read a part of the scene.
@@ -77,8 +85,19 @@ class Scene:
 
         Raises:
             SceneError: If the file is truncated or damaged, or a valid pixel is not finite.
-            SensorError: If the sensor's full scale is 8-bit, and values are not.
+            SensorError: If the sensor's full scale is 8-bit, and values are not; or if a value can be no measurement.
         """
+        image, valid = self.read_sample(rows, columns)
+        if (value := unexplained(image[:, valid], self._scale)) is not None:
+            raise SensorError(
+                f"The scene {self.path} holds the value {value:g} (full scale is {self._scale:g}), and does not "
+                f"declare it as nodata. If it marks missing pixels, say so: gdal_edit.py -a_nodata {value:g} SCENE "
+                "(several such values: bring them to one); else bring the scene to the model's unit."
+            )
+        return image, valid
+
+    def read_sample(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Read as :meth:`read` does, but for single values that can be no measurements."""
         window = Window.from_slices(rows, columns)
         try:
             image, missing = read_with_missing(self.dataset, self.bands, self.alpha, self._scale, window=window)
@@ -127,7 +146,10 @@ def open_scene(path: Path | str, sensor: Sensor) -> Iterator[Scene]:
                 f"The scene {path} is a container without bands of its own. Name one of its parts: "
                 f"{', '.join(dataset.subdatasets[:5]) or 'it has none'}."
             )
-        yield Scene(dataset, sensor.scale)
+        with as_trained(dataset, Path(path), sensor) as raster:
+            if fault := unread(raster, path):
+                raise SceneError(fault)
+            yield Scene(raster, sensor, str(path))
 
 
 def _opened(path: Path | str) -> rasterio.DatasetReader:

@@ -7,8 +7,7 @@ import pytest
 
 from hqzoo.cli import circuit
 from hqzoo.errors import CircuitError, ConfigError
-from hqzoo.quantum import circuits
-from hqzoo.quantum.export import from_qasm
+from hqzoo.quantum import circuits, from_qasm
 
 
 def call(*arguments: str) -> int:
@@ -34,7 +33,7 @@ def test_without_options_it_is_drawn(capsys):
 def test_files(tmp_path, capsys):
     qasm, text, figure = tmp_path / "c.qasm", tmp_path / "c.txt", tmp_path / "c.png"
     assert call("qskip", "--arg", "n_layers=1", "--qasm", str(qasm), "--draw", str(text)) == 0
-    assert from_qasm(qasm.read_text()) == circuits.qskip(1)
+    assert from_qasm(qasm.read_text()).circuit == circuits.qskip(1)
     assert "RY(x0)" in text.read_text()
     assert call("qskip", "--draw", str(figure)) == 0
     assert figure.read_bytes()[:4] == b"\x89PNG"

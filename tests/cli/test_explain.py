@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hqzoo.cli import main
-from hqzoo.cli.explain import collect
+from hqzoo.cli.option_tree import collect
 from tests.cli.conftest import recipe, write_recipe
 
 MODEL, DATA = ("model", "init_args"), ("data", "init_args")

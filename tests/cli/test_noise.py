@@ -28,8 +28,8 @@ def test_table_json_and_curve(
     conditions = [(row["strength"], row["shots"], row["zne"]) for row in report["rows"]]
     noisy = [(1.0, None, None), (1.0, None, "linear"), (1.0, 64, None), (1.0, 64, "linear")]
     assert conditions == [(0.0, None, None), (0.0, 64, None), *noisy]
-    assert all(0 <= row["miou"] <= 1 and 0 <= row["oa"] <= 1 for row in report["rows"])
-    assert [len(row["miou_of_repeats"]) for row in report["rows"]] == [1, 2, 1, 1, 2, 2]
+    assert all(0 <= row["scores"]["miou"] <= 1 and 0 <= row["scores"]["oa"] <= 1 for row in report["rows"])
+    assert [len(row["repeats"]) for row in report["rows"]] == [1, 2, 1, 1, 2, 2]
     assert report["noise"]["two_qubit"] == {"depolarizing": 0.02}
     assert report["quantum_parameters"] == 8
     printed = capsys.readouterr().out
@@ -42,8 +42,9 @@ def test_table_json_and_curve(
     root = ["--trainer.default_root_dir", str(own_run)]
     assert main(["test", "-c", str(own_run / "config.yaml"), *root, "--ckpt_path", str(checkpoint)]) == 0
     plain = json.loads((own_run / "test.json").read_text())
-    assert report["rows"][0]["miou"] == pytest.approx(plain["miou"], abs=1e-6)
-    assert report["rows"][0]["oa"] == pytest.approx(plain["oa"], abs=1e-6)
+    for name in ("miou", "oa"):
+        assert report["rows"][0]["scores"][name] == pytest.approx(plain["scores"][name], abs=1e-6)
+    assert report["rows"][0]["score"] == report["rows"][0]["scores"]["miou"]
 
 
 def test_shots_alone_on_other_data(own_run: Path, folder: Path, tmp_path: Path) -> None:
@@ -61,11 +62,11 @@ def test_shots_alone_on_other_data(own_run: Path, folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ([], ConfigError, r"--channel depolarizing=0\.01"),
+        ([], ConfigError, r"such as depolarizing=0\.01"),
         (["--channel", "depolarising=0.1"], CircuitError, "Did you mean 'depolarizing'"),
         (["--chanel", "depolarizing=0.1", "--shots", "8"], ConfigError, "Did you mean '--channel'"),
         (["--shots", "0"], ConfigError, "at least 1"),
-        (["--shots", "8", "--zne"], ConfigError, "give a --channel"),
+        (["--shots", "8", "--zne"], ConfigError, "give a noise channel"),
         (["--channel", "bit_flip=0.6"], CircuitError, r"bit_flip=1\.2.*between 0 and 1"),
         (["--channel", "bit_flip=0.2", "--zne"], CircuitError, r"bit_flip=1\.2.*between 0 and 1"),
     ],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<why>.+?) -->\n)?^```(?P<language>bash|python)\n(?P<code>.*?)^```$", re.M | re.S
+    r"(?:^<!-- not run: (?P<why>.+?) -->\n)?^```(?P<language>bash|python|yaml)\n(?P<code>.*?)^```$", re.M | re.S
 )
 
 
@@ -17,7 +17,7 @@ class Block:
     """One block of a page.
 
     Args:
-        language: ``bash`` or ``python``.
+        language: ``bash``, ``python``, or ``yaml``: a part of a recipe.
         code: Its lines.
         line: Number of its first line.
         why_not: Why it is not run, from the comment ``<!-- not run: ... -->`` above it; empty if it is.
@@ -30,7 +30,7 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Yield the shell and Python blocks of a page, in order."""
+    """Yield the blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     for match in BLOCK.finditer(text):
         line = text.count("\n", 0, match.start("code")) + 1

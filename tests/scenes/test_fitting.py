@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +161,10 @@ def test_values_of_another_range(tmp_path: Path, values: tuple[float, float], sc
 
 def test_descriptions_in_another_order(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "s.tif", picture(30, 40, bands=4).astype(np.uint16) * 40)
-    with pytest.raises(SensorError, match=r"Band 1 .* is 'b4'; the model expects 'b2' there"):
-        check(edit(path, descriptions=("B4", "B3", "B2", "B8")), SENTINEL)
+    with open_scene(edit(path, descriptions=("B4", "B3", "B2", "B8")), SENTINEL) as scene:
+        check_scene(scene, SENTINEL)
+        with rasterio.open(path) as file:
+            assert np.array_equal(scene.read((0, 30), (0, 40))[0], file.read([3, 2, 1, 4]))
     with pytest.raises(SensorError, match=r"Band 4 .* is 'b8a'; the model expects 'b8'"):
         check(edit(path, descriptions=("B02", "B03", "B04", "B8A")), SENTINEL)
     check(edit(path, descriptions=("B2, 490 nm", "B3", "B4", "")), SENTINEL)
@@ -174,6 +177,23 @@ def test_colours_count_only_where_they_name_the_sensors_bands(tmp_path: Path) ->
     with pytest.raises(SensorError, match=r"Band 1 .* is 'red'; the model expects 'blue'"):
         check(path, Sensor(("blue", "green", "red")))
     check(path, Sensor(("R", "G", "B")))
+    colours = (ColorInterp.blue, ColorInterp.green, ColorInterp.red)
+    with open_scene(edit(path, colorinterp=colours), RGB) as scene:  # these somebody has written
+        check_scene(scene, RGB)
+        assert scene.bands == (3, 2, 1)
+
+
+def test_a_scene_of_zeros_that_declares_no_nodata_is_told(tmp_path: Path) -> None:
+    image = picture(300, 400)
+    image[:, :, 150:] = 0
+    with pytest.warns(UserWarning, match=r"\d\d% of a sample .* declares no nodata.*-a_nodata 0"):
+        check(write_raster(tmp_path / "s.tif", image))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(write_raster(tmp_path / "s.tif", image, nodata=0))
+        check(write_raster(tmp_path / "s.tif", picture(300, 400)))
+    with pytest.warns(UserWarning, match="nothing but 0 and 1"):
+        check(write_raster(tmp_path / "s.tif", picture(30, 40) % 2))
 
 
 def test_unit(tmp_path: Path) -> None:

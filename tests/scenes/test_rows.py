@@ -37,7 +37,7 @@ def test_each_row_is_read_once_and_windows_are_right(tmp_path: Path, blocks: str
     path = write_raster(tmp_path / "s.tif", image, **BLOCKS[blocks])
     grid = Grid.over(333, 200, 32, 0.4)
     with rasterio.open(path) as dataset:
-        scene = CountingScene(dataset, 255)
+        scene = CountingScene(dataset, RGB)
         strip = (70, 150)
         buffer = RowBuffer(scene, grid.reach(strip))
         for row, column in grid.places(strip):

@@ -6,7 +6,16 @@ import sys
 
 __all__ = ["failures"]
 
-_STANDARD = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_STANDARD = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _HOMES = ("pennylane.exceptions", "qiskit.exceptions", "qiskit_machine_learning.exceptions")
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import NamedTuple
-
-import torch
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum.circuit import Circuit
@@ -34,8 +33,7 @@ def entries(name: str, shape: Sequence[int]) -> list[str]:
     """Return the entries of an array as one would index them, in the order of its flattened values."""
     if not shape:
         return [name]
-    indices = torch.cartesian_prod(*(torch.arange(size) for size in shape)).reshape(-1, len(shape))
-    return [f"{name}[{', '.join(map(str, index))}]" for index in indices.tolist()]
+    return [f"{name}[{', '.join(map(str, index))}]" for index in product(*map(range, shape))]
 
 
 def imported(recovered: Recovered, data: Sequence[str], weights: Sequence[str]) -> Imported:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from hqzoo.errors import CircuitError, unknown_name
 from hqzoo.quantum.engines.extras import need
-from hqzoo.quantum.importers.failures import failures
 from hqzoo.quantum.importers.imported import Imported, entries, imported
 from hqzoo.quantum.importers.pennylane_tape import read_tape
 from hqzoo.quantum.importers.recording import Foreign, Recording
@@ -170,11 +169,8 @@ def tape_of(source: Foreign, **arguments: Foreign) -> Foreign:
         with qml.queuing.AnnotatedQueue() as queue:
             source(**arguments)
         return qml.tape.QuantumScript.from_queue(queue)
-    except failures() as error:
-        raise CircuitError(
-            "PennyLane makes no single tape of it. With torch tensors as arguments it must run without NumPy, float() "
-            f"and branches on values: {error}"
-        ) from error
+    except ValueError as error:
+        raise CircuitError(f"PennyLane makes no single tape of it: {error}") from error
 
 
 def labels_of(tape: Foreign, device: Foreign, n_wires: int | None = None) -> list[Foreign]:

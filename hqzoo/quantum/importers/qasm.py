@@ -62,7 +62,7 @@ def from_qasm(
     gates: list[Gate] = []
     for line, call in program.calls:
         with _at(line):
-            gates += _gates(call, program.register, angles)
+            gates += _gates(call, program, angles)
     idle = sorted(set(angles) - {name for name, angle in angles.items() if _used(angle, gates)})
     if idle:
         raise CircuitError(f"{len(idle)} of the inputs {sorted(angles)} are used by no gate: {', '.join(idle)}.")
@@ -171,13 +171,13 @@ def _pragma(statement: str) -> list[Observable]:
 _CALL = re.compile(r"((?:ctrl\s*(?:\(\s*\d+\s*\))?\s*@\s*)*)(\w+)\s*(?:\((.*)\))?\s+(\w+\s*\[.*\])", re.DOTALL)
 
 
-def _gates(statement: str, register: str, angles: Mapping[str, Angle]) -> list[Gate]:
+def _gates(statement: str, program: _Program, angles: Mapping[str, Angle]) -> list[Gate]:
     """Return the gates of a call."""
     found = _CALL.fullmatch(statement)
     if found is None or found[2] not in _KNOWN:
         raise CircuitError(
-            f"'{statement}' cannot be read. Known are calls of {', '.join(_KNOWN)} on {register}[...], with or without "
-            "'ctrl @'."
+            f"'{statement}' cannot be read. Known are calls of {', '.join(_KNOWN)} on {program.register}[...], with "
+            "or without 'ctrl @'."
         )
     modifiers, name, arguments, operands = found.groups()
     controls = sum(int(count or 1) for count in re.findall(r"ctrl\s*(?:\(\s*(\d+)\s*\))?", modifiers))
@@ -185,7 +185,7 @@ def _gates(statement: str, register: str, angles: Mapping[str, Angle]) -> list[G
         raise CircuitError(
             f"'{statement}': versions of OpenQASM differ on the phase of {name}, which controls make visible."
         )
-    wires = _wires(operands, register, statement)
+    wires = _wires(operands, program, statement)
     values = tuple(_affine(part, angles) for part in arguments.split(",")) if arguments is not None else ()
     if name in _QUARTERS:
         return [Gate("PhaseShift", wires[controls:], (*values, as_angle(_QUARTERS[name])), wires[:controls])]
@@ -200,12 +200,14 @@ def _gates(statement: str, register: str, angles: Mapping[str, Angle]) -> list[G
     return [Gate(base, wires[controls:], values, wires[:controls])]
 
 
-def _wires(operands: str, register: str, statement: str) -> tuple[int, ...]:
+def _wires(operands: str, program: _Program, statement: str) -> tuple[int, ...]:
     wires = []
     for operand in operands.split(","):
         found = re.fullmatch(r"(\w+)\s*\[\s*(\d+)\s*\]", operand.strip())
-        if found is None or found[1] != register:
-            raise CircuitError(f"'{statement}': '{operand.strip()}' is no qubit of the register {register}.")
+        if found is None or found[1] != program.register or int(found[2]) >= program.n_wires:
+            raise CircuitError(
+                f"'{statement}': '{operand.strip()}' is none of the {program.n_wires} qubits of '{program.register}'."
+            )
         wires.append(int(found[2]))
     return tuple(wires)
 

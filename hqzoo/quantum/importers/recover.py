@@ -221,8 +221,8 @@ def _follow(
     except failures() as error:
         which = _listed([name for name, form in zip(names, affine, strict=True) if form is None] or names)
         raise CircuitError(
-            f"Its gates ({which}) cannot be followed as torch operations; a branch on a value cannot be, nor a number "
-            f"taken out of a tensor with float() or .item(): {error}"
+            f"Its gates{f' ({which})' if which else ''} cannot be followed as torch operations; a branch on a value "
+            f"cannot be, nor a number taken out of a tensor with float() or .item(): {error}"
         ) from error
     values = torch.stack([_stacked(graph(*point)) for point in points])
     recorded = torch.stack([sample.angles for sample in samples])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import pairwise
 from types import FunctionType
 
 import numpy as np
@@ -37,12 +35,10 @@ __all__ = ["TorchQuantumSource", "from_torchquantum", "is_simulator"]
 _GATES = {
     "i": "I", "paulix": "X", "pauliy": "Y", "pauliz": "Z", "hadamard": "H", "s": "S", "t": "T", "rx": "RX", "ry": "RY",
     "rz": "RZ", "phaseshift": "PhaseShift", "u3": "U3", "swap": "SWAP", "rxx": "IsingXX", "ryy": "IsingYY",
-    "rzz": "IsingZZ", "u1": "PhaseShift", "p": "PhaseShift", "u": "U3", "xx": "IsingXX", "yy": "IsingYY",
-    "zz": "IsingZZ",
+    "rzz": "IsingZZ",
 }  # fmt: skip
 _CONTROLLED = {
     "cnot": "X", "cy": "Y", "cz": "Z", "crx": "RX", "cry": "RY", "crz": "RZ", "cswap": "SWAP", "cu3": "U3",
-    "cu1": "PhaseShift", "cp": "PhaseShift", "cphase": "PhaseShift",
 }  # fmt: skip
 _LETTERS = {"PauliX": "X", "PauliY": "Y", "PauliZ": "Z", "I": "I"}
 
@@ -325,11 +321,6 @@ def _turned(name: str, axis: Foreign, wires: tuple[int, ...], *values: Foreign) 
     return [back, *(RecordedGate(part, wires, (value,)) for part, value in turns), there]
 
 
-def _multi_rz(wires: tuple[int, ...], angle: Foreign) -> list[RecordedGate]:
-    ladder = [RecordedGate("X", (target,), controls=(control,)) for control, target in pairwise(wires)]
-    return [*ladder, RecordedGate("RZ", wires[-1:], (angle,)), *reversed(ladder)]
-
-
 def _zx(wires: tuple[int, ...], angle: Foreign) -> list[RecordedGate]:
     hadamard = RecordedGate("H", wires[1:])
     return [hadamard, RecordedGate("IsingZZ", wires, (angle,)), hadamard]
@@ -340,18 +331,13 @@ def _cu(wires: tuple[int, ...], theta: Foreign, phi: Foreign, lam: Foreign, gamm
     return [phase, RecordedGate("U3", wires[1:], (theta, phi, lam), wires[:1])]
 
 
-# Products of gates, as TorchQuantum's matrices define them.
+# Products of gates, as TorchQuantum's matrices define them; what its release cannot run itself is left out.
 _PRODUCTS: dict[str, Callable[..., list[RecordedGate]]] = {
     "r": lambda wires, theta, phi: _turned("RX", phi, wires, theta),
-    "u2": lambda wires, phi, lam: [RecordedGate("U3", wires, (math.pi / 2, phi, lam))],
-    "cu2": lambda wires, phi, lam: [RecordedGate("U3", wires[1:], (math.pi / 2, phi, lam), wires[:1])],
     "cu": _cu,
     "rzx": _zx,
-    "zx": _zx,
-    "multirz": _multi_rz,
     "xxplusyy": lambda wires, theta, beta: _turned("IsingXX IsingYY", -beta, wires, theta / 2, theta / 2),
     "xxminyy": lambda wires, theta, beta: _turned("IsingXX IsingYY", beta, wires, theta / 2, -theta / 2),
-    "singleexcitation": lambda wires, theta: _turned("IsingXX IsingYY", math.pi / 2, wires, theta / 2, theta / 2),
 }
 
 

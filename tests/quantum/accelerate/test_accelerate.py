@@ -9,12 +9,12 @@ import numpy as np
 import pennylane as qml
 import pytest
 import torch
-from hqzoo.quantum.accelerate.pennylane_tape import PennyLaneSource
 from torch import nn
 
 from hqzoo.errors import CircuitError
 from hqzoo.quantum import Circuit, QuantumLayer, circuits
 from hqzoo.quantum.accelerate import accelerate
+from hqzoo.quantum.accelerate.pennylane_layer import PennyLaneSource
 from hqzoo.quantum.importers.recover import recover
 from tests.quantum.accelerate.layers import entangling, hq_unet_layer, hybrid_model, layer
 

@@ -9,8 +9,19 @@ import torch
 from hypothesis import assume, given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile_circuit, controlled, feature, weight
-from hqzoo.quantum.export import from_qasm, to_qasm
+from hqzoo.quantum import (
+    Circuit,
+    Overlap,
+    Pauli,
+    Probabilities,
+    circuits,
+    compile_circuit,
+    controlled,
+    feature,
+    from_qasm,
+    weight,
+)
+from hqzoo.quantum.export import to_qasm
 from hqzoo.quantum.gates import RX, U3, I, IsingXX, IsingYY, PhaseShift, Unitary
 from tests.quantum.oracle import random_circuits
 
@@ -19,13 +30,13 @@ from tests.quantum.oracle import random_circuits
 @given(random_circuits())
 def test_random_circuits_come_back_equal(circuit):
     assume(all(gate.name != "Unitary" for gate in circuit.gates))
-    assert from_qasm(to_qasm(circuit)) == circuit
+    assert from_qasm(to_qasm(circuit)).circuit == circuit
 
 
 @pytest.mark.parametrize("name", sorted(circuits.named()))
 def test_named_circuits_come_back_equal(name):
     circuit = circuits.named()[name]()
-    assert from_qasm(to_qasm(circuit)) == circuit
+    assert from_qasm(to_qasm(circuit)).circuit == circuit
 
 
 def test_the_program_reads_as_expected():
@@ -48,7 +59,7 @@ def test_the_program_reads_as_expected():
         "pragma hqzoo probabilities q[1], q[0]\n"
         "pragma hqzoo overlap q[0] with q[2]\n"
     )
-    assert from_qasm(to_qasm(circuit)) == circuit
+    assert from_qasm(to_qasm(circuit)).circuit == circuit
 
 
 def test_layout_comments_and_foreign_pragmas_do_not_matter():
@@ -63,7 +74,7 @@ def test_layout_comments_and_foreign_pragmas_do_not_matter():
     rx(-(data_0 + pi/2) * 2 / 4) q[ 0 ];
     pragma hqzoo expectation Z q[1]
     """.replace("qubit[2]", "qubit[3]")
-    circuit = from_qasm(text)
+    circuit = from_qasm(text).circuit
     assert [str(gate) for gate in circuit.gates] == ["CCX(0, 1, 2)", "RX(-0.5*x[0] - 0.785398, 0)"]
 
 
@@ -86,18 +97,24 @@ TAIL = "\npragma hqzoo expectation Z q[0]\n"
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("bit c = measure q[0];", "Line 5: 'bit c = measure q.0.' cannot be read"),
+        ("bit c = measure q[0];", "Line 5: 'bit c = measure q.0.' measures; leave measurements out"),
         ("rx(data_0 * data_0) q[0];", "not affine"),
         ("rx(data_1) q[0];", "not affine in the inputs"),
         ("rx(sin(data_0)) q[0];", "not affine"),
         ("rx(1 +) q[0];", "no expression"),
         ("inv @ s q[0];", "cannot be read"),
         ("gate mine a { x a; }", "not one of the declarations"),
-        ("cx q[0], q[5];", "wire 5"),
+        ("cx q[0], q[5];", "'q.5.' is none of the 2 qubits of 'q'"),
         ("rx(1.0) q[0];", "used by no gate"),
         ("rx(data_0) q[0]", "cannot be read|semicolon"),
         ("pragma hqzoo variance q[0]", "names no observable"),
-        ("OPENQASM 2.0;", "declarations"),
+        ("OPENQASM 4.0;", "declarations"),
+        ("qubit[2] r;", "second register"),
+        ("rx(data_0) r[0];", "'r.0.' is none of the 2 qubits of 'q'"),
+        ("if (c == 1) x q[0];", "Line 5: 'if .c == 1. x q.0.' cannot be read"),
+        ("reset q[0];", "'reset q.0.' cannot be read"),
+        ("ctrl @ u3(data_0, 0, 0) q[0], q[1];", "differ on the phase of u3"),
+        ("input float y; rx(data_0 + y * data_0) q[0];", "not affine"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_name(body, message):

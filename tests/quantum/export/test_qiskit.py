@@ -8,8 +8,18 @@ import torch
 from hypothesis import given, settings
 
 from hqzoo.errors import CircuitError
-from hqzoo.quantum import Circuit, Overlap, Pauli, Probabilities, circuits, compile_circuit, feature, weight
-from hqzoo.quantum.export import from_qiskit, qiskit_observables, to_qiskit
+from hqzoo.quantum import (
+    Circuit,
+    Overlap,
+    Pauli,
+    Probabilities,
+    circuits,
+    compile_circuit,
+    feature,
+    from_qiskit,
+    weight,
+)
+from hqzoo.quantum.export import qiskit_observables, to_qiskit
 from hqzoo.quantum.gates import RX, RY
 from tests.quantum.circuits.judge import sample
 from tests.quantum.oracle import random_circuits
@@ -36,14 +46,14 @@ def check(circuit: Circuit) -> None:
 @settings(max_examples=40, deadline=None)
 @given(random_circuits(max_wires=4))
 def test_random_circuits_come_back_equal_and_mean_the_same(circuit):
-    assert from_qiskit(to_qiskit(circuit)) == circuit
+    assert from_qiskit(to_qiskit(circuit)).circuit == circuit
     check(circuit)
 
 
 @pytest.mark.parametrize("name", sorted(circuits.named()))
 def test_named_circuits_come_back_equal(name):
     circuit = circuits.named()[name]()
-    assert from_qiskit(to_qiskit(circuit)) == circuit
+    assert from_qiskit(to_qiskit(circuit)).circuit == circuit
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,7 @@ def test_numbers_of_named_circuits(circuit):
 
 def test_probabilities_and_overlaps():
     circuit = Circuit(3, [RX(feature(0), 0), RY(weight(0), 1)], [Probabilities((1, 0)), Overlap((0,), (2,))])
-    assert from_qiskit(to_qiskit(circuit)) == circuit
+    assert from_qiskit(to_qiskit(circuit)).circuit == circuit
     check(circuit)
 
 
@@ -75,7 +85,7 @@ def test_circuits_that_others_write():
     theirs.cu(0.3, 0.1, w, 0.7, 0, 2)
     theirs.csx(1, 2)
     theirs.append(inner(), [2, 0])
-    ours = from_qiskit(theirs, [Pauli("X", 0), Pauli("YZ", (1, 2))], data=[x], weights=[w])
+    ours = from_qiskit(theirs, [Pauli("X", 0), Pauli("YZ", (1, 2))], data=[x], weights=[w]).circuit
     values = torch.tensor([[0.4]], dtype=torch.float64), torch.tensor([1.3], dtype=torch.float64)
     state = qiskit.quantum_info.Statevector(theirs.assign_parameters({x: 0.4, w: 1.3}))
     expected = [state.expectation_value(operator).real for operator in qiskit_observables(ours)]
@@ -100,7 +110,7 @@ def refused(change) -> Circuit:
     x = Parameter("x")
     circuit = QuantumCircuit(2, 1)
     change(circuit, x)
-    return from_qiskit(circuit, [Pauli("Z", 0)], data=[x])
+    return from_qiskit(circuit, [Pauli("Z", 0)], data=[x]).circuit
 
 
 @pytest.mark.parametrize(
