@@ -24,13 +24,13 @@ from hqzoo.errors import ConfigError, HqzooError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hqzoo.data import SegmentationDataModule
+    from hqzoo.data import DataModule
     from hqzoo.tasks import Task
 
 __all__ = ["add_arguments", "run"]
 
 ROWS = {"quantum": "HQ-UNet", "mlp": "classical control"}
-FOLDER_DATA = "hqzoo.data.FolderSegmentationDataModule"
+FOLDERS = "hq_unet/folder"  # the recipe for anybody's folder
 SCENE_SEED, SCENE_SIZE = 3_000_000, (640, 960)  # a landscape of neither the training nor the test seeds
 WRITTEN = {
     *ROWS, "recipe.yaml", "report.json", "panel.png", "map.tif", "map.tif.aux.xml", "scene.tif", "scene_mask.tif",
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     ratio = _step_ratio(tasks, next(iter(data.train_dataloader())))
     scene = _map(args.output, args.data, data)
     panel = args.output / "panel.png"
-    draw_varied_panel(tasks["quantum"], data.test_dataloader(), panel, scale=data.sensor.scale)
+    draw_varied_panel(tasks["quantum"], data.test_dataloader(), panel, scale=data.sensors["image"].scale)
     report = {
         "rows": reports,
         "hybrid_step_over_control_step": ratio,
@@ -108,9 +108,10 @@ def _recipe(folder: Path | None, steps: int | None) -> dict[str, Any]:
     named = _read_yaml(recipes[name])["data"] if name in recipes else {}
     batches = {key: recipe["data"]["init_args"][key] for key in ("batch_size", "crop_size", "crops_per_epoch", "seed")}
     # Recipes of other data modules speak of other layouts and settings.
-    known = named["init_args"] if named.get("class_path") == FOLDER_DATA else {}
+    any_folder = _read_yaml(recipes[FOLDERS])["data"]["class_path"]
+    known = named["init_args"] if named.get("class_path") == any_folder else {}
     recipe["data"] = {
-        "class_path": FOLDER_DATA,
+        "class_path": any_folder,
         "init_args": {**known, "root": str(folder.resolve()), **batches},
     }
     return recipe
@@ -138,9 +139,9 @@ def _load(folder: Path) -> Task:
     return load(folder / "checkpoints" / "last.ckpt")
 
 
-def _data_module(recipe: Mapping[str, Any]) -> SegmentationDataModule:
+def _data_module(recipe: Mapping[str, Any]) -> DataModule[Any]:
     module, _, name = recipe["data"]["class_path"].rpartition(".")
-    data: SegmentationDataModule = getattr(import_module(module), name)(**recipe["data"]["init_args"])
+    data: DataModule[Any] = getattr(import_module(module), name)(**recipe["data"]["init_args"])
     return data
 
 
@@ -152,7 +153,7 @@ def _step_ratio(tasks: Mapping[str, Task], batch: Mapping[str, Tensor]) -> float
     return round(seconds["quantum"] / seconds["mlp"], 3)
 
 
-def _map(output: Path, folder: Path | None, data: SegmentationDataModule) -> Path:
+def _map(output: Path, folder: Path | None, data: DataModule[Any]) -> Path:
     """Map a scene that no row has seen: a new landscape, or the largest test image of the folder."""
     from hqzoo.cli import main
     from hqzoo.data.readers import FileRecord

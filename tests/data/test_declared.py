@@ -198,7 +198,6 @@ def test_masks_of_mixed_channels_are_refused(tmp_path: Path, first: str, named: 
     palette = {0: [0, 0, 0], 1: [0, 0, 1], 2: [0, 0, 2]}
     classes = {"classes": {0: "a", 1: "b", 2: "c"}, "palette": palette} if named else {}
     data = FolderSegmentationDataModule(str(tmp_path), **classes)  # type: ignore[arg-type]
+    records = [record for split in ("train", "val", "test") for record in data.records(split)]  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"masks/3\.png holds .*Save all masks in one way"):
-        for split in ("train", "val", "test"):
-            for record in data.records(split):  # type: ignore[arg-type]
-                record.read()
+        _ = [record.read() for record in records]
