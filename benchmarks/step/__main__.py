@@ -22,7 +22,7 @@ from torch import nn
 
 from hqzoo.compare.grids import markdown_table
 from hqzoo.compare.machine import describe_machine
-from hqzoo.data import Sensor, Statistics
+from hqzoo.data import Sensor, Statistics, Targets
 from hqzoo.tasks import SegmentationTask
 from hqzoo.tasks.step_time import median_step_seconds
 
@@ -59,8 +59,10 @@ class Case:
         """Return the task with fresh weights."""
         return SegmentationTask(
             self.architecture, {**self.arguments, "control": control},
-            sensor=Sensor(("red", "green", "blue")), statistics=Statistics((128.0,) * 3, (74.0,) * 3),
-            classes=[f"class {k}" for k in range(self.classes)], head="sigmoid" if self.classes == 2 else "softmax",
+            sensors={"image": Sensor(("red", "green", "blue"))},
+            statistics={"image": Statistics((128.0,) * 3, (74.0,) * 3)},
+            targets=Targets("mask", tuple(f"class {k}" for k in range(self.classes))),
+            head="sigmoid" if self.classes == 2 else "softmax",
         )  # fmt: skip
 
     def images(self) -> dict[str, torch.Tensor]:

@@ -17,6 +17,7 @@ from hqzoo.compare import Runner, Table
 from hqzoo.compare.runner import FOLD, SEED
 from hqzoo.compare.table import CONTROL, OWN_CONTROL, Cell
 from hqzoo.data import DataModule
+from hqzoo.data.splits import nothing_to_test
 from hqzoo.errors import ConfigError, HqzooError, unknown_name
 from hqzoo.tasks import Task
 from hqzoo.tasks.metric import by_name
@@ -99,7 +100,9 @@ def _init_args(command: CommandLine) -> dict[str, Any]:
 
 
 def _check_fold(table: Table, cell: Cell, data: Any) -> None:  # noqa: ANN401 - any data module
-    """Refuse a fold that the data do not have."""
+    """Refuse a fold that the data do not have, or that leaves nothing to compare scores on."""
+    if isinstance(data, DataModule) and data.trains_on_all:
+        raise nothing_to_test()
     if not table.folds or not isinstance(data, DataModule):
         return
     folds = data.fold_numbers()

@@ -76,12 +76,10 @@ def _from_folder(root: Path, name: str | None, given: dict[str, str]) -> Build:
     """Return what builds a data module of a folder, recognised or named; who names its parts means any folder."""
     from inspect import signature
 
-    from hqzoo.data import FolderSegmentationDataModule
-    from hqzoo.data.inspection import recognise
+    from hqzoo.data.inspection import any_folder, recognise
     from hqzoo.errors import ConfigError
 
-    found = FolderSegmentationDataModule if given else None
-    module = _find_module(name) if name else found or recognise(root)
+    module = _find_module(name) if name else any_folder() if given else recognise(root)
     for argument in ("root", *given):
         if argument not in signature(module).parameters:
             raise ConfigError(

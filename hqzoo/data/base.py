@@ -143,7 +143,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
 
     def predict_records(self) -> Sequence[R]:
         """Return the records to predict: the test split, unless a data set knows better; all where none is tested."""
-        return self.records("train" if self._trains_on_all else "test")
+        return self.records("train" if self.trains_on_all else "test")
 
     def undivided_records(self) -> Sequence[R]:
         """Return the records that can be looked at where they cannot be divided into splits; none by default."""
@@ -226,9 +226,9 @@ class DataModule(pl.LightningDataModule, Generic[R]):
     def setup(self, stage: str | None = None) -> None:
         """Find the records of a stage: ``fit``, ``validate``, ``test``, ``predict``, or all splits."""
         for split in _SPLITS_OF_STAGE[stage]:
-            if split != "test" or stage == "test" or not self._trains_on_all:
+            if split != "test" or stage == "test" or not self.trains_on_all:
                 self.records(split)
-        if stage == "fit" and self._trains_on_all:
+        if stage == "fit" and self.trains_on_all:
             trained = len(self.records("train"))
             warnings.warn(f"`fold: all`: {trained} records are trained on, and none is left to test on.", stacklevel=2)
         if stage == "predict":
@@ -334,11 +334,12 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         return hashlib.sha256(json.dumps([type(self).__qualname__, names, sensors]).encode()).hexdigest()
 
     @property
-    def _trains_on_all(self) -> bool:
+    def trains_on_all(self) -> bool:
+        """Whether nothing is left to test on (``fold: all``)."""
         return getattr(self, "fold", None) == ALL  # an argument of most data sets, not of all
 
     def _load(self, split: Split) -> Sequence[R]:
-        if split == "test" and self._trains_on_all:
+        if split == "test" and self.trains_on_all:
             raise nothing_to_test()
         records = self.load_records(split)
         if not records and split != "val":

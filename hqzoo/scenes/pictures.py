@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
 
 from hqzoo.data.declared import open_picture, picture_orientation
 from hqzoo.data.raster_files import is_raster
@@ -52,8 +54,11 @@ def as_trained(raster: rasterio.DatasetReader, path: Path, sensor: Sensor) -> It
         yield raster
         return
     with rasterio.MemoryFile() as memory:
-        _write(memory, raster, path, sensor)
-        with memory.open() as upright:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            _write(memory, raster, path, sensor)
+            upright = memory.open()
+        with upright:
             yield upright
 
 

@@ -124,6 +124,19 @@ def test_other_bands_are_refused_and_the_user_has_the_last_word(tmp_path: Path) 
     FolderSegmentationDataModule(str(root)).setup()
 
 
+@pytest.mark.parametrize("described", [True, False])
+def test_bands_that_the_user_names_are_found_by_the_files_own_names(tmp_path: Path, described: bool) -> None:
+    root = folder(tmp_path)
+    write(root / "images" / "1.tif", ("blue", "green", "red"), BGR, described)
+    data = FolderSegmentationDataModule(str(root), bands=["green", "blue", "red"])
+    data.setup()
+    assert means(data) == [[120, 40, 200]] * 3
+    with open_scene(root / "images" / "1.tif", data.sensor) as scene:
+        check_scene(scene, data.sensor)
+        image, _ = scene.read((0, scene.height), (0, scene.width))
+    assert image.mean(axis=(1, 2)).tolist() == [120, 40, 200]
+
+
 def test_png_among_named_files(tmp_path: Path) -> None:
     root = folder(tmp_path)
     write(root / "images" / "0.tif", ("blue", "green", "red"))

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from hqzoo.data import ClassMap, FolderSegmentationDataModule, Sensor, Window
 from hqzoo.data.raw_masks import read_mask
 from hqzoo.data.readers import FileRecord, read_header, read_image
+from hqzoo.data.segmentation import Split
 from hqzoo.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -185,6 +186,13 @@ def test_masks_of_any_other_number_of_bands_are_refused(tmp_path: Path, count: i
         read_mask(tmp_path / "m.tif")
 
 
+def read_all(data: FolderSegmentationDataModule) -> None:
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    for split in splits:
+        for record in data.records(split):
+            record.read()
+
+
 @pytest.mark.parametrize("first", ["grey", "rgb"])
 @pytest.mark.parametrize("named", [True, False])
 def test_masks_of_mixed_channels_are_refused(tmp_path: Path, first: str, named: bool) -> None:
@@ -198,6 +206,5 @@ def test_masks_of_mixed_channels_are_refused(tmp_path: Path, first: str, named: 
     palette = {0: [0, 0, 0], 1: [0, 0, 1], 2: [0, 0, 2]}
     classes = {"classes": {0: "a", 1: "b", 2: "c"}, "palette": palette} if named else {}
     data = FolderSegmentationDataModule(str(tmp_path), **classes)  # type: ignore[arg-type]
-    records = [record for split in ("train", "val", "test") for record in data.records(split)]  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"masks/3\.png holds .*Save all masks in one way"):
-        _ = [record.read() for record in records]
+        read_all(data)

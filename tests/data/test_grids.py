@@ -17,6 +17,7 @@ from hqzoo.errors import DataError
 
 PLACE = from_origin(500_000, 5_000_000, 2, 2)
 SIZE = (64, 48)
+LOCAL = 'LOCAL_CS["mine",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
 
 
 def save(path: Path, transform: Affine | None, crs: str | None = "EPSG:32633") -> Path:
