@@ -87,7 +87,8 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         """What the masks teach; None where there are images to predict alone."""
         if not hasattr(self, "class_map"):
             return None
-        return Targets("mask", self.class_map.names, self.class_map.palette or (), IGNORE_INDEX)
+        known = self.class_map
+        return Targets("mask", known.names, known.palette or (), IGNORE_INDEX, known.codes)
 
     def sample_shapes(self) -> dict[str, tuple[int, int, int]]:
         """Return the shape of training crops."""

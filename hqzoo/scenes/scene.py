@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio._err import CPLE_BaseError  # isort: skip
 from rasterio.windows import Window
 
-from hqzoo.data.missing import read_with_missing
+from hqzoo.data.missing import fill_values, read_with_missing, thinned
 from hqzoo.data.raster_files import LOUD_GDAL
 from hqzoo.data.values import too_large
 from hqzoo.errors import SceneError, SensorError
@@ -26,7 +27,7 @@ from hqzoo.errors import SceneError, SensorError
 if TYPE_CHECKING:
     from hqzoo.data.sensor import Sensor
 
-__all__ = ["GDAL_ERRORS", "Scene", "open_scene", "reason"]
+__all__ = ["GDAL_ERRORS", "GDAL_OPTIONS", "Scene", "open_scene", "reason"]
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
@@ -55,6 +56,21 @@ class Scene:
         self._scale = scale
 
     @property
+    def depth(self) -> int:
+        """Number of bands."""
+        return len(self.bands)
+
+    @cached_property
+    def fill(self) -> NDArray[np.float32]:
+        """What missing pixels hold, per band ``(C, 1, 1)``: as in training, the mean of the whole scene, thinned out."""
+        shape = thinned(self.height, self.width)
+        with self._told("the scene"), rasterio.Env(**GDAL_OPTIONS):
+            # Overviews could be averages that mix nodata in.
+            with _opened(self.path, OVERVIEW_LEVEL="NONE") as dataset:
+                found = read_with_missing(dataset, self.bands, self.alpha, self._scale, out_shape=shape)
+        return fill_values(*found).astype(np.float32)
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the stored numbers."""
         dtype: np.dtype[Any] = np.dtype(self.dataset.dtypes[self.bands[0] - 1])
@@ -80,13 +96,9 @@ class Scene:
             SensorError: If the sensor's full scale is 8-bit, and values are not.
         """
         window = Window.from_slices(rows, columns)
-        try:
+        # GDAL's options hold for one thread, and scenes are read beside the model in one of their own.
+        with self._told(f"rows {rows[0]} to {rows[1] - 1} of the scene"), rasterio.Env(**GDAL_OPTIONS):
             image, missing = read_with_missing(self.dataset, self.bands, self.alpha, self._scale, window=window)
-        except GDAL_ERRORS as error:
-            raise SceneError(
-                f"Cannot read rows {rows[0]} to {rows[1] - 1} of the scene {self.path}: {reason(error)}. "
-                "The file seems truncated or damaged: copy or download it again."
-            ) from error
         valid = ~missing
         self._check_finite(image, valid, rows[0], columns[0])
         if too_large(image, self._scale) and (largest := image[:, valid].max(initial=0)) > 255:
@@ -96,6 +108,16 @@ class Scene:
                 "FROM1 TO0 TO1 SCENE OUT."
             )
         return image, valid
+
+    @contextmanager
+    def _told(self, part: str) -> Iterator[None]:
+        try:
+            yield
+        except GDAL_ERRORS as error:
+            raise SceneError(
+                f"Cannot read {part} {self.path}: {reason(error)}. "
+                "The file seems truncated or damaged: copy or download it again."
+            ) from error
 
     def _check_finite(self, image: NDArray[Any], valid: NDArray[np.bool_], top: int, left: int) -> None:
         if not np.issubdtype(image.dtype, np.floating):
@@ -130,12 +152,12 @@ def open_scene(path: Path | str, sensor: Sensor) -> Iterator[Scene]:
         yield Scene(dataset, sensor.scale)
 
 
-def _opened(path: Path | str) -> rasterio.DatasetReader:
+def _opened(path: Path | str, **options: str) -> rasterio.DatasetReader:
     try:
         with warnings.catch_warnings():
             # A scene without georeference is mapped as it is; rasterio's warning would say nothing new.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
+            return rasterio.open(path, **options)
     except GDAL_ERRORS as error:
         raise SceneError(
             f"Cannot open the scene {path}: {reason(error)}. Expected a raster that GDAL reads, such as a GeoTIFF."
