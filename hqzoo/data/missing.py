@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
     from rasterio.io import DatasetReader
 
-__all__ = ["declares_missing", "fill_values", "read_with_hidden", "read_with_missing", "split_alpha", "thinned", "transparent"]
+__all__ = [
+    "declares_missing",
+    "fill_values",
+    "read_with_hidden",
+    "read_with_missing",
+    "split_alpha",
+    "thinned",
+    "transparent",
+]
 
 _SAMPLE = 512  # side of the image, thinned out, that tells what missing pixels are filled with
 

@@ -57,7 +57,9 @@ class Targets(Plain):
         if self.values is not None:
             object.__setattr__(self, "values", tuple(map(int, self.values)))
             if not len(self.values) == len(set(self.values)) == len(self.classes):
-                raise ConfigError(f"Each class has a code of its own: got {self.values} for {len(self.classes)} classes.")
+                raise ConfigError(
+                    f"Each class has a code of its own: got {self.values} for {len(self.classes)} classes."
+                )
 
     def __len__(self) -> int:
         return len(self.classes)

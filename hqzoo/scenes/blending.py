@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hqzoo.data.tiling import Grid
-from hqzoo.scenes.canvas import Canvas, Write
+from hqzoo.errors import ConfigError
+from hqzoo.scenes.canvas import TILE, Canvas, Write
 from hqzoo.scenes.inference import Predict
-from hqzoo.scenes.output import TILE
 from hqzoo.scenes.rows import MAX_ROWS, RowBuffer
 from hqzoo.scenes.source import Source
 
-__all__ = ["blend", "count_windows"]
+__all__ = ["BATCH", "blend", "check_blending", "count_windows"]
+
+BATCH = 16
+"""Windows predicted at once, unless told otherwise."""
 
 BAND_MEMORY = 256 * 2**20
 """Bytes that the rows in progress may take; wider scenes are mapped in vertical strips."""
@@ -83,6 +86,18 @@ def blend(
             for each in painted:
                 each.result()
             canvas.finish()
+
+
+def check_blending(overlap: float, batch_size: int) -> None:
+    """Refuse an overlap or a batch size that makes no sense.
+
+    Raises:
+        ConfigError: If one does not.
+    """
+    if not 0 <= overlap < 1:
+        raise ConfigError(f"The overlap is a share in [0, 1), got {overlap}. Half of a window: 0.5.")
+    if batch_size < 1:
+        raise ConfigError(f"The batch size is at least 1, got {batch_size}.")
 
 
 def count_windows(source: Source, grid: Grid, num_classes: int) -> int:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Canvas", "Write"]
+__all__ = ["TILE", "Canvas", "Write"]
+
+TILE = 256
+"""Side of the tiles of the files that are written, in pixels."""
 
 Write = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_]], None]
 """Takes the first row, the first column, probabilities (K, h, w) and valid pixels (h, w) of a part."""

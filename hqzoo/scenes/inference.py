@@ -17,9 +17,10 @@ from hqzoo.models import as_model
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hqzoo.data.sensor import Sensor
     from hqzoo.tasks.base import Task
 
-__all__ = ["Predict", "evaluating", "find_device", "find_window", "known_classes", "to_probabilities"]
+__all__ = ["Predict", "evaluating", "find_device", "find_window", "known_data", "to_probabilities"]
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """From images (B, C, H, W) in the sensor's unit to class probabilities (B, K, H, W)."""
@@ -81,15 +82,15 @@ def to_probabilities(logits: Tensor) -> Tensor:
     return logits.to(torch.float32, memory_format=torch.contiguous_format).softmax(dim=1)
 
 
-def known_classes(task: Task) -> tuple[str, ...]:
-    """Return the classes of a task that can predict.
+def known_data(task: Task) -> tuple[Sensor, tuple[str, ...]]:
+    """Return the sensor and the classes of a task that can predict.
 
     Raises:
         SensorError: If it does not know its sensor or its classes yet.
     """
     if task.sensor is None or not task.classes:
         raise SensorError("The task does not know its sensor and classes: load it from a checkpoint of `hqzoo fit`.")
-    return task.classes
+    return task.sensor, task.classes
 
 
 def find_window(task: Task, window: int | tuple[int, int] | None = None) -> tuple[int, int]:

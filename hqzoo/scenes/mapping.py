@@ -21,20 +21,17 @@ from rich.progress import (
 
 from hqzoo.data.tiling import OVERLAP, Grid
 from hqzoo.errors import ConfigError
-from hqzoo.scenes.blending import blend, count_windows
+from hqzoo.scenes.blending import BATCH, blend, check_blending, count_windows
 from hqzoo.scenes.content import ClassPixels, class_content, probability_content, probability_pixels
 from hqzoo.scenes.fitting import check_scene
-from hqzoo.scenes.inference import evaluating, find_device, find_window, known_classes
+from hqzoo.scenes.inference import evaluating, find_device, find_window, known_data
 from hqzoo.scenes.output import GeoTiff, write_together
 from hqzoo.scenes.scene import open_scene
 
 if TYPE_CHECKING:
     from hqzoo.tasks.base import Task
 
-__all__ = ["BATCH", "check_blending", "map_scene"]
-
-BATCH = 16
-"""Windows predicted at once, unless told otherwise."""
+__all__ = ["map_scene"]
 
 
 def map_scene(
@@ -81,7 +78,7 @@ def map_scene(
         SensorError: If bands, unit or values of the scene do not fit the model.
         SceneError: If the scene cannot be read, or a file cannot be written (nothing half-written is left).
     """
-    classes, size = known_classes(task), find_window(task, window)
+    (sensor, classes), size = known_data(task), find_window(task, window)
     check_blending(overlap, batch_size)
     if probabilities is not None and Path(probabilities).absolute() == Path(output).absolute():
         raise ConfigError(f"Map and probabilities cannot both be written to {output}: choose two names.")
@@ -91,8 +88,8 @@ def map_scene(
     if probabilities is not None:
         contents[Path(probabilities)] = probability_content(classes, probability_dtype)
 
-    with open_scene(scene, task.sensor) as source:
-        check_scene(source, task.sensor)
+    with open_scene(scene, sensor) as source:
+        check_scene(source, sensor)
         files = [GeoTiff(path, content, source) for path, content in contents.items()]
 
         def write(row: int, column: int, blended: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
@@ -108,18 +105,6 @@ def map_scene(
             _progress_bar(Path(source.path).name, total, progress) as advance,
         ):
             blend(source, grid, len(classes), predict, batch_size, write, advance)
-
-
-def check_blending(overlap: float, batch_size: int) -> None:
-    """Refuse an overlap or a batch size that makes no sense.
-
-    Raises:
-        ConfigError: If one does not.
-    """
-    if not 0 <= overlap < 1:
-        raise ConfigError(f"The overlap is a share in [0, 1), got {overlap}. Half of a window: 0.5.")
-    if batch_size < 1:
-        raise ConfigError(f"The batch size is at least 1, got {batch_size}.")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import warnings
@@ -20,13 +21,11 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from hqzoo.errors import SceneError
+from hqzoo.scenes.canvas import TILE
 from hqzoo.scenes.content import Content
 from hqzoo.scenes.scene import GDAL_ERRORS, GDAL_OPTIONS, Scene, reason
 
-__all__ = ["TILE", "GeoTiff", "write_together"]
-
-TILE = 256
-"""Side of the tiles of the files that are written, in pixels."""
+__all__ = ["GeoTiff", "write_together"]
 
 BESIDE = (".aux.xml", ".ovr", ".msk")
 """Files beside a raster that speak about its pixels; those of a replaced map would show the old one."""
@@ -205,7 +204,7 @@ def _grid(scene: Scene) -> dict[str, Any]:
 def _overviews_are_whole(dataset: rasterio.DatasetReader, size: int) -> bool:
     """Tell whether every tile of every overview lies inside the file: GDAL leaves out what it could not write."""
     for level, factor in enumerate(dataset.overviews(1)):
-        rows, columns = (-(-(-(-length // factor)) // TILE) for length in dataset.shape)
+        rows, columns = (math.ceil(math.ceil(length / factor) / TILE) for length in dataset.shape)
         for band, row, column in product(dataset.indexes, range(rows), range(columns)):
             place = (
                 dataset.get_tag_item(f"{name}_{column}_{row}", "TIFF", bidx=band, ovr=level)

@@ -32,7 +32,9 @@ class RowBuffer:
         self._image: NDArray[Any] = np.empty((scene.depth, 0, width), dtype=scene.dtype)
         self._valid: NDArray[np.bool_] = np.empty((0, width), dtype=bool)
 
-    def window(self, row: int, column: int, size: tuple[int, int]) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
+    def window(
+        self, row: int, column: int, size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
         """Cut one window; rows above ``row`` are forgotten, so windows must be asked for from top to bottom.
 
         Args:

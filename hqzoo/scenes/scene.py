@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ from hqzoo.errors import SceneError, SensorError
 if TYPE_CHECKING:
     from hqzoo.data.sensor import Sensor
 
-__all__ = ["GDAL_ERRORS", "GDAL_OPTIONS", "Scene", "open_scene", "reason"]
+__all__ = ["GDAL_ERRORS", "GDAL_OPTIONS", "Scene", "open_plain", "open_scene", "reason"]
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
@@ -62,12 +63,12 @@ class Scene:
 
     @cached_property
     def fill(self) -> NDArray[np.float32]:
-        """What missing pixels hold, per band ``(C, 1, 1)``: as in training, the mean of the whole scene, thinned out."""
+        """What missing pixels hold, per band ``(C, 1, 1)``: as in training, the scene's mean, thinned out."""
         shape = thinned(self.height, self.width)
-        with self._told("the scene"), rasterio.Env(**GDAL_OPTIONS):
-            # Overviews could be averages that mix nodata in.
-            with _opened(self.path, OVERVIEW_LEVEL="NONE") as dataset:
-                found = read_with_missing(dataset, self.bands, self.alpha, self._scale, out_shape=shape)
+        # Overviews could be averages that mix nodata in.
+        raw = {"OVERVIEW_LEVEL": "NONE"}
+        with self._told("the scene"), rasterio.Env(**GDAL_OPTIONS), _opened(self.path, **raw) as dataset:
+            found = read_with_missing(dataset, self.bands, self.alpha, self._scale, out_shape=shape)
         return fill_values(*found).astype(np.float32)
 
     @property
@@ -143,13 +144,20 @@ def open_scene(path: Path | str, sensor: Sensor) -> Iterator[Scene]:
     Raises:
         SceneError: If the file is missing or is no raster.
     """
+    with open_plain(path, sensor.scale) as scene:
+        yield scene
+
+
+@contextmanager
+def open_plain(path: Path | str, scale: float = math.inf) -> Iterator[Scene]:
+    """Open a raster whose grid is wanted rather than its pixels; otherwise as :func:`open_scene`."""
     with rasterio.Env(**GDAL_OPTIONS), _opened(path) as dataset:
         if not dataset.count:
             raise SceneError(
                 f"The scene {path} is a container without bands of its own. Name one of its parts: "
                 f"{', '.join(dataset.subdatasets[:5]) or 'it has none'}."
             )
-        yield Scene(dataset, sensor.scale)
+        yield Scene(dataset, scale)
 
 
 def _opened(path: Path | str, **options: str) -> rasterio.DatasetReader:

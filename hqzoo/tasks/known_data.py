@@ -170,9 +170,10 @@ class KnowsData(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Keep how this training goes, for those who predict with its weights."""
-        shapes = getattr(getattr(self.trainer, "datamodule", None), "sample_shapes", dict)()
+        data = getattr(self.trainer, "datamodule", None)
+        shapes: Mapping[str, tuple[int, ...]] = getattr(data, "sample_shapes", dict)()
         shape = next(iter(shapes.values()), None)
-        self.trained = Trained(str(self.trainer.precision), None if shape is None else tuple(shape[-2:]))
+        self.trained = Trained(str(self.trainer.precision), None if shape is None else (shape[-2], shape[-1]))
 
     # Checkpoints --------------------------------------------------------------------------------------------
 

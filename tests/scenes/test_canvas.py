@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hqzoo.scenes.canvas import Canvas
 from hqzoo.data.tiling import Grid
+from hqzoo.scenes.canvas import Canvas
 
 
 @settings(max_examples=40, deadline=None)

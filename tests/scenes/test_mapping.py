@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hqzoo.data.sensor import Sensor
+from hqzoo.data.tiling import Grid
 from hqzoo.errors import ConfigError, SceneError, SensorError
 from hqzoo.scenes import blending, map_scene
-from hqzoo.data.tiling import Grid
 from tests.fixtures.scenes import (
     CLASSES,
     POLAND,

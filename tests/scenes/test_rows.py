@@ -5,10 +5,10 @@ import pytest
 import rasterio
 
 from hqzoo.data.readers import FileRecord, read_header
+from hqzoo.data.tiling import Grid
 from hqzoo.scenes import rows
 from hqzoo.scenes.rows import RowBuffer
 from hqzoo.scenes.scene import Scene, open_scene
-from hqzoo.data.tiling import Grid
 from tests.fixtures.scenes import RGB, picture, write_raster
 
 BLOCKS = {
