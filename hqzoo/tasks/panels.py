@@ -25,6 +25,7 @@ RIGHT = (214, 214, 214)
 WRONG = (200, 30, 30)
 ELSE_WRONG = ((255, 0, 255), (0, 0, 0), (255, 225, 0), (0, 225, 255))  # where a class has a colour like that
 APART = 100  # distance in RGB at which two colours are told apart on a small picture (CHOICE)
+COLOUR_NAMES = (("red", "green", "blue"), ("b4", "b3", "b2"))
 CELL = 2.2  # inches
 PERCENTILES = (2, 98)
 
@@ -90,10 +91,15 @@ def draw_panel(
 
 
 def red_green_blue(bands: Sequence[str]) -> tuple[int, int, int]:
-    """Return the indices of the bands shown as red, green and blue: those of that name, else the first three."""
+    """Return the indices of the bands shown as red, green and blue.
+
+    They are those of that name, or of the numbers that Sentinel-2 and Landsat 8 and 9 give them; else the first three.
+    """
     places = {plain_name(name): index for index, name in reversed(list(enumerate(bands)))}
-    named = [places[name] for name in ("red", "green", "blue") if name in places]
-    return (named[0], named[1], named[2]) if len(named) == 3 else (0, 1, 2)
+    for red, green, blue in COLOUR_NAMES:
+        if {red, green, blue} <= set(places):
+            return places[red], places[green], places[blue]
+    return 0, 1, 2
 
 
 def wrong_colour(colours: Pixels) -> tuple[int, int, int]:

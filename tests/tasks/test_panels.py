@@ -63,6 +63,7 @@ def test_no_class_is_red_by_default():
         (("B02 Blue", "swir", "Green", "Red"), (0, 1, 2)),  # not all three are named so: the first three
         (("Blue", "Green", "Red"), (2, 1, 0)),
         (("vv", "vh"), (0, 1, 2)),
+        (("B02", "B03", "B04", "B08"), (2, 1, 0)),
     ],
 )
 def test_red_green_and_blue_are_found_by_name(bands, shown):
