@@ -4,6 +4,7 @@
     hqzoo bench quantum --quick             # does every simulator run? (small circuits)
     hqzoo bench quantum --help              # everything it takes
     hqzoo bench step                        # what a circuit adds to a training step
+    hqzoo bench map                         # how fast scenes are mapped, beside the bare model
     hqzoo bench report                      # all results to Markdown, figures, README and site
 
 Benchmarks lie beside the package in the repository and are not part of an installed wheel.
@@ -16,7 +17,7 @@ from types import ModuleType
 
 __all__ = ["add_arguments", "run"]
 
-BENCHMARKS = ("quantum", "report", "step")
+BENCHMARKS = ("map", "quantum", "report", "step")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

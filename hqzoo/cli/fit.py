@@ -98,7 +98,7 @@ def score(command: CommandLine) -> int:
     """Validate or test a checkpoint: a table, and a JSON file in the run folder."""
     checkpoint, folder = _checkpoint_and_folder(command)
     task = None if command.own else _load(checkpoint, command)
-    trainer = command.build_trainer(_plain_callbacks(command), [])
+    trainer = command.build_trainer(_plain_callbacks(command), [], _precision(task))
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
     with _interruptible():
@@ -133,7 +133,7 @@ def predict(command: CommandLine) -> int:
     output = folder.root / "predictions"
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
     writers = [] if own else [task.prediction_writer(output)]
-    trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
+    trainer = command.build_trainer([*_plain_callbacks(command), *writers], [], _precision(task))
     with _interruptible():
         trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
     if not own and trainer.is_global_zero:
@@ -218,6 +218,11 @@ def _load(checkpoint: Path, command: CommandLine) -> Task:
                 "--trainer.default_root_dir)."
             )
     return task
+
+
+def _precision(task: Task | None) -> str | None:
+    """Return the precision that a task was trained in, if it says so."""
+    return task.trained.precision if task is not None and task.trained is not None else None
 
 
 def _steps_done(checkpoint: Path) -> int:

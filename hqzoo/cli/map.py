@@ -1,24 +1,50 @@
-"""Turn a georeferenced scene of any size into a class map with the scene's grid, colours and class names.
+"""Turn georeferenced scenes of any size into class maps with the scene's grid, colours, class names and overviews.
 
-The scene streams through overlapping windows whose predictions are blended; memory does not grow with it.
-Missing pixels (nodata, alpha 0) stay missing: 255 in the map. A scene whose bands, unit or values do not fit
-the model is refused. The map appears under its name only when it is complete.
+    hqzoo map SCENE.tif --checkpoint CKPT -o MAP.tif
+    hqzoo map FOLDER "tiles/**/*.tif" --checkpoint CKPT -o MAPS/
+
+A scene streams through overlapping windows whose predictions are blended; memory does not grow with it.
+Missing pixels (nodata, alpha 0) stay missing: nodata in the map, which is 255 where no class has that code. With the
+default overlap every pixel is predicted four times; --overlap 0 takes a quarter of the time and shows the windows'
+borders. A scene whose bands, unit or values do not fit
+the model is refused. A map appears under its name only when it is complete.
+All scenes are looked at before the first one is mapped.
 """
 
 from __future__ import annotations
 
 import argparse
 import signal
+from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo map``."""
-    parser.add_argument("scene", metavar="SCENE.tif", help="raster with the bands that the model was trained on")
+    parser.add_argument(
+        "scenes",
+        metavar="SCENE",
+        nargs="+",
+        help="rasters with the bands that the model was trained on: files, folders, or globs in quotes",
+    )
     parser.add_argument("--checkpoint", required=True, metavar="CKPT", help="checkpoint of hqzoo fit")
-    parser.add_argument("-o", "--output", required=True, metavar="MAP.tif", help="class map to write (GeoTIFF)")
-    parser.add_argument("--probabilities", metavar="P.tif", help="also write the probabilities, one band per class")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="MAP.tif",
+        help="class map to write (GeoTIFF), or a folder for one map per scene, named like it",
+    )
+    parser.add_argument(
+        "--probabilities", metavar="P.tif", help="also write the probabilities, one band per class: a file or a folder"
+    )
+    parser.add_argument(
+        "--pixels",
+        choices=("codes", "indices"),
+        default="codes",
+        help="what the map holds: the codes of the training masks where these had such (default), or class indices",
+    )
     parser.add_argument(
         "--probability-dtype",
         choices=("float32", "uint8"),
@@ -36,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--window",
         type=int,
         metavar="PIXELS",
-        help="side of the windows (default: what the model takes, or 256)",
+        help="side of the windows (default: what the model takes, else what it was trained on, else 256)",
     )
     parser.add_argument(
         "--batch-size", type=int, default=16, metavar="N", help="windows predicted at once (default: 16)"
@@ -46,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="cpu, cuda, cuda:1, mps, or auto: an accelerator if there is one (default)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bfloat16", "float16"),
+        help="precision of the model (default: the one that it was trained in)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -54,21 +85,42 @@ def run(args: argparse.Namespace) -> int:
     # A job scheduler's SIGTERM ends like Ctrl-C: the partial file goes, the exit code is 130.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        from hqzoo.scenes.mapping import map_scene
-        from hqzoo.weights.checkpoint import load
-
-        map_scene(
-            load(args.checkpoint),
-            args.scene,
-            args.output,
-            window=args.window,
-            overlap=args.overlap,
-            batch_size=args.batch_size,
-            probabilities=args.probabilities,
-            probability_dtype=args.probability_dtype,
-            device=args.device,
-            progress=not args.quiet,
-        )
+        _map(args)
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
+
+
+def _map(args: argparse.Namespace) -> None:
+    from hqzoo.scenes.collection import find_scenes, map_names
+    from hqzoo.scenes.fitting import check_scene
+    from hqzoo.scenes.inference import known_data
+    from hqzoo.scenes.mapping import map_scene
+    from hqzoo.scenes.scene import open_scene
+    from hqzoo.weights.checkpoint import load
+
+    scenes = find_scenes(args.scenes)
+    maps = map_names(scenes, args.output)
+    chances = map_names(scenes, args.probabilities, "--probabilities") if args.probabilities else [None] * len(scenes)
+    task = load(args.checkpoint)
+    sensor, _ = known_data(task)
+    for scene in scenes if len(scenes) > 1 else ():
+        with open_scene(scene, sensor) as opened:
+            check_scene(opened, sensor)
+    for folder in {args.output, args.probabilities} - {str(path) for path in (*maps, *chances)} - {None}:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    for scene, output, probabilities in zip(scenes, maps, chances, strict=True):
+        map_scene(
+            task,
+            scene,
+            output,
+            window=args.window,
+            overlap=args.overlap,
+            batch_size=args.batch_size,
+            probabilities=probabilities,
+            probability_dtype=args.probability_dtype,
+            codes=args.pixels == "codes",
+            device=args.device,
+            precision=args.precision,
+            progress=not args.quiet,
+        )

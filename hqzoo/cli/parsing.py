@@ -41,8 +41,14 @@ it spent waiting for data), checkpoints/last.ckpt (every epoch, and on Ctrl-C) a
 (best score of the task, where there is validation). A callback or logger of your own joins these; your own
 ModelCheckpoint replaces best.ckpt.""",
     "validate": "Score a checkpoint on the validation split: validate.json in the run folder, and a table.",
-    "test": "Score a checkpoint on the test split: test.json in the run folder, and a table.",
-    "predict": "Write the class maps of a data module's prediction images to predictions/ in the run folder.",
+    "test": """Score a checkpoint on the test split: test.json in the run folder, and a table.
+
+Class maps are scored window by window as the model sees them; with --data.init_args.blend_test true, as predict and
+`hqzoo map` write them, blended from overlapping windows. The report says which: run.prediction.""",
+    "predict": """Write the class maps of a data module's prediction images to predictions/ in the run folder.
+
+They are blended from overlapping windows as those of `hqzoo map` are: GeoTIFFs of georeferenced images, index PNGs of
+others.""",
 }
 REBUILT = """
 
@@ -172,15 +178,19 @@ class CommandLine(LightningCLI):
         """Leave the trainer to the verb, which knows the callbacks and loggers it needs."""
         return None  # type: ignore[return-value]
 
-    def build_trainer(self, callbacks: list[pl.Callback], loggers: list[Any]) -> pl.Trainer:
+    def build_trainer(
+        self, callbacks: list[pl.Callback], loggers: list[Any], precision: str | None = None
+    ) -> pl.Trainer:
         """Return the trainer of the configuration.
 
         Args:
             callbacks: Callbacks to add to those of the configuration.
             loggers: Loggers to put before those of the configuration, unless it says ``logger: false``.
+            precision: Precision, where the configuration says none.
         """
         arguments = dict(self.config_init["trainer"])
         arguments["callbacks"] = [*self.callbacks, *callbacks]
+        arguments["precision"] = arguments["precision"] or precision
         arguments["logger"] = False if arguments["logger"] is False else [*loggers, *self.loggers]
         return build_trainer(arguments)
 

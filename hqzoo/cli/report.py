@@ -50,6 +50,7 @@ def completed_report(
         "folds": None if module is None else len(module.fold_numbers()),
     }
     run = {
+        **found.run,
         "split": split,
         "checkpoint": str(checkpoint),
         "step": step,
@@ -92,7 +93,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
 def _class_table(report: Report) -> Table:
     named = {metric.name: metric for metric in report.metrics}
     columns = [name for name in _keys(report.classes) if name in named]
-    table = Table(title=f"{report.run['split'].capitalize()} scores")
+    scored = " of blended maps" if report.run.get("prediction") == "blended" else ""
+    table = Table(title=f"{report.run['split'].capitalize()} scores{scored}")
     table.add_column("class", overflow="fold")
     for name in columns:
         table.add_column(named[name].heading, justify="right")

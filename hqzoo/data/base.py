@@ -86,6 +86,11 @@ class DataModule(pl.LightningDataModule, Generic[R]):
     takes_anything: ClassVar[bool] = False
     """Whether folders of other data sets are recognised as well, so that these are asked first."""
 
+    tile_size: tuple[int, int] | None = None
+    """Height and width of the windows that images are predicted in whole, which a task sets; None: the data's own."""
+    blend_test: bool = False
+    """Whether a test has the samples of a prediction."""
+
     sensors: Mapping[str, Sensor]
     targets: Targets | None
 
@@ -136,6 +141,10 @@ class DataModule(pl.LightningDataModule, Generic[R]):
 
         A filler counts nothing: either its targets are ignored, or its ``"name"`` tells that it was seen already.
         """
+
+    def prediction_samples(self, records: Sequence[R]) -> Samples:
+        """Return samples to predict: those of evaluation, unless whole images are put together from other windows."""
+        return self.evaluation_samples(records)
 
     @abstractmethod
     def sample_shapes(self) -> Mapping[str, tuple[int, int, int]]:
@@ -252,11 +261,12 @@ class DataModule(pl.LightningDataModule, Generic[R]):
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of test samples."""
-        return self._evaluation_loader(self.records("test"))
+        records = self.records("test")
+        return self._loader_of((self.prediction_samples if self.blend_test else self.evaluation_samples)(records))
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of the samples to predict."""
-        return self._evaluation_loader(self._to_predict)
+        return self._loader_of(self.prediction_samples(self._to_predict))
 
     # How far training has come
 
@@ -365,7 +375,9 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         return [record for record in records if record.name in kept]
 
     def _evaluation_loader(self, records: Sequence[R]) -> DataLoader[Batch]:
-        samples = self.evaluation_samples(records)
+        return self._loader_of(self.evaluation_samples(records))
+
+    def _loader_of(self, samples: Samples) -> DataLoader[Batch]:
         return self._loader(samples, GridSampler(_length(samples)), drop_last=False)
 
     def _loader(self, samples: Samples, sampler: EpochSampler | GridSampler, drop_last: bool) -> DataLoader[Batch]:

@@ -21,6 +21,7 @@ Colour = tuple[int, int, int]
 
 _UNKNOWN = 254  # marks raw values without a class inside look-up tables; hence at most 254 classes
 _LUT_BITS = 16
+_FIRST_HUE, _LAST_HUE = 0.09, 0.87  # from orange through green and blue to purple
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ class ClassMap:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def codes(self) -> tuple[int, ...] | None:
+        """Raw value of each class where these are codes of their own; None for class indices, and for colours."""
+        plain = self.colours or self.values == tuple(range(len(self.names)))
+        return None if plain else self.values
 
     def encode(
         self, mask: npt.NDArray[np.generic], source: object, nodata: Sequence[int] = ()
@@ -146,8 +153,11 @@ class ClassMap:
 
 
 def default_palette(count: int) -> tuple[Colour, ...]:
-    """Return ``count`` distinct colours: hues by the golden angle, alternating in lightness."""
-    hues = ((index * 0.618034) % 1 for index in range(count))
+    """Return ``count`` distinct colours: hues by the golden angle, alternating in lightness.
+
+    None is red: that is the colour of what is wrong, in panels, and of nothing that grows.
+    """
+    hues = (_FIRST_HUE + (index * 0.618034) % 1 * (_LAST_HUE - _FIRST_HUE) for index in range(count))
     rgb = (colorsys.hls_to_rgb(hue, 0.42 + 0.2 * (index % 2), 0.65) for index, hue in enumerate(hues))
     return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in rgb)
 

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from PIL import Image as Pillow
     from rasterio.io import DatasetReader
 
-__all__ = ["declares_missing", "read_with_hidden", "read_with_missing", "split_alpha", "transparent"]
+__all__ = [
+    "declares_missing",
+    "fill_values",
+    "read_with_hidden",
+    "read_with_missing",
+    "split_alpha",
+    "thinned",
+    "transparent",
+]
+
+_SAMPLE = 512  # side of the image, thinned out, that tells what missing pixels are filled with
 
 
 def split_alpha(raster: DatasetReader) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -69,6 +79,23 @@ def read_with_hidden(
     if _has_mask(raster, bands[0]):
         hidden |= raster.read_masks(bands[0], **part) == 0
     return values, hidden
+
+
+def fill_values(image: NDArray[Any], missing: Missing | None) -> NDArray[Any]:
+    """Return what missing pixels hold, per band ``(C, 1, 1)``: the mean of the valid ones, 0 where there is none.
+
+    Args:
+        image: ``(C, h, w)``; the result has its dtype.
+        missing: Where it is missing ``(h, w)``; None: nowhere.
+    """
+    valid = image.reshape(len(image), -1) if missing is None else image[:, ~missing]
+    mean = valid.mean(axis=1, dtype=np.float64) if valid.size else np.zeros(len(image))
+    return (np.rint(mean) if image.dtype.kind in "ui" else mean).astype(image.dtype)[:, None, None]
+
+
+def thinned(height: int, width: int) -> tuple[int, int]:
+    """Return height and width that an image is read in, thinned out, to find its :func:`fill_values`."""
+    return min(height, _SAMPLE), min(width, _SAMPLE)
 
 
 def transparent(picture: Pillow.Image) -> Missing:

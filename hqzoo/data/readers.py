@@ -14,7 +14,7 @@ from hqzoo.data.band_names import generic_names, name_bands
 from hqzoo.data.declared import open_image, open_picture, shown_size, unread_colours, upright
 from hqzoo.data.grids import Grid, check_grids, read_grid
 from hqzoo.data.labels import IGNORE_INDEX, ClassMap
-from hqzoo.data.missing import declares_missing, read_with_missing, split_alpha, transparent
+from hqzoo.data.missing import declares_missing, fill_values, read_with_missing, split_alpha, thinned, transparent
 from hqzoo.data.raster_files import as_ranges, is_raster
 from hqzoo.data.raw_masks import encode_mask, read_mask
 from hqzoo.data.records import Image, ImageRecord, Mask, Missing, Window
@@ -36,7 +36,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 _PLAIN_MODES = {"L": 1, "RGB": 3, "I;16": 1, "I;16B": 1, "I": 1, "F": 1}
 _REDUCED_MODES = {"1": "L", "LA": "L", "RGBA": "RGB", "P": "RGB", "PA": "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
-_SAMPLE = 512  # side of the image, thinned out, that tells what missing pixels are filled with
 
 
 class Header(NamedTuple):
@@ -131,7 +130,7 @@ class FileRecord(ImageRecord):
                 planes, missing = window.of(planes), window.of(missing)
             return np.ascontiguousarray(planes), missing
         alpha = [index for index in self.header.alpha if index not in self.indexes]
-        shape = (min(self.height, _SAMPLE), min(self.width, _SAMPLE)) if thin else None
+        shape = thinned(self.height, self.width) if thin else None
         # Overviews could be averages that mix nodata in.
         with open_image(self.image, **({"OVERVIEW_LEVEL": "NONE"} if thin else {})) as raster:
             _check_indexes(self.indexes, raster.count, self.image)
@@ -141,10 +140,7 @@ class FileRecord(ImageRecord):
     @cached_property
     def _fill(self) -> Image:
         """What missing pixels hold, per band ``(C, 1, 1)``; the same whatever window is read. 0 if none is valid."""
-        image, missing = self._read_valid(thin=True)
-        valid = image[:, ~missing] if missing is not None else image.reshape(len(image), -1)
-        mean = valid.mean(axis=1, dtype=np.float64) if valid.size else np.zeros(len(image))
-        return (np.rint(mean) if image.dtype.kind in "ui" else mean).astype(image.dtype)[:, None, None]
+        return fill_values(*self._read_valid(thin=True))
 
     @cached_property
     def _range_fault(self) -> str | None:

@@ -12,6 +12,7 @@ from hqzoo.data.records import ImageRecord
 from hqzoo.data.sensor import Sensor, Statistics
 from hqzoo.data.statistics import compute_statistics
 from hqzoo.data.targets import Targets
+from hqzoo.data.tiles import TileDataset
 from hqzoo.data.values import hardly_above_zero
 from hqzoo.data.windows import CropDataset, GridDataset, as_size
 
@@ -27,7 +28,8 @@ class SegmentationDataModule(DataModule[ImageRecord]):
     Training batches are ``{"image": (B, C, H, W) float32 in the sensor's unit, "mask": (B, H, W) int64, "name"}``
     with mask values ``0..K-1`` or ``IGNORE_INDEX``; the name is that of the image. Batches of validation, test and
     prediction also hold ``"scene"`` (list of image names), ``"row"``, ``"col"`` (offsets of the window), ``"height"``
-    and ``"width"`` (full size of the image); there ``"name"`` is the window's own.
+    and ``"width"`` (full size of the image); there ``"name"`` is the window's own. Windows of prediction overlap, see
+    :class:`~hqzoo.data.tiles.TileDataset`.
 
     Args:
         batch_size: Windows in a batch of one process.
@@ -43,6 +45,9 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         inner_val: See there.
         label_fraction: See there.
         drop_last: See there.
+        blend_test: Whether a test scores what ``predict`` and ``hqzoo map`` write, blended from overlapping windows;
+            else each window of a plain grid as the model sees it, which is what most publications score. The report
+            says which. Training and validation stay as they are.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -64,11 +69,12 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         inner_val: float = 0.0,
         label_fraction: float = 1.0,
         drop_last: bool = True,
+        blend_test: bool = False,
     ) -> None:
         super().__init__(batch_size, num_workers, seed, cache_gib, inner_val, label_fraction, drop_last)
         at_least("crops_per_epoch", crops_per_epoch, 1)
         self.crop_size, self.crops_per_epoch = as_size("crop_size", crop_size), crops_per_epoch
-        self.augment, self.jitter = augment, jitter
+        self.augment, self.jitter, self.blend_test = augment, jitter, blend_test
 
     def default_crops(self, records: Sequence[ImageRecord]) -> int:
         """Return the crops in an epoch if the user gives none: as many as fit side by side."""
@@ -96,7 +102,8 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         """What the masks teach; None where there are images to predict alone."""
         if not hasattr(self, "class_map"):
             return None
-        return Targets("mask", self.class_map.names, self.class_map.palette or (), IGNORE_INDEX)
+        known = self.class_map
+        return Targets("mask", known.names, known.palette or (), IGNORE_INDEX, known.codes)
 
     def sample_shapes(self) -> dict[str, tuple[int, int, int]]:
         """Return the shape of training crops."""
@@ -111,3 +118,7 @@ class SegmentationDataModule(DataModule[ImageRecord]):
     def evaluation_samples(self, records: Sequence[ImageRecord]) -> GridDataset:
         """Return the windows of a regular grid; where there are no masks, all pixels are ignored."""
         return GridDataset(records, self.cache, self.crop_size)
+
+    def prediction_samples(self, records: Sequence[ImageRecord]) -> TileDataset:
+        """Return overlapping windows, as a map is made of."""
+        return TileDataset(records, self.cache, self.tile_size or self.crop_size)

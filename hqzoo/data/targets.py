@@ -30,17 +30,20 @@ class Targets(Plain):
         classes: Names of the classes ``0..K-1``.
         palette: One RGB colour (0 to 255) per class for maps and figures; empty: distinct hues.
         ignore: Class index of pixels or images that are not counted; None where all are.
+        values: The code of each class in the masks' own files, which maps may keep; None where masks hold class
+            indices, or colours.
 
     Raises:
-        ConfigError: If the kind is unknown, a name repeats, or there is not one colour per class.
+        ConfigError: If the kind is unknown, a name or a code repeats, or there is not one colour or code per class.
     """
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     kind: Literal["mask", "label", "multilabel"]
     classes: tuple[str, ...]
     palette: tuple[tuple[int, ...], ...] = ()
     ignore: int | None = None
+    values: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -51,6 +54,12 @@ class Targets(Plain):
             raise ConfigError(f"Targets need one or more classes with distinct names, got {list(self.classes)}.")
         if self.palette and len(self.palette) != len(self.classes):
             raise ConfigError(f"A palette has one colour per class: got {len(self.palette)} for {len(self.classes)}.")
+        if self.values is not None:
+            object.__setattr__(self, "values", tuple(map(int, self.values)))
+            if not len(self.values) == len(set(self.values)) == len(self.classes):
+                raise ConfigError(
+                    f"Each class has a code of its own: got {self.values} for {len(self.classes)} classes."
+                )
 
     def __len__(self) -> int:
         return len(self.classes)

@@ -27,6 +27,7 @@ from hqzoo.data.resized import Resized
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import ALL, SPLITS, Fold, ValFold, choose_fold, hold_out, make_folds
 from hqzoo.data.targets import Targets
+from hqzoo.data.tiles import TileDataset
 from hqzoo.data.torchgeo_records import (
     GeoLabelRecord,
     GeoMaskRecord,
@@ -209,6 +210,12 @@ class TorchGeoDataModule(DataModule[Any]):
         if self.kind == "mask":
             return GridDataset(records, self.cache, shapes["image"][1:])
         return WholeSamples(records, self.cache, self.sensors, shapes)
+
+    def prediction_samples(self, records: Sequence[Any]) -> Samples:
+        """Return overlapping windows of images with masks, or whole images with labels."""
+        if self.kind == "mask":
+            return TileDataset(records, self.cache, self.tile_size or self.sample_shapes()["image"][1:])
+        return self.evaluation_samples(records)
 
     # Splits
 

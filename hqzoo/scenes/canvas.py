@@ -7,7 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Canvas", "Write"]
+__all__ = ["TILE", "Canvas", "Write"]
+
+TILE = 256
+"""Side of the tiles of the files that are written, in pixels."""
 
 Write = Callable[[int, int, NDArray[np.float32], NDArray[np.bool_]], None]
 """Takes the first row, the first column, probabilities (K, h, w) and valid pixels (h, w) of a part."""
@@ -23,7 +26,7 @@ class Canvas:
         num_classes: Number of classes K.
         height: Rows of the whole map.
         columns: First column of the strip and the column behind its last.
-        window: Side of a window, in pixels.
+        window: Height of a window, in pixels.
         step: Rows that leave together.
         write: Called with every finished part, from top to bottom.
     """
@@ -38,15 +41,24 @@ class Canvas:
         self._top = 0
         width = self._right - self._left
         self._sums = np.zeros((num_classes, window + step, width), dtype=np.float32)
+        self._weighted = np.empty((num_classes, 0, 0), dtype=np.float32)
         self._valid = np.zeros((window + step, width), dtype=bool)
 
-    def add(self, row: int, column: int, weighted: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    def add(
+        self,
+        row: int,
+        column: int,
+        probabilities: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+    ) -> None:
         """Blend one window in; windows must come from top to bottom.
 
         Args:
             row: First row of the window in the scene.
             column: First column of the window in the scene.
-            weighted: Probabilities times blending weights (K, side, side).
+            probabilities: Class probabilities of the window (K, height, width).
+            weights: Its blending weights (height, width).
             valid: Valid pixels (h, w) of the window's part inside the scene.
         """
         self.advance(row)
@@ -55,7 +67,10 @@ class Canvas:
         rows = slice(row - self._top, row - self._top + height)
         there = slice(first - self._left, last - self._left)
         here = slice(first - column, last - column)
-        self._sums[:, rows, there] += weighted[:, :height, here]
+        if self._weighted.shape != probabilities.shape:
+            self._weighted = np.empty(probabilities.shape, dtype=np.float32)
+        np.multiply(probabilities, weights, out=self._weighted)
+        self._sums[:, rows, there] += self._weighted[:, :height, here]
         self._valid[rows, there] = valid[:, here]
 
     def advance(self, row: int) -> None:

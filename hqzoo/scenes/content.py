@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -11,10 +12,18 @@ from numpy.typing import NDArray
 
 from hqzoo.errors import ConfigError
 
-__all__ = ["NODATA", "Content", "class_content", "class_pixels", "probability_content", "probability_pixels"]
+__all__ = [
+    "NODATA",
+    "ClassPixels",
+    "Content",
+    "class_content",
+    "most_probable",
+    "probability_content",
+    "probability_pixels",
+]
 
 NODATA = 255
-"""Value of missing pixels in 8-bit maps."""
+"""Value of missing pixels in 8-bit files."""
 
 FULL = 254
 """Probability 1 in 8-bit files."""
@@ -43,41 +52,99 @@ class Content:
     sidecar: str | None = None
 
 
-def class_content(classes: Sequence[str], palette: Sequence[Sequence[int]] | None) -> Content:
-    """Return the content of a class map: one uint8 band of class indices, 255 where pixels are missing.
+@dataclass(frozen=True)
+class ClassPixels:
+    """From class indices to the numbers that a map holds.
 
-    The names of the classes stand in the band's tags ``CLASS_0``, ``CLASS_1``, ..., and as GDAL's category
-    names, which GIS programs show in their legends, in a file ``.aux.xml`` beside: a GeoTIFF has no place for
-    them.
+    Args:
+        codes: Number of each of the K classes.
+        missing: Number of missing pixels.
+        dtype: ``"uint8"``, or ``"uint16"`` or ``"int32"`` where codes need it.
+    """
+
+    codes: tuple[int, ...]
+    missing: int
+    dtype: str
+
+    @classmethod
+    def of(cls, number: int, codes: Sequence[int] | None = None) -> ClassPixels:
+        """Choose type and nodata value.
+
+        Args:
+            number: Number of classes K.
+            codes: Their codes; None: the class indices.
+
+        Raises:
+            ConfigError: If there is no type that holds the codes and a value for missing pixels.
+        """
+        codes = tuple(range(number) if codes is None else codes)
+        for dtype in ("uint8", "uint16", "int32"):
+            limits = np.iinfo(dtype)
+            if codes and limits.min <= min(codes) and max(codes) <= limits.max:
+                free = (value for value in range(limits.max, limits.min, -1) if value not in codes)
+                missing = next(free, None)
+                if missing is not None:
+                    return cls(codes, missing, dtype)
+        raise ConfigError(f"A class map holds one or more classes of 32-bit codes, the task has {codes}.")
+
+    def of_indices(self, indices: NDArray[np.integer[Any]], valid: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the numbers of class indices of any shape."""
+        table = np.array((*self.codes, self.missing), dtype=self.dtype)
+        return table[np.where(valid, indices, len(self.codes))]
+
+    def of_probabilities(self, probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the number of the most probable class of probabilities (K, h, w) as (1, h, w)."""
+        return self.of_indices(most_probable(probabilities), valid)[None]
+
+
+def most_probable(probabilities: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the most probable class (h, w) of probabilities (K, h, w), the first of equals."""
+    # Planes one after another: several times faster than argmax along the slowest axis.
+    best, found = probabilities[0].copy(), np.zeros(probabilities.shape[1:], dtype=np.intp)
+    for index, plane in enumerate(probabilities[1:], start=1):
+        found[plane > best] = index
+        np.maximum(best, plane, out=best)
+    return found
+
+
+def class_content(
+    classes: Sequence[str], palette: Sequence[Sequence[int]] | None, pixels: ClassPixels | None = None
+) -> Content:
+    """Return the content of a class map: one band of class numbers, and one more number where pixels are missing.
+
+    The names of the classes stand in the band's tags ``CLASS_0``, ``CLASS_1``, ... (the number is the pixels'), and, of
+    8-bit maps, as GDAL's category names, which GIS programs show in their legends, in a file ``.aux.xml`` beside: a
+    GeoTIFF has no place for them.
 
     Args:
         classes: Names of the K classes.
         palette: RGB colour (0 to 255) of each class, or ``None``.
-
-    Raises:
-        ConfigError: If there are more classes than 8 bits can hold beside nodata.
+        pixels: Numbers of the classes; ``None``: their indices, and 255 where missing.
     """
-    if not 0 < len(classes) <= NODATA:
-        raise ConfigError(f"A class map holds 1 to {NODATA} classes, the task has {len(classes)}.")
-    colours = {index: (red, green, blue, 255) for index, (red, green, blue) in enumerate(palette or ())}
-    names = "".join(f"      <Category>{escape(name)}</Category>\n" for name in classes)
+    pixels = pixels or ClassPixels.of(len(classes))
+    shown = pixels.dtype in ("uint8", "uint16")  # a GeoTIFF has no other colour tables
+    coloured = zip(pixels.codes, palette or (), strict=False)
+    colours = {code: (red, green, blue, 255) for code, (red, green, blue) in coloured if shown}
     return Content(
         descriptions=("class",),
-        dtype="uint8",
-        nodata=NODATA,
-        tags={f"CLASS_{index}": name for index, name in enumerate(classes)},
-        colours=colours | {NODATA: (0, 0, 0, 0)} if colours else {},
-        sidecar="<PAMDataset>\n"
-        '  <PAMRasterBand band="1">\n'
-        f"    <CategoryNames>\n{names}    </CategoryNames>\n"
-        "  </PAMRasterBand>\n"
-        "</PAMDataset>\n",
+        dtype=pixels.dtype,
+        nodata=pixels.missing,
+        tags={f"CLASS_{code}": name for code, name in zip(pixels.codes, classes, strict=True)},
+        colours=colours | {pixels.missing: (0, 0, 0, 0)} if colours else {},
+        sidecar=_categories(dict(zip(pixels.codes, classes, strict=True))) if pixels.dtype == "uint8" else None,
     )
 
 
-def class_pixels(probabilities: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return the most probable class of probabilities (K, h, w) as (1, h, w)."""
-    return np.where(valid, probabilities.argmax(axis=0), NODATA).astype(np.uint8)[None]
+def _categories(names: Mapping[int, str]) -> str:
+    listed = (names.get(value, "") for value in range(max(names) + 1))
+    entries = "".join(f"      <Category>{escape(name)}</Category>\n" for name in listed)
+    return (
+        "<PAMDataset>\n"
+        '  <PAMRasterBand band="1">\n'
+        f"    <CategoryNames>\n{entries}    </CategoryNames>\n"
+        "  </PAMRasterBand>\n"
+        "</PAMDataset>\n"
+    )
 
 
 def probability_content(classes: Sequence[str], dtype: str) -> Content:

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from hqzoo.errors import SceneError
+from hqzoo.scenes.canvas import TILE
 from hqzoo.scenes.content import Content
-from hqzoo.scenes.scene import GDAL_ERRORS, Scene, reason
+from hqzoo.scenes.scene import GDAL_ERRORS, GDAL_OPTIONS, Scene, reason
 
-__all__ = ["TILE", "GeoTiff", "write_together"]
-
-TILE = 256
-"""Side of the tiles of the files that are written, in pixels."""
+__all__ = ["GeoTiff", "write_together"]
 
 BESIDE = (".aux.xml", ".ovr", ".msk")
 """Files beside a raster that speak about its pixels; those of a replaced map would show the old one."""
@@ -36,7 +37,7 @@ class GeoTiff:
     Args:
         path: Final name; a file of that name is replaced, in the end and at once.
         content: What the file holds.
-        scene: Scene whose grid is taken over.
+        scene: Scene whose grid is taken over; it need not stay open.
 
     Raises:
         SceneError: If the folder does not exist, or the name cannot be that of a new GeoTIFF.
@@ -45,7 +46,8 @@ class GeoTiff:
     def __init__(self, path: Path, content: Content, scene: Scene) -> None:
         self.path = path
         self._content = content
-        self._scene = scene
+        self._scene = Path(scene.path)
+        self._grid, self._tags = _grid(scene), _kept_tags(scene)
         self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         self._written: list[tuple[Window, int]] = []
         self._dataset: rasterio.io.DatasetWriter | None = None
@@ -54,7 +56,7 @@ class GeoTiff:
     def open(self) -> None:
         """Create the file under its temporary name."""
         content = self._content
-        profile = _grid(self._scene) | {
+        profile = self._grid | {
             "driver": "GTiff",
             "count": len(content.descriptions),
             "dtype": content.dtype,
@@ -74,7 +76,7 @@ class GeoTiff:
             self._dataset = rasterio.open(self._partial, "w", **profile)
             # Before the first pixel: a GeoTIFF's header is cheap to write only once.
             self._dataset.descriptions = content.descriptions
-            self._dataset.update_tags(**_kept_tags(self._scene))
+            self._dataset.update_tags(**self._tags)
             self._dataset.update_tags(1, **content.tags)
             if content.colours:
                 self._dataset.write_colormap(1, content.colours)
@@ -91,7 +93,7 @@ class GeoTiff:
         self._written.append((window, _checksum(pixels)))
 
     def finish(self) -> None:
-        """Close the file and read it back: GDAL hides that the disk filled up while it closed the file.
+        """Add overviews, close the file and read it back: GDAL hides that the disk filled up while it closed the file.
 
         Raises:
             SceneError: If the file does not hold what was written.
@@ -100,10 +102,21 @@ class GeoTiff:
             return
         with self._told(), _no_grid_is_fine():
             self._dataset.close()
+            self._add_overviews()
             with rasterio.open(self._partial) as dataset:
                 whole = all(_checksum(dataset.read(window=window)) == crc for window, crc in self._written)
+                whole = whole and _overviews_are_whole(dataset, self._partial.stat().st_size)
         if not whole:
             raise SceneError(f"Cannot write {self.path}: it reads back other than written. {self._free()}")
+
+    def _add_overviews(self) -> None:
+        longest = max(self._grid["height"], self._grid["width"])
+        factors = [2**power for power in range(1, 32) if longest > TILE * 2 ** (power - 1)]
+        if factors:
+            classes = np.issubdtype(self._content.dtype, np.integer) and self._content.scale == 1
+            # A mean of class numbers would be another class.
+            with rasterio.Env(GDAL_TIFF_OVR_BLOCKSIZE=TILE), rasterio.open(self._partial, "r+") as dataset:
+                dataset.build_overviews(factors, Resampling.mode if classes else Resampling.average)
 
     def publish(self) -> None:
         """Give the finished file its final name."""
@@ -125,7 +138,7 @@ class GeoTiff:
         return self.path.with_name(self.path.name + suffix)
 
     def _check_name(self) -> None:
-        path, scene = self.path, Path(self._scene.path)
+        path, scene = self.path, self._scene
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise SceneError(f"Cannot write {path}: maps are GeoTIFF files, choose a name that ends in .tif.")
         if not path.parent.is_dir():
@@ -138,7 +151,9 @@ class GeoTiff:
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
-            yield
+            # GDAL's options hold for one thread, and maps are written beside the model in one of their own.
+            with rasterio.Env(**GDAL_OPTIONS):
+                yield
         except GDAL_ERRORS as error:
             raise SceneError(f"Cannot write {self.path}: {reason(error)}. {self._free()}") from error
 
@@ -184,6 +199,20 @@ def _grid(scene: Scene) -> dict[str, Any]:
     if dataset.rpcs:
         grid["rpcs"] = dataset.rpcs
     return grid
+
+
+def _overviews_are_whole(dataset: rasterio.DatasetReader, size: int) -> bool:
+    """Tell whether every tile of every overview lies inside the file: GDAL leaves out what it could not write."""
+    for level, factor in enumerate(dataset.overviews(1)):
+        rows, columns = (math.ceil(math.ceil(length / factor) / TILE) for length in dataset.shape)
+        for band, row, column in product(dataset.indexes, range(rows), range(columns)):
+            place = (
+                dataset.get_tag_item(f"{name}_{column}_{row}", "TIFF", bidx=band, ovr=level)
+                for name in ("BLOCK_OFFSET", "BLOCK_SIZE")
+            )
+            if sum(int(each) if each else size + 1 for each in place) > size:
+                return False
+    return bool(dataset.overviews(1)) or max(dataset.shape) <= TILE
 
 
 def _kept_tags(scene: Scene) -> dict[str, str]:

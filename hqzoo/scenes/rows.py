@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hqzoo.scenes.scene import Scene
+from hqzoo.scenes.source import Source
 
 __all__ = ["MAX_ROWS", "RowBuffer"]
 
@@ -23,42 +23,43 @@ class RowBuffer:
         columns: First column of the strip and the column behind its last.
     """
 
-    def __init__(self, scene: Scene, columns: tuple[int, int]) -> None:
+    def __init__(self, scene: Source, columns: tuple[int, int]) -> None:
         self._scene = scene
         self._columns = columns
         self._step = min(scene.block_height, MAX_ROWS)
         width = columns[1] - columns[0]
         self._top = 0
-        self._image: NDArray[Any] = np.empty((len(scene.bands), 0, width), dtype=scene.dtype)
+        self._image: NDArray[Any] = np.empty((scene.depth, 0, width), dtype=scene.dtype)
         self._valid: NDArray[np.bool_] = np.empty((0, width), dtype=bool)
 
-    def window(self, row: int, column: int, side: int) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
+    def window(
+        self, row: int, column: int, size: tuple[int, int]
+    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
         """Cut one window; rows above ``row`` are forgotten, so windows must be asked for from top to bottom.
 
         Args:
             row: First row of the window in the scene.
             column: First column of the window in the scene.
-            side: Side of the window, in pixels.
+            size: Height and width of the window, in pixels.
 
         Returns:
-            The image (C, side, side) in the sensor's unit, or ``None`` where no pixel is valid, and the valid
-            pixels (h, w), where h and w end with the scene. Missing pixels hold their band's mean over the
-            window's valid pixels (CHOICE); beyond the scene's end the image is reflected.
+            The image (C, *size) in the sensor's unit, or ``None`` where no pixel is valid, and the valid pixels (h, w),
+            where h and w end with the scene. Missing pixels hold what they hold in training, their band's mean over the
+            scene; beyond the scene's end the image is reflected.
         """
         self._forget(row)
-        self._read_until(min(row + side, self._scene.height))
+        self._read_until(min(row + size[0], self._scene.height))
         left = column - self._columns[0]
-        part = np.s_[row - self._top : row - self._top + side, left : left + side]
+        part = np.s_[row - self._top : row - self._top + size[0], left : left + size[1]]
         valid = self._valid[part]
         if not valid.any():
             return None, valid
         image = self._image[:, part[0], part[1]].astype(np.float32)
         if not valid.all():
-            means = image[:, valid].mean(axis=1, dtype=np.float64)
-            image = np.where(valid, image, means[:, None, None].astype(np.float32))
+            image = np.where(valid, image, self._scene.fill)
         height, width = valid.shape
-        if (height, width) != (side, side):
-            image = np.pad(image, ((0, 0), (0, side - height), (0, side - width)), mode="reflect")
+        if (height, width) != size:
+            image = np.pad(image, ((0, 0), (0, size[0] - height), (0, size[1] - width)), mode="reflect")
         return image, valid
 
     def _forget(self, row: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,14 @@ from rasterio.windows import Window
 
 from hqzoo.data.band_names import order_bands
 from hqzoo.data.declared import unread
-from hqzoo.data.missing import declares_missing, read_with_missing
+from hqzoo.data.missing import declares_missing, fill_values, read_with_missing, thinned
 from hqzoo.data.raster_files import LOUD_GDAL
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.values import too_large, unexplained
 from hqzoo.errors import SceneError, SensorError
 from hqzoo.scenes.pictures import as_trained
 
-__all__ = ["GDAL_ERRORS", "Scene", "open_scene", "reason"]
+__all__ = ["GDAL_ERRORS", "GDAL_OPTIONS", "Scene", "open_plain", "open_scene", "reason"]
 
 GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
@@ -42,11 +44,11 @@ class Scene:
 
     Args:
         dataset: Raster opened with rasterio.
-        sensor: Sensor that the model was trained on.
+        sensor: Sensor that the model was trained on; None: pixels are not wanted.
         path: Name of the scene; None: the dataset's own.
     """
 
-    def __init__(self, dataset: rasterio.DatasetReader, sensor: Sensor, path: str | None = None) -> None:
+    def __init__(self, dataset: rasterio.DatasetReader, sensor: Sensor | None, path: str | None = None) -> None:
         self.dataset = dataset
         self.path = path or str(dataset.name)
         self.height: int = dataset.height
@@ -54,8 +56,24 @@ class Scene:
         colours = zip(dataset.indexes, dataset.colorinterp, strict=True)
         self.alpha: tuple[int, ...] = tuple(index for index, colour in colours if colour == ColorInterp.alpha)
         bands = tuple(index for index in dataset.indexes if index not in self.alpha)
-        self.bands: tuple[int, ...] = order_bands(dataset, bands, sensor.bands)
-        self._scale = sensor.scale
+        self.bands: tuple[int, ...] = order_bands(dataset, bands, sensor.bands) if sensor else bands
+        self._scale = sensor.scale if sensor else math.inf
+
+    @property
+    def depth(self) -> int:
+        """Number of bands."""
+        return len(self.bands)
+
+    @cached_property
+    def fill(self) -> NDArray[np.float32]:
+        """What missing pixels hold, per band ``(C, 1, 1)``: as in training, the scene's mean, thinned out."""
+        shape = thinned(self.height, self.width)
+        # Overviews could be averages that mix nodata in.
+        raw = {"OVERVIEW_LEVEL": "NONE"}
+        again = _opened(self.path, **raw) if self.dataset.name == self.path else nullcontext(self.dataset)
+        with self._told("the scene"), rasterio.Env(**GDAL_OPTIONS), again as dataset:
+            found = read_with_missing(dataset, self.bands, self.alpha, self._scale, out_shape=shape)
+        return fill_values(*found).astype(np.float32)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -99,13 +117,9 @@ class Scene:
     def read_sample(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Read as :meth:`read` does, but for single values that can be no measurements."""
         window = Window.from_slices(rows, columns)
-        try:
+        # GDAL's options hold for one thread, and scenes are read beside the model in one of their own.
+        with self._told(f"rows {rows[0]} to {rows[1] - 1} of the scene"), rasterio.Env(**GDAL_OPTIONS):
             image, missing = read_with_missing(self.dataset, self.bands, self.alpha, self._scale, window=window)
-        except GDAL_ERRORS as error:
-            raise SceneError(
-                f"Cannot read rows {rows[0]} to {rows[1] - 1} of the scene {self.path}: {reason(error)}. "
-                "The file seems truncated or damaged: copy or download it again."
-            ) from error
         valid = ~missing
         self._check_finite(image, valid, rows[0], columns[0])
         if too_large(image, self._scale) and (largest := image[:, valid].max(initial=0)) > 255:
@@ -115,6 +129,16 @@ class Scene:
                 "FROM1 TO0 TO1 SCENE OUT."
             )
         return image, valid
+
+    @contextmanager
+    def _told(self, part: str) -> Iterator[None]:
+        try:
+            yield
+        except GDAL_ERRORS as error:
+            raise SceneError(
+                f"Cannot read {part} {self.path}: {reason(error)}. "
+                "The file seems truncated or damaged: copy or download it again."
+            ) from error
 
     def _check_finite(self, image: NDArray[Any], valid: NDArray[np.bool_], top: int, left: int) -> None:
         if not np.issubdtype(image.dtype, np.floating):
@@ -140,24 +164,36 @@ def open_scene(path: Path | str, sensor: Sensor) -> Iterator[Scene]:
     Raises:
         SceneError: If the file is missing or is no raster.
     """
+    with _container(path) as dataset, as_trained(dataset, Path(path), sensor) as raster:
+        if fault := unread(raster, path):
+            raise SceneError(fault)
+        yield Scene(raster, sensor, str(path))
+
+
+@contextmanager
+def open_plain(path: Path | str) -> Iterator[Scene]:
+    """Open a raster whose grid is wanted rather than its pixels; otherwise as :func:`open_scene`."""
+    with _container(path) as dataset:
+        yield Scene(dataset, None)
+
+
+@contextmanager
+def _container(path: Path | str) -> Iterator[rasterio.DatasetReader]:
     with rasterio.Env(**GDAL_OPTIONS), _opened(path) as dataset:
         if not dataset.count:
             raise SceneError(
                 f"The scene {path} is a container without bands of its own. Name one of its parts: "
                 f"{', '.join(dataset.subdatasets[:5]) or 'it has none'}."
             )
-        with as_trained(dataset, Path(path), sensor) as raster:
-            if fault := unread(raster, path):
-                raise SceneError(fault)
-            yield Scene(raster, sensor, str(path))
+        yield dataset
 
 
-def _opened(path: Path | str) -> rasterio.DatasetReader:
+def _opened(path: Path | str, **options: str) -> rasterio.DatasetReader:
     try:
         with warnings.catch_warnings():
             # A scene without georeference is mapped as it is; rasterio's warning would say nothing new.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
+            return rasterio.open(path, **options)
     except GDAL_ERRORS as error:
         raise SceneError(
             f"Cannot open the scene {path}: {reason(error)}. Expected a raster that GDAL reads, such as a GeoTIFF."

@@ -44,12 +44,14 @@ class Found:
         classes: A row per class with ``name``, scores by metric name, and counts; empty where there are no classes.
         details: Further plain values for the report.
         samples: Columns of arrays by sample (see :class:`hqzoo.tasks.samples.Samples`), for paired tests.
+        run: Plain values for the report that say what was scored, such as ``prediction``.
     """
 
     scores: Mapping[str, float | None]
     classes: tuple[Mapping[str, Any], ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     samples: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Task(KnowsData):
@@ -300,6 +302,7 @@ class Task(KnowsData):
             model=self.description(),
             costs=self._costs if stage == "test" else {},
             details=self._found.details,
+            run=self._found.run,
         )
 
     def samples(self) -> dict[str, npt.NDArray[Any]]:

@@ -16,6 +16,7 @@ from hqzoo.errors import CheckpointError, ConfigError
 from hqzoo.nn import frozen_parts
 from hqzoo.tasks.checks import check_image, check_sensors, check_targets
 from hqzoo.tasks.settings import to_plain
+from hqzoo.tasks.trained import Trained
 
 __all__ = ["Batch", "KnowsData", "class_path"]
 
@@ -36,6 +37,9 @@ class KnowsData(pl.LightningModule):
         statistics: Name in the batch to mean and standard deviation per band that normalise images, in the sensor's
             unit (likewise).
         targets: Kind and names of the classes (likewise).
+
+    Attributes:
+        trained: How the weights were trained; None before, and where a checkpoint does not say.
     """
 
     target_kinds: ClassVar[tuple[str, ...]] = ()
@@ -45,6 +49,7 @@ class KnowsData(pl.LightningModule):
     sensors: dict[str, Sensor] | None
     statistics: dict[str, Statistics] | None
     targets: Targets | None
+    trained: Trained | None
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class KnowsData(pl.LightningModule):
             None if statistics is None else {name: _value(Statistics, each) for name, each in statistics.items()}
         )
         self.targets = None if targets is None else _value(Targets, targets)
+        self.trained = None
         self._remember_data()
 
     def remember(self, **arguments: Any) -> None:  # noqa: ANN401 - whatever a constructor takes
@@ -162,6 +168,13 @@ class KnowsData(pl.LightningModule):
         """Return the number of samples in a batch."""
         return len(batch[next(iter(self.sensors or ()))])
 
+    def on_fit_start(self) -> None:
+        """Keep how this training goes, for those who predict with its weights."""
+        data = getattr(self.trainer, "datamodule", None)
+        shapes: Mapping[str, tuple[int, ...]] = getattr(data, "sample_shapes", dict)()
+        shape = next(iter(shapes.values()), None)
+        self.trained = Trained(str(self.trainer.precision), None if shape is None else (shape[-2], shape[-1]))
+
     # Checkpoints --------------------------------------------------------------------------------------------
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # noqa: ANN401
@@ -186,6 +199,8 @@ class KnowsData(pl.LightningModule):
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**self.hparams, **own}
         checkpoint["frozen"] = self._frozen_references()
         checkpoint["hqzoo_version"] = __version__
+        if self.trained is not None:
+            checkpoint["trained"] = self.trained.to_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights of other sensors, other classes or another architecture before they are loaded.
@@ -202,6 +217,8 @@ class KnowsData(pl.LightningModule):
             check_targets(Targets.from_dict(trained["targets"]), self.targets, self.target_kinds, type(self).__name__)
         if self.strict_loading:
             self._check_weights(checkpoint, trained)
+        if checkpoint.get("trained"):
+            self.trained = Trained.from_dict(checkpoint["trained"])
         if trained.get("statistics"):  # they come with the weights, in the normalisers
             self.statistics = {name: Statistics.from_dict(each) for name, each in trained["statistics"].items()}
             self._remember_data()

@@ -11,17 +11,21 @@ import numpy.typing as npt
 from torch import Tensor
 
 from hqzoo._files import replacing
+from hqzoo.data.band_names import plain_name
 from hqzoo.data.labels import IGNORE_INDEX, default_palette
 from hqzoo.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_labels", "draw_panel"]
+__all__ = ["draw_labels", "draw_panel", "red_green_blue"]
 
 UNLABELLED = (255, 255, 255)
 RIGHT = (214, 214, 214)
 WRONG = (200, 30, 30)
+ELSE_WRONG = ((255, 0, 255), (0, 0, 0), (255, 225, 0), (0, 225, 255))  # where a class has a colour like that
+APART = 100  # distance in RGB at which two colours are told apart on a small picture (CHOICE)
+COLOUR_NAMES = (("red", "green", "blue"), ("b4", "b3", "b2"))
 CELL = 2.2  # inches
 PERCENTILES = (2, 98)
 
@@ -70,19 +74,42 @@ def draw_panel(
     colours = np.array(default_palette(len(classes)) if palette is None else palette, dtype=np.uint8)
     if colours.shape != (len(classes), 3):
         raise ConfigError(f"A palette needs one RGB colour per class ({len(classes)}), got {palette}.")
+    wrong = wrong_colour(colours)
     rows = [
         (
             _picture(image, scale, bands),
             _colour(truth, colours, ignore_index),
             _colour(prediction, colours, ignore_index),
-            _difference(truth, prediction, ignore_index),
+            _difference(truth, prediction, ignore_index, wrong),
         )
         for image, truth, prediction in zip(images, truths, predictions, strict=True)
     ]
-    figure = _figure(rows, classes, colours, bool((truths == ignore_index).any()))
+    figure = _figure(rows, classes, colours, wrong, bool((truths == ignore_index).any()))
     with replacing(Path(path)) as beside:
         figure.savefig(beside, format="png", dpi=120)
     return Path(path)
+
+
+def red_green_blue(bands: Sequence[str]) -> tuple[int, int, int]:
+    """Return the indices of the bands shown as red, green and blue.
+
+    They are those of that name, or of the numbers that Sentinel-2 and Landsat 8 and 9 give them; else the first three.
+    """
+    places = {plain_name(name): index for index, name in reversed(list(enumerate(bands)))}
+    for red, green, blue in COLOUR_NAMES:
+        if {red, green, blue} <= set(places):
+            return places[red], places[green], places[blue]
+    return 0, 1, 2
+
+
+def wrong_colour(colours: Pixels) -> tuple[int, int, int]:
+    """Return the colour of wrong pixels: red, or where a class is shown in a similar colour, the one furthest away."""
+    taken = np.concatenate([colours, [RIGHT, UNLABELLED]]).astype(float)
+
+    def distance(colour: tuple[int, int, int]) -> float:
+        return float(np.linalg.norm(taken - colour, axis=1).min())
+
+    return WRONG if distance(WRONG) >= APART else max(ELSE_WRONG, key=distance)
 
 
 def _array(stack: Stack) -> npt.NDArray[Any]:
@@ -104,21 +131,29 @@ def _colour(labels: npt.NDArray[Any], colours: Pixels, ignore_index: int) -> Pix
     return picture
 
 
-def _difference(truth: npt.NDArray[Any], prediction: npt.NDArray[Any], ignore_index: int) -> Pixels:
+def _difference(
+    truth: npt.NDArray[Any], prediction: npt.NDArray[Any], ignore_index: int, wrong: tuple[int, int, int]
+) -> Pixels:
     picture = np.empty((*truth.shape, 3), dtype=np.uint8)
     picture[:] = RIGHT
-    picture[truth != prediction] = WRONG
+    picture[truth != prediction] = wrong
     picture[truth == ignore_index] = UNLABELLED
     return picture
 
 
-def _figure(rows: Sequence[Sequence[Pixels]], classes: Sequence[str], colours: Pixels, unlabelled: bool) -> Figure:
+def _figure(
+    rows: Sequence[Sequence[Pixels]],
+    classes: Sequence[str],
+    colours: Pixels,
+    wrong: tuple[int, int, int],
+    unlabelled: bool,
+) -> Figure:
     from matplotlib.figure import Figure  # half a second, and only pictures need it
     from matplotlib.patches import Patch
 
     titles = ("image", "truth", "prediction", "difference")
     entries = [*zip(classes, colours / 255, strict=True), ("right", np.array(RIGHT) / 255)]
-    entries.append(("wrong", np.array(WRONG) / 255))
+    entries.append(("wrong", np.array(wrong) / 255))
     if unlabelled:
         entries.append(("unlabelled", np.array(UNLABELLED) / 255))
     columns = 4

@@ -25,7 +25,8 @@ class Report:
         model: ``architecture``, ``architecture_args``, numbers of parameters, references of frozen parts.
         costs: Circuit runs, FLOPs, memory, step time.
         data: Where the data came from: class, arguments, fingerprint of the images, folds, how many samples.
-        run: Split, checkpoint, step, seconds, version.
+        run: Split, checkpoint, step, seconds, version; ``prediction`` of class maps: ``windows`` of a plain grid as the
+            model sees them, or ``blended`` whole images.
         details: Further plain values behind the scores, such as the confusion matrix.
     """
 

@@ -7,14 +7,21 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from hqzoo._lightning import pl
+from hqzoo.data.base import DataModule
+from hqzoo.data.tiling import OVERLAP
 from hqzoo.errors import ConfigError
+from hqzoo.models import as_model
 from hqzoo.models.registry import Kind
+from hqzoo.scenes.inference import to_probabilities
 from hqzoo.tasks import metric
 from hqzoo.tasks.base import Batch, Found, Stage, Task
+from hqzoo.tasks.blended import BlendedWindows
 from hqzoo.tasks.calibration import ProbabilityMetrics
 from hqzoo.tasks.checks import check_mask
 from hqzoo.tasks.losses import LossSettings, SegmentationLoss
@@ -60,6 +67,8 @@ class SegmentationTask(Task):
 
     loss: SegmentationLoss
     scenes: Samples
+    blended: BlendedWindows
+    scored: Literal["windows", "blended"] = "windows"
 
     def __init__(
         self,
@@ -108,6 +117,7 @@ class SegmentationTask(Task):
         self.probabilities = ProbabilityMetrics(number, ignore)
         self.small_objects = SmallObjectRecall(number, ignore)
         self.scenes = Samples(windows=True)
+        self.blended = BlendedWindows(number, ignore)
 
     def _counted(self, stage: Stage) -> SegmentationMetrics:
         return self.scores[stage]  # type: ignore[return-value]
@@ -119,21 +129,31 @@ class SegmentationTask(Task):
         logits: Tensor = super().forward(images)
         return torch.cat([torch.zeros_like(logits), logits], 1) if self.head == "sigmoid" else logits
 
-    def _loss_and_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        logits = self(batch)
-        mask = batch["mask"]
-        check_mask(mask, logits, self.ignore_index, values=self._may_look())
-        loss: Tensor = self.loss(logits, mask)
-        return loss, logits
-
     def compute_loss(self, batch: Batch) -> Tensor:
         """Return the loss of a training batch."""
-        return self._loss_and_logits(batch)[0]
+        return self._loss(self(batch), batch["mask"])
 
-    def evaluate(self, batch: Batch, stage: Stage) -> Tensor:
-        """Count one batch and return its class maps ``(B, H, W)``; logs ``<stage>/loss``."""
-        loss, logits = self._loss_and_logits(batch)
-        prediction, mask = logits.argmax(1), batch["mask"]
+    def evaluate(self, batch: Batch, stage: Stage) -> Tensor | None:
+        """Count one batch; logs ``<stage>/loss``.
+
+        Returns:
+            Its class maps ``(B, H, W)``; None where windows overlap, which are counted when they are blended.
+        """
+        logits = self(batch)
+        if "overlap" not in batch:
+            return self._count(logits, batch["mask"], _names(batch), stage)
+        self.scored = "blended"
+        if whole := self.blended.add(batch, to_probabilities(logits), self.trainer.world_size):
+            self._count(whole.logits, whole.mask, whole.names, stage)
+        return None
+
+    def _loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        check_mask(mask, logits, self.ignore_index, values=self._may_look())
+        loss: Tensor = self.loss(logits, mask)
+        return loss
+
+    def _count(self, logits: Tensor, mask: Tensor, names: list[str], stage: Stage) -> Tensor:
+        loss, prediction = self._loss(logits, mask), logits.argmax(1)
         self._counted(stage).update(prediction, mask)
         labelled = int((mask != self.ignore_index).sum())
         # Weighted by labelled pixels, so that the loss of a split does not depend on its batches either.
@@ -141,13 +161,60 @@ class SegmentationTask(Task):
         if stage == "test":
             self.probabilities.update(logits, mask)
             self.small_objects.update(prediction, mask)
-            self.scenes.add(_names(batch), **_counts(prediction, mask, len(self.classes), self.ignore_index))
+            self.scenes.add(names, **_counts(prediction, mask, len(self.classes), self.ignore_index))
         return prediction
 
+    # Whole images -------------------------------------------------------------------------------------------
+
+    def setup(self, stage: str) -> None:
+        """Also tell the data which windows this model's maps are made of."""
+        super().setup(stage)
+        self.scored = "windows"
+        if hasattr(self, "blended"):
+            self.blended.reset()
+        data = getattr(self.trainer, "datamodule", None)
+        if stage in ("test", "predict") and isinstance(data, DataModule):
+            self.configure_model()
+            needed = as_model(self.model).input_size
+            data.tile_size = (needed, needed) if needed else self.trained.window if self.trained else None
+
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return class maps ``(B, H, W)`` uint8."""
-        logits: Tensor = self(batch)
-        return logits.argmax(1).to(torch.uint8)
+        """Return class probabilities ``(B, K, H, W)`` float32, which writers blend into maps."""
+        return to_probabilities(self(batch))
+
+    def predict(
+        self,
+        image: npt.NDArray[Any] | Tensor,
+        valid: npt.NDArray[np.bool_] | None = None,
+        *,
+        window: int | tuple[int, int] | None = None,
+        overlap: float = OVERLAP,
+        batch_size: int = 16,
+        precision: str | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Predict an image of any size as ``hqzoo map`` does, on the task's device.
+
+        Args:
+            image: ``(C, H, W)`` in the sensor's unit, unscaled, of any real type; bands in the sensor's order.
+            valid: Pixels that are measured ``(H, W)``; None: all.
+            window: See :func:`hqzoo.scenes.map_scene`, also for the following.
+            overlap: See there.
+            batch_size: See there.
+            precision: See there.
+
+        Returns:
+            Class probabilities ``(K, H, W)``, NaN where not valid; ``.argmax(0)`` of it is the class map.
+
+        Raises:
+            SensorError: If bands, type or values do not fit the sensor.
+            ConfigError: If an argument does not make sense.
+        """
+        from hqzoo.scenes.arrays import predict_array  # it reads and writes nothing, but what it shares does
+
+        image = image.detach().cpu().numpy() if isinstance(image, Tensor) else image
+        return predict_array(
+            self, image, valid, window=window, overlap=overlap, batch_size=batch_size, precision=precision
+        )
 
     # The end of a split -------------------------------------------------------------------------------------
 
@@ -157,8 +224,9 @@ class SegmentationTask(Task):
         found = counted.report(self.classes)
         counted.reset()
         scores, rows = {name: found[name] for name in MEANS}, found["classes"]
+        run = {"prediction": self.scored}
         if stage == "val":
-            return Found(scores, tuple(rows), {"pixels": found["pixels"], "confusion": found["confusion"]})
+            return Found(scores, tuple(rows), {"pixels": found["pixels"], "confusion": found["confusion"]}, run=run)
         probable, small = self.probabilities.report(), self.small_objects.report()
         self.probabilities.reset()
         self.small_objects.reset()
@@ -174,7 +242,7 @@ class SegmentationTask(Task):
         details = {
             "pixels": found["pixels"], "confusion": found["confusion"], "small_objects": small["total_objects"],
         }  # fmt: skip
-        return Found(scores, tuple(rows), details, self.scenes.gather())
+        return Found(scores, tuple(rows), details, self.scenes.gather(), run)
 
     def logged(self, found: Found) -> Mapping[str, float | None]:
         """Return the means, and the IoU of every class."""
@@ -184,7 +252,7 @@ class SegmentationTask(Task):
 
     def draw_panel(self, samples: list[Mapping[str, Any]], predictions: list[Tensor], path: Path) -> Path:
         """Draw image, truth, prediction and difference of every sample."""
-        from hqzoo.tasks.panels import draw_panel  # matplotlib takes half a second
+        from hqzoo.tasks.panels import draw_panel, red_green_blue  # matplotlib takes half a second
 
         return draw_panel(
             torch.stack([sample[next(iter(self.sensors or ()))] for sample in samples]),
@@ -194,11 +262,12 @@ class SegmentationTask(Task):
             self.palette,
             path,
             scale=255.0 if self.sensor is not None and self.sensor.scale == 255 else None,
+            bands=red_green_blue(self.sensor.bands if self.sensor else ()),
             ignore_index=self.ignore_index,
         )
 
     def prediction_writer(self, folder: Path) -> pl.Callback:
-        """Return the callback that stitches class maps into index PNGs."""
+        """Return the callback that blends class maps: GeoTIFFs of georeferenced images, index PNGs of others."""
         from hqzoo.callbacks.prediction_writer import PredictionWriter
 
         return PredictionWriter(str(folder))

@@ -16,6 +16,7 @@ from hqzoo.cli import main
 from hqzoo.data.sensor import Statistics
 from hqzoo.data.targets import Targets
 from hqzoo.tasks.segmentation import SegmentationTask
+from hqzoo.weights import checkpoint as checkpoints
 from tests.fixtures.scenes import CLASSES, PALETTE, POLAND, RGB, picture, read, write_raster
 
 RUN = [sys.executable, "-c", "import sys; from hqzoo.cli import main; sys.exit(main())", "map"]
@@ -36,7 +37,10 @@ def task() -> SegmentationTask:
 
 @pytest.fixture(scope="module")
 def checkpoint(task: SegmentationTask, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("run") / "last.ckpt"
+    return save(task, tmp_path_factory.mktemp("run") / "last.ckpt")
+
+
+def save(task: SegmentationTask, path: Path) -> str:
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     trainer.strategy.connect(task)
     trainer.save_checkpoint(path)
@@ -84,6 +88,69 @@ def test_every_option_reaches_the_map(checkpoint: str, tmp_path: Path, capsys: p
     with rasterio.open(tmp_path / "p.tif") as dataset:
         assert dataset.dtypes == ("uint8",) * 3
         assert dataset.shape == (140, 300)
+
+
+def test_files_folders_and_globs_are_mapped_with_one_model(
+    task: SegmentationTask, checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = {
+        name: picture(40 + 9 * k, 50, seed=k) for k, name in enumerate(("a/one.tif", "a/two.tif", "b/c/three.tif"))
+    }
+    for name, image in images.items():
+        write_raster(tmp_path / name, image)
+    (tmp_path / "a" / "notes.txt").write_text("no scene")
+    loads = []
+    load = checkpoints.load
+    monkeypatch.setattr(checkpoints, "load", lambda *args: loads.append(args) or load(*args))
+    given = (tmp_path / "a", tmp_path / "a" / "one.tif", tmp_path / "b" / "**" / "*.tif")
+    common = ("--checkpoint", checkpoint, "--device", "cpu", "--quiet")
+    assert map_(*given, *common, "-o", tmp_path / "maps", "--probabilities", tmp_path / "p") == 0
+    assert len(loads) == 1
+    names = {"one.tif", "two.tif", "three.tif"}
+    assert {path.name for path in (tmp_path / "maps").glob("*.tif")} == names
+    assert {path.name for path in (tmp_path / "p").iterdir()} == names
+    for name, image in images.items():
+        written = read(tmp_path / "maps" / Path(name).name)[0]
+        np.testing.assert_array_equal(written, task.predict(image).argmax(axis=0))
+
+
+def test_codes_of_the_masks_are_kept_unless_indices_are_asked_for(task: SegmentationTask, tmp_path: Path) -> None:
+    coded = SegmentationTask(**{**task.hparams, "targets": Targets("mask", CLASSES, PALETTE, values=(10, 20, 300))})
+    coded.load_state_dict(task.state_dict())
+    path = save(coded, tmp_path / "coded.ckpt")
+    image = picture(300, 600)
+    scene = write_raster(tmp_path / "scene.tif", image)
+    options = ("--checkpoint", path, "--device", "cpu", "--quiet")
+    assert map_(scene, *options, "-o", tmp_path / "codes.tif") == 0
+    assert map_(scene, *options, "-o", tmp_path / "indices.tif", "--pixels", "indices") == 0
+    indices, codes = read(tmp_path / "indices.tif")[0], read(tmp_path / "codes.tif")[0]
+    np.testing.assert_array_equal(codes, np.take([10, 20, 300], indices))
+    with rasterio.open(tmp_path / "codes.tif") as dataset:
+        assert dataset.dtypes == ("uint16",)
+        assert dataset.nodata == 65535
+        assert dataset.colormap(1)[300][:3] == PALETTE[2]
+        assert dataset.tags(1)["CLASS_300"] == CLASSES[2]
+        assert dataset.overviews(1) == [2, 4]
+
+
+def test_one_wrong_scene_among_many_is_told_before_the_first_is_mapped(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_raster(tmp_path / "in" / "a.tif", picture(40, 40))
+    write_raster(tmp_path / "in" / "b.tif", picture(40, 40, bands=4))
+    write_raster(tmp_path / "other" / "a.tif", picture(40, 40))
+    (tmp_path / "empty").mkdir()
+    common = ("--checkpoint", checkpoint, "-o")
+    for arguments, message in [
+        ((tmp_path / "in", *common, tmp_path / "maps"), "b.tif has 4 bands"),
+        ((tmp_path / "in", *common, tmp_path / "map.tif"), "name a folder, -o MAPS/"),
+        ((tmp_path / "in", tmp_path / "other", *common, tmp_path / "maps"), "would both be"),
+        ((tmp_path / "empty", *common, tmp_path / "maps"), "empty holds no scene"),
+        ((tmp_path / "*.jp2", *common, tmp_path / "maps"), "pattern"),
+    ]:
+        assert map_(*arguments) == 2
+        assert message in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "in", "other"]
 
 
 def test_mistakes_end_with_one_message_and_no_file(

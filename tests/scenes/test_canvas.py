@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hqzoo.data.tiling import Grid
 from hqzoo.scenes.canvas import Canvas
-from hqzoo.scenes.windows import Grid
 
 
 @settings(max_examples=40, deadline=None)
@@ -11,16 +11,17 @@ from hqzoo.scenes.windows import Grid
 def test_equals_adding_everything_up_in_one_array(height: int, width: int, overlap: float, strip_width: int) -> None:
     rng = np.random.default_rng(height * 1000 + width)
     side, step, classes = 32, 24, 2
-    grid = Grid.over(height, width, side, overlap)
+    grid = Grid.over(height, width, (side, side), overlap)
     predicted = {place: rng.random((classes, side, side), dtype=np.float32) for place in grid.places((0, width))}
     valid = rng.random((height, width)) < 0.8
+    weights = rng.random((side, side), dtype=np.float32)
     skipped = {place for place in predicted if rng.random() < 0.2}
 
     expected = np.zeros((classes, max(height, side), max(width, side)), dtype=np.float32)
     seen = np.zeros((height, width), dtype=bool)
     for (row, column), values in predicted.items():
         if (row, column) not in skipped:
-            expected[:, row : row + side, column : column + side] += values
+            expected[:, row : row + side, column : column + side] += values * weights
             seen[row : row + side, column : column + side] = True
 
     sums = np.full((classes, height, width), np.nan, dtype=np.float32)
@@ -38,7 +39,8 @@ def test_equals_adding_everything_up_in_one_array(height: int, width: int, overl
         canvas = Canvas(classes, height, strip, side, step, write)
         for row, column in grid.places(strip):
             if (row, column) not in skipped:
-                canvas.add(row, column, predicted[row, column], valid[row : row + side, column : column + side])
+                there = valid[row : row + side, column : column + side]
+                canvas.add(row, column, predicted[row, column], weights, there)
         canvas.finish()
 
     np.testing.assert_allclose(sums, expected[:, :height, :width], atol=1e-6)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hqzoo.data.sensor import Sensor
+from hqzoo.data.tiling import Grid
 from hqzoo.errors import ConfigError, SceneError, SensorError
-from hqzoo.scenes import map_scene, mapping
-from hqzoo.scenes.windows import Grid
+from hqzoo.scenes import blending, map_scene
 from tests.fixtures.scenes import (
     CLASSES,
     POLAND,
@@ -109,8 +109,8 @@ def test_strips_and_batches_change_nothing(tmp_path: Path, blocks: dict, monkeyp
     image[:, 60:180, 500:900] = 0
     scene = write_raster(tmp_path / "scene.tif", image, nodata=0, **blocks)
     results = []
-    for memory, batch_size in [(mapping.BAND_MEMORY, 16), (0, 16), (mapping.BAND_MEMORY, 1), (0, 7)]:
-        monkeypatch.setattr(mapping, "BAND_MEMORY", memory)
+    for memory, batch_size in [(blending.BAND_MEMORY, 16), (0, 16), (blending.BAND_MEMORY, 1), (0, 7)]:
+        monkeypatch.setattr(blending, "BAND_MEMORY", memory)
         task = PositionTask()
         map_scene(
             task,
@@ -146,7 +146,7 @@ def test_missing_pixels_stay_missing_and_do_not_spoil_others(tmp_path: Path) -> 
     assert np.isnan(probabilities[:, hole]).all()
     np.testing.assert_allclose(probabilities[:, ~hole], expected[:, ~hole], atol=2e-6)
     np.testing.assert_array_equal(classes[~hole], probabilities[:, ~hole].argmax(axis=0))
-    places = Grid.over(200, 300, 64, 0.5).places((0, 300))
+    places = Grid.over(200, 300, (64, 64), 0.5).places((0, 300))
     without = [place for place in places if hole[place[0] : place[0] + 64, place[1] : place[1] + 64].all()]
     assert without
     assert sum(task.batches) == len(places) - len(without)

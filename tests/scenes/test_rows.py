@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import rasterio
 
-from hqzoo.data.sensor import Sensor
+from hqzoo.data.readers import FileRecord, read_header
+from hqzoo.data.tiling import Grid
 from hqzoo.scenes import rows
 from hqzoo.scenes.rows import RowBuffer
 from hqzoo.scenes.scene import Scene, open_scene
-from hqzoo.scenes.windows import Grid
 from tests.fixtures.scenes import RGB, picture, write_raster
 
 BLOCKS = {
@@ -35,36 +35,37 @@ def test_each_row_is_read_once_and_windows_are_right(tmp_path: Path, blocks: str
     monkeypatch.setattr(rows, "MAX_ROWS", 100)  # smaller than the single block
     image = picture(333, 200)
     path = write_raster(tmp_path / "s.tif", image, **BLOCKS[blocks])
-    grid = Grid.over(333, 200, 32, 0.4)
+    grid = Grid.over(333, 200, (32, 32), 0.4)
     with rasterio.open(path) as dataset:
         scene = CountingScene(dataset, RGB)
         strip = (70, 150)
         buffer = RowBuffer(scene, grid.reach(strip))
         for row, column in grid.places(strip):
-            window, valid = buffer.window(row, column, 32)
+            window, valid = buffer.window(row, column, (32, 32))
             np.testing.assert_array_equal(window, image[:, row : row + 32, column : column + 32])
             assert valid.all()
             assert window.dtype == np.float32
     assert (scene.reads == 1).all()
 
 
-def test_missing_pixels_hold_the_mean_of_the_windows_valid_ones(tmp_path: Path) -> None:
-    image = picture(32, 32).astype(np.float32)
+def test_missing_pixels_hold_what_they_hold_in_training(tmp_path: Path) -> None:
+    image = picture(64, 32).astype(np.float32)
     image[:, 5:10, 20:] = -9999
     path = write_raster(tmp_path / "s.tif", image, nodata=-9999)
-    with open_scene(path, Sensor(RGB.bands)) as scene:
-        window, valid = RowBuffer(scene, (0, 32)).window(0, 0, 32)
+    with open_scene(path, RGB) as scene:
+        window, valid = RowBuffer(scene, (0, 32)).window(0, 0, (32, 32))
     assert window is not None
-    np.testing.assert_array_equal(~valid, image[0] == -9999)
-    np.testing.assert_array_equal(window[:, valid], image[:, valid])
-    expected = image[:, valid].mean(axis=1)
-    np.testing.assert_allclose(window[:, ~valid], np.broadcast_to(expected[:, None], (3, 60)), rtol=1e-6)
+    np.testing.assert_array_equal(~valid, image[0, :32] == -9999)
+    record = FileRecord("s", path, None, read_header(path), (1, 2, 3), RGB, None)
+    np.testing.assert_allclose(window, record.read()[0][:, :32], rtol=1e-6)
+    everywhere = image[0] != -9999
+    np.testing.assert_allclose(window[:, 5, 20], image[:, everywhere].mean(axis=1), rtol=1e-6)
 
 
 def test_nothing_valid_gives_no_image(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "s.tif", np.zeros((3, 32, 40), dtype=np.uint8), nodata=0)
     with open_scene(path, RGB) as scene:
-        window, valid = RowBuffer(scene, (0, 40)).window(0, 8, 32)
+        window, valid = RowBuffer(scene, (0, 40)).window(0, 8, (32, 32))
     assert window is None
     assert not valid.any()
 
@@ -73,7 +74,7 @@ def test_nothing_valid_gives_no_image(tmp_path: Path) -> None:
 def test_small_scenes_are_reflected(tmp_path: Path, height: int, width: int) -> None:
     image = picture(height, width)
     with open_scene(write_raster(tmp_path / "s.tif", image), RGB) as scene:
-        window, valid = RowBuffer(scene, (0, min(32, width))).window(0, 0, 32)
+        window, valid = RowBuffer(scene, (0, min(32, width))).window(0, 0, (32, 32))
     assert window is not None
     assert valid.shape == (height, min(32, width))
     # Reflection without repeating the border: 0 1 2 1 0 1 2 ...

@@ -3,8 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
+from hqzoo.data.labels import default_palette
 from hqzoo.errors import ConfigError
-from hqzoo.tasks.panels import RIGHT, WRONG, _picture, draw_panel
+from hqzoo.tasks.panels import RIGHT, UNLABELLED, WRONG, _picture, draw_panel, red_green_blue
 from tests.fixtures.tasks import CLASSES, PALETTE
 
 
@@ -36,6 +37,37 @@ def test_a_right_prediction_shows_no_wrong_pixel_but_in_the_legend(tmp_path):
     some = colours_of(draw_panel(images, truths, predictions, CLASSES, PALETTE, tmp_path / "a.png"))[WRONG]
     none = colours_of(draw_panel(images, truths, truths, CLASSES, PALETTE, tmp_path / "b.png"))[WRONG]
     assert none < 1000 < some
+
+
+def test_wrong_pixels_have_a_colour_of_their_own_beside_a_red_class(tmp_path):
+    palette = ((190, 20, 40), (0, 80, 200), (255, 10, 250))  # red, and nearly the next choice
+    seen = colours_of(draw_panel(*stacks(), CLASSES, palette, tmp_path / "panel.png"))
+    wrong = [each for each, count in seen.items() if count > 2000 and each not in {*palette, RIGHT, UNLABELLED}]
+    flat = [each for each in wrong if min(np.linalg.norm(np.subtract(each, other)) for other in palette) > 100]
+    assert seen.get(WRONG, 0) == 0
+    assert flat
+
+
+def test_no_class_is_red_by_default():
+    for count in (1, 5, 30):
+        for red, green, blue in default_palette(count):
+            assert not (red > 1.6 * green and red > 1.6 * blue), (count, red, green, blue)
+            assert np.linalg.norm(np.subtract((red, green, blue), WRONG)) > 75
+
+
+@pytest.mark.parametrize(
+    ("bands", "shown"),
+    [
+        (("red", "green", "blue"), (0, 1, 2)),
+        (("blue", "green", "red", "nir"), (2, 1, 0)),
+        (("B02 Blue", "swir", "Green", "Red"), (0, 1, 2)),  # not all three are named so: the first three
+        (("Blue", "Green", "Red"), (2, 1, 0)),
+        (("vv", "vh"), (0, 1, 2)),
+        (("B02", "B03", "B04", "B08"), (2, 1, 0)),
+    ],
+)
+def test_red_green_and_blue_are_found_by_name(bands, shown):
+    assert red_green_blue(bands) == shown
 
 
 def test_tensors_bands_and_default_colours(tmp_path):

@@ -6,10 +6,14 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
+import hqzoo.weights
 from hqzoo.data import Sensor, Statistics, Targets
 from hqzoo.errors import CheckpointError, ConfigError, DataError, SensorError
 from hqzoo.quantum import QuantumLayer
+from hqzoo.scenes import map_scene
 from hqzoo.tasks import LossSettings, OptimizerSettings, Report, ScheduleSettings, SegmentationTask
+from hqzoo.tasks.trained import Trained
+from tests.fixtures.scenes import picture, read, write_raster
 from tests.fixtures.tasks import (
     CLASSES,
     KNOWN,
@@ -25,6 +29,52 @@ from tests.fixtures.tasks import (
 
 def same_weights(a, b):
     return all(torch.equal(a[k], b[k]) for k in a) and a.keys() == b.keys()
+
+
+def window_maps(task, data):
+    """The class maps of the test's windows, each as the model sees it."""
+    with torch.no_grad():
+        return torch.cat([task.eval()(batch).argmax(1) for batch in data.test_dataloader()])
+
+
+class TestPredict:
+    def test_an_array_is_mapped_as_its_file_is(self, tmp_path):
+        image = picture(100, 140)
+        image[:, 20:70, 30:90] = 0
+        scene = write_raster(tmp_path / "s.tif", image, nodata=0)
+        task = tiny_task().train()
+        map_scene(task, scene, tmp_path / "m.tif", probabilities=tmp_path / "p.tif", progress=False)
+        found = task.predict(image, (image > 0).any(0))
+        np.testing.assert_allclose(found, read(tmp_path / "p.tif"), atol=1e-6)
+        assert task.training
+        np.testing.assert_array_equal(task.predict(torch.from_numpy(image)), task.predict(image.astype(np.float32)))
+
+    @pytest.mark.parametrize(
+        ("image", "message"),
+        [
+            (np.zeros((2, 40, 40)), r"bands red, green, blue, got \(2, 40, 40\)"),
+            (np.zeros((40, 40, 3)), r"got \(40, 40, 3\)"),
+            (np.random.default_rng(0).random((3, 40, 40)), "full scale 255"),
+            (np.full((3, 40, 40), 4000, np.uint16), "values from 4000 to 4000"),
+            (np.full((3, 40, 40), np.nan), "valid="),
+            (np.full((3, 40, 40), 1j), "complex128"),
+        ],
+    )
+    def test_arrays_that_do_not_fit_are_refused(self, image, message):
+        with pytest.raises(SensorError, match=message):
+            tiny_task().predict(image)
+
+    def test_how_it_was_trained_travels_in_the_checkpoint(self, tmp_path):
+        task, path = tiny_task(known=False), tmp_path / "run.ckpt"
+        trainer = tiny_trainer(tmp_path, max_steps=1, precision="bf16-mixed")
+        trainer.fit(task, SquaresDataModule())
+        trainer.save_checkpoint(path)
+        loaded = hqzoo.weights.load(path)
+        assert loaded.trained == Trained("bf16-mixed", (32, 32))
+        image = picture(50, 60)
+        as_trained = loaded.predict(image)
+        np.testing.assert_array_equal(as_trained, loaded.predict(image, precision="bfloat16"))
+        assert np.abs(as_trained - loaded.predict(image, precision="float32")).max() > 1e-5
 
 
 class TestBuilding:
@@ -197,12 +247,37 @@ class TestTraining:
         trainer = tiny_trainer(tmp_path)
         trainer.test(task, data, verbose=False)
         truth = torch.cat([batch["mask"] for batch in data.test_dataloader()])
-        guess = torch.cat(trainer.predict(task, data))
-        assert guess.dtype == torch.uint8
+        guess = window_maps(task, data)
         t, p = truth[truth != 255], guess[truth != 255]
         report = task.report()
+        assert report.run == {"prediction": "windows"}
         assert report.score("oa") == pytest.approx(sk.accuracy_score(t, p))
         assert report.score("miou") == pytest.approx(sk.jaccard_score(t, p, average="macro"))
+
+    def test_a_blended_test_scores_what_predict_writes(self, tmp_path):
+        task, data = tiny_task(loss={"name": "ce"}), SquaresDataModule(batch_size=3, blend_test=True)
+        trainer = tiny_trainer(tmp_path)
+        trainer.test(task, data, verbose=False)
+        report = task.report()
+        assert report.run == {"prediction": "blended"}
+        images = data.records("test")
+        chances = [task.predict(image.image) for image in images]
+        t = np.concatenate([image.mask.ravel() for image in images])
+        p = np.concatenate([each.argmax(0).ravel() for each in chances])
+        q = np.concatenate([each.reshape(3, -1) for each in chances], 1).T
+        valid = t != 255
+        assert report.details["pixels"] == valid.sum()
+        assert report.score("oa") == pytest.approx(sk.accuracy_score(t[valid], p[valid]))
+        assert report.score("miou") == pytest.approx(sk.jaccard_score(t[valid], p[valid], average="macro"))
+        assert report.score("loss") == pytest.approx(sk.log_loss(t[valid], q[valid], labels=[0, 1, 2]), rel=1e-5)
+        samples = task.samples()
+        assert list(samples["name"]) == ["field_0", "field_1"]
+        for k, each in enumerate(images):
+            known = each.mask != 255
+            right = (chances[k].argmax(0) == each.mask) & known
+            assert samples["tp"][k].sum() == right.sum()
+        task.trainer.validate(task, data, verbose=False)
+        assert task.report("val").run == {"prediction": "windows"}
 
     def test_every_scene_has_its_own_counts(self, tmp_path):
         task, data = tiny_task(), SquaresDataModule()
@@ -210,7 +285,7 @@ class TestTraining:
         trainer.test(task, data, verbose=False)
         samples = task.samples()
         assert list(samples["name"]) == ["field_0", "field_1"]
-        guesses = torch.cat(trainer.predict(task, data))
+        guesses = window_maps(task, data)
         windows = list(data.test_dataloader())
         truths = torch.cat([batch["mask"] for batch in windows])
         scenes = [scene for batch in windows for scene in batch["scene"]]

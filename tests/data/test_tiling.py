@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hqzoo.scenes.windows import Axis, Grid
+from hqzoo.data.tiling import Axis, Grid
 
 axes = st.builds(
     Axis,
@@ -58,7 +58,7 @@ def test_number_of_windows_is_the_least_possible() -> None:
 def test_strips_cover_the_scene_once_and_see_all_their_windows(
     width: int, window: int, strip_width: int, overlap: float
 ) -> None:
-    grid = Grid.over(50, width, window, overlap)
+    grid = Grid.over(50, width, (20, window), overlap)
     strips = grid.strips(strip_width)
     assert strips[0][0] == 0
     assert strips[-1][1] == width
@@ -75,7 +75,7 @@ def test_strips_cover_the_scene_once_and_see_all_their_windows(
 
 
 def test_weights_of_a_window_are_the_product_of_its_axes() -> None:
-    grid = Grid.over(200, 300, 64, 0.4)
+    grid = Grid.over(200, 300, (64, 48), 0.4)
     weights = grid.weights(grid.rows.offsets[1], grid.columns.offsets[2])
     rows, columns = grid.rows.weights(grid.rows.offsets[1]), grid.columns.weights(grid.columns.offsets[2])
     assert weights[10, 20] == pytest.approx(rows[10] * columns[20])

@@ -1,4 +1,8 @@
-"""Where the windows lie and how much each counts: smooth weights that sum to one at every pixel."""
+"""Where overlapping windows lie and how much each counts: smooth weights that sum to one at every pixel.
+
+Every blended prediction (``hqzoo map``, ``hqzoo predict``, ``task.predict``, a blended test) is cut and put together by
+this one rule. The papers do not say how whole images are predicted: overlap and weights are a CHOICE.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Axis", "Grid"]
+__all__ = ["OVERLAP", "Axis", "Grid"]
+
+OVERLAP = 0.5
+"""Least share of a window that its neighbour covers too, unless told otherwise. Half of a window along both axes means
+that every pixel is predicted four times."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +86,25 @@ class Grid:
     columns: Axis
 
     @classmethod
-    def over(cls, height: int, width: int, window: int, overlap: float) -> Grid:
-        """Return the grid over a scene of ``height`` times ``width`` pixels, see :class:`Axis`."""
-        return cls(Axis(height, window, overlap), Axis(width, window, overlap))
+    def over(cls, height: int, width: int, window: tuple[int, int], overlap: float = OVERLAP) -> Grid:
+        """Return the grid over a scene of ``height`` times ``width`` pixels, see :class:`Axis`.
+
+        Args:
+            height: Rows of the scene.
+            width: Columns of the scene.
+            window: Height and width of a window, in pixels.
+            overlap: Least share of a window that its neighbour covers too, in [0, 1).
+        """
+        return cls(Axis(height, window[0], overlap), Axis(width, window[1], overlap))
 
     @property
-    def window(self) -> int:
-        """Side of a window, in pixels."""
-        return self.rows.window
+    def window(self) -> tuple[int, int]:
+        """Height and width of a window, in pixels."""
+        return self.rows.window, self.columns.window
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.rows.offsets) * len(self.columns.offsets)
 
     def places(self, strip: tuple[int, int]) -> list[tuple[int, int]]:
         """Return row and column of every window that touches a strip of columns, row by row."""
@@ -95,7 +114,7 @@ class Grid:
     def reach(self, strip: tuple[int, int]) -> tuple[int, int]:
         """Return the first column that those windows see and the column behind their last."""
         columns = self._touching(strip)
-        return columns[0], min(columns[-1] + self.window, self.columns.size)
+        return columns[0], min(columns[-1] + self.columns.window, self.columns.size)
 
     def strips(self, width: int) -> list[tuple[int, int]]:
         """Cut the scene into strips of ``width`` columns: first column and column behind the last of each."""
@@ -103,9 +122,9 @@ class Grid:
         return [(left, min(left + width, end)) for left in range(0, end, width)]
 
     def weights(self, row: int, column: int) -> NDArray[np.float32]:
-        """Return the blending weights (window, window) of one window; over all windows they sum to one."""
+        """Return the blending weights (height, width) of one window; over all windows they sum to one."""
         return np.outer(self.rows.weights(row), self.columns.weights(column))
 
     def _touching(self, strip: tuple[int, int]) -> list[int]:
         left, right = strip
-        return [column for column in self.columns.offsets if left - self.window < column < right]
+        return [column for column in self.columns.offsets if left - self.columns.window < column < right]

@@ -1,0 +1,1 @@
+"""How fast scenes are mapped."""
