@@ -368,13 +368,13 @@ def test_every_data_set_has_its_default_folder_and_is_remembered(
     arguments = ["compare", "-c", str(recipe_file), "--controls", "mlp", "--folds"]
     for root in ("first", "second"):
         assert main([*arguments, "0", "--", f"data.init_args.root={root}"]) == 0
-    first, second = (next(Path("runs/compare").glob(f"small-{root}-*")) for root in ("first", "second"))
+    first, second = (next(Path("runs/compare").glob(f"*small-{root}-*")) for root in ("first", "second"))
     scores = [cells(out)["mlp-fold0-seed0"]["report"]["data"]["images"] for out in (first, second)]
     assert scores[0] != scores[1]
     capsys.readouterr()
     assert main([*arguments, "0", "--", "data.init_args.root=third"]) == 2
     assert "third" in capsys.readouterr().err
-    assert not list(Path("runs/compare").glob("small-third-*"))
+    assert not list(Path("runs/compare").glob("*small-third-*"))
     assert main([*arguments, "1"]) == 2  # of which data?
     assert "Several tables" in capsys.readouterr().err
     shutil.rmtree(second)
