@@ -2,12 +2,14 @@
 
 jsonargparse decides whether a command line is right; this module only words the answer. It puts the recipe
 files and the options together into one tree and walks down it beside the names that are known at every level:
-the trainer's arguments, those of the classes that ``class_path`` names, the fields of settings dataclasses.
+the trainer's arguments, those of the classes that ``class_path`` names, the fields of settings dataclasses. Where all
+names are known, it tries value by value (:mod:`hqzoo.cli.values`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import typing
 from collections.abc import Iterator, Mapping
@@ -20,9 +22,10 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from hqzoo._lightning import pl
+from hqzoo.cli.values import class_parser, is_choice, wrong_value
 from hqzoo.errors import did_you_mean
 
-__all__ = ["collect", "explain"]
+__all__ = ["BASES", "collect", "explain"]
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 BASES: dict[str, type] = {
@@ -42,16 +45,58 @@ def explain(message: str, parser: ArgumentParser, argv: list[str]) -> str:
         argv: The command line.
 
     Returns:
-        A sentence with the full key and the nearest right one; what the parser said, in short, where no name
-        is wrong.
+        A sentence with the full key and what would be right there; what the parser said, in short, where this is not
+        found.
     """
     tree = collect(argv)
     names = _names(parser)
     found = next(_unknown(tree, names, "", ""), None)
     if found is None:
-        return _shorten(message)
+        wrong = wrong_value(parser, tree, "", frozenset(BASES))
+        return wrong or next(_wrong_in_classes(tree), None) or _missing(message, tree) or _shorten(message)
     key, name, known = found
     return f"Unknown key '{key}'.{_nearest(name, known, tree, names)} Known here: {', '.join(sorted(known))}."
+
+
+def _wrong_in_classes(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence about each class whose arguments are missing or wrong, or that has no place where it stands."""
+    for key, base in BASES.items():
+        node: Any = tree
+        for name in key.split("."):
+            node = node.get(name) if isinstance(node, Mapping) else None
+        for index, value in enumerate(node if isinstance(node, list) else [node]):
+            place = f"{key}[{index}]" if isinstance(node, list) else key
+            value = {"class_path": value} if isinstance(value, str) else value
+            if not isinstance(value, Mapping) or is_choice(value.get("class_path")):
+                continue
+            cls = _find_class(str(value["class_path"]), base)[0]
+            if cls is None or not issubclass(cls, base):
+                yield f"'{place}' takes a {base.__name__}, and {value['class_path']} is none."
+                continue
+            parser, given = class_parser(cls), value.get("init_args") or {}
+            for name in _required(cls):
+                if name not in given:
+                    yield (
+                        f"'{place}' is wrong: {cls.__name__} needs '{name}'. Give --{key}.{name} VALUE behind it, or "
+                        f"'{name}' in its init_args."
+                    )
+            if wrong := wrong_value(parser, given, f"{place}.init_args", frozenset()):
+                yield wrong
+
+
+def _required(cls: type) -> list[str]:
+    """Return the arguments of a constructor that have no default."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = inspect.signature(cls).parameters.values()
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in kinds]
+
+
+def _missing(message: str, tree: Mapping[str, Any]) -> str | None:
+    """Say which part of a recipe is missing, where the parser complains of that."""
+    absent = [part for part in ("model", "data") if part not in tree]
+    if not absent or "required" not in message:
+        return None
+    return f"No {' and no '.join(absent)} given: name a recipe (-c hq_unet/folder, or a file), or --{absent[0]} CLASS."
 
 
 def collect(argv: list[str]) -> dict[str, Any]:
@@ -170,7 +215,7 @@ def _unknown_in_value(value: object, path: str) -> Iterator[tuple[str, str, list
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _unknown_in_value(item, f"{path}[{index}]")
-    if path in BASES and isinstance(value, str):
+    if path in BASES and isinstance(value, str) and not is_choice(value):
         value = {"class_path": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("class_path"), str):
         return
@@ -206,9 +251,7 @@ def _subclasses(base: type) -> set[type]:
 
 def _class_names(cls: type) -> set[str]:
     """Return the dotted names of a constructor's arguments, with the fields of settings dataclasses."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, fail_untyped=False)
-    names = _names(parser)
+    names = _names(class_parser(cls))
     hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     for name, hint in hints.items():
         for choice in typing.get_args(hint) if isinstance(hint, UnionType) else ():

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hqzoo._lightning import pl
-from hqzoo.cli.explain import explain
+from hqzoo.cli.explain import BASES, collect, explain
 from hqzoo.cli.launched import build_trainer
+from hqzoo.cli.own_code import check_imports
 from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
+from hqzoo.cli.trainer_settings import check_settings
 from hqzoo.errors import ConfigError, HqzooError
 
 if TYPE_CHECKING or pl.__name__ == "lightning.pytorch":
@@ -124,10 +126,12 @@ class CommandLine(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse, and word mistakes by their full key."""
+        check_imports(collect(list(args)), BASES)
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             raise ConfigError(explain(str(error), parser, list(args))) from error
+        check_settings(self.config)
 
     def before_instantiate_classes(self) -> None:
         """Check what jsonargparse cannot see: the arguments in the dictionary of an architecture.
