@@ -22,10 +22,10 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from hqzoo._lightning import pl
-from hqzoo.cli.values import class_parser, is_choice, wrong_value
+from hqzoo.cli.values import parser_of, is_choice, wrong_value
 from hqzoo.errors import did_you_mean
 
-__all__ = ["BASES", "collect", "explain"]
+__all__ = ["BASES", "collect", "explain", "wrong_values"]
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 BASES: dict[str, type] = {
@@ -52,13 +52,24 @@ def explain(message: str, parser: ArgumentParser, argv: list[str]) -> str:
     names = _names(parser)
     found = next(_unknown(tree, names, "", ""), None)
     if found is None:
-        wrong = wrong_value(parser, tree, "", frozenset(BASES))
-        return wrong or next(_wrong_in_classes(tree), None) or _missing(message, tree) or _shorten(message)
+        return wrong_values(tree, parser) or _missing(message, tree) or _shorten(message)
     key, name, known = found
     return f"Unknown key '{key}'.{_nearest(name, known, tree, names)} Known here: {', '.join(sorted(known))}."
 
 
-def _wrong_in_classes(tree: Mapping[str, Any]) -> Iterator[str]:
+def wrong_values(tree: Mapping[str, Any], parser: ArgumentParser, nulls_only: bool = False) -> str | None:
+    """Return a sentence about the first value that its key cannot take; None where there is none.
+
+    Args:
+        tree: What :func:`collect` returned.
+        parser: The parser.
+        nulls_only: Whether to look at nulls alone, which the parser lets through.
+    """
+    first = wrong_value(parser, tree, "", BASES, nulls_only)
+    return first or next(_wrong_in_classes(tree, nulls_only), None)
+
+
+def _wrong_in_classes(tree: Mapping[str, Any], nulls_only: bool) -> Iterator[str]:
     """Yield a sentence about each class whose arguments are missing or wrong, or that has no place where it stands."""
     for key, base in BASES.items():
         node: Any = tree
@@ -73,14 +84,14 @@ def _wrong_in_classes(tree: Mapping[str, Any]) -> Iterator[str]:
             if cls is None or not issubclass(cls, base):
                 yield f"'{place}' takes a {base.__name__}, and {value['class_path']} is none."
                 continue
-            parser, given = class_parser(cls), value.get("init_args") or {}
+            parser, given = parser_of(cls), value.get("init_args") or {}
             for name in _required(cls):
                 if name not in given:
                     yield (
                         f"'{place}' is wrong: {cls.__name__} needs '{name}'. Give --{key}.{name} VALUE behind it, or "
                         f"'{name}' in its init_args."
                     )
-            if wrong := wrong_value(parser, given, f"{place}.init_args", frozenset()):
+            if wrong := wrong_value(parser, given, f"{place}.init_args", (), nulls_only):
                 yield wrong
 
 
@@ -251,7 +262,7 @@ def _subclasses(base: type) -> set[type]:
 
 def _class_names(cls: type) -> set[str]:
     """Return the dotted names of a constructor's arguments, with the fields of settings dataclasses."""
-    names = _names(class_parser(cls))
+    names = _names(parser_of(cls))
     hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     for name, hint in hints.items():
         for choice in typing.get_args(hint) if isinstance(hint, UnionType) else ():

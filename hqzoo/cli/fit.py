@@ -19,6 +19,7 @@ from hqzoo._files import write_text
 from hqzoo._lightning import pl
 from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.clock import StepClock
+from hqzoo.callbacks.monitors import MonitorCheck
 from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
@@ -28,14 +29,13 @@ from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
 from hqzoo.cli.report import completed_report, print_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder
-from hqzoo.errors import CheckpointError, ConfigError
+from hqzoo.cli.trainer_settings import told_by_key
+from hqzoo.errors import CheckpointError, ConfigError, HqzooError
 
 if TYPE_CHECKING:
     from hqzoo.tasks import Task
 
 __all__ = ["main"]
-
-MISCONFIGURATION = pl.utilities.exceptions.MisconfigurationException  # type: ignore[attr-defined]
 
 
 def main(verb: str, argv: list[str]) -> int:
@@ -51,10 +51,7 @@ def main(verb: str, argv: list[str]) -> int:
     _quieten()
     argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
-    try:
-        return {"fit": fit, "predict": predict}.get(verb, score)(command)
-    except MISCONFIGURATION as error:  # Lightning's word for a mistake of the user
-        raise ConfigError(str(error)) from error
+    return {"fit": fit, "predict": predict}.get(verb, score)(command)
 
 
 def fit(command: CommandLine) -> int:
@@ -67,6 +64,7 @@ def fit(command: CommandLine) -> int:
     trainer = command.build_trainer([clock, *_fit_callbacks(command, resumable)], [metrics])
     if checkpoint is None and not command.config["trainer"]["fast_dev_run"]:
         folder.refuse_second_run()  # on every process: the others would wait for one that ends alone
+    made = folder.missing_folders()
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         if checkpoint is None:
             folder.start()
@@ -74,8 +72,13 @@ def fit(command: CommandLine) -> int:
             metrics.forget_after(_steps_done(checkpoint))
         write_text(folder.config, command.dump())
     try:
-        with _interruptible():
+        with told_by_key(command.config["trainer"], lambda: trainer.global_step > 0), _interruptible():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except HqzooError:
+        # A refused run leaves nothing behind; the scores of one that had begun are worth keeping.
+        if trainer.is_global_zero and checkpoint is None and not trainer.global_step:
+            folder.remove(made)
+        raise
     except (
         TrainingInterrupted,
         KeyboardInterrupt,
@@ -101,7 +104,7 @@ def score(command: CommandLine) -> int:
     trainer = command.build_trainer(_plain_callbacks(command), [])
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
-    with _interruptible():
+    with told_by_key(command.config["trainer"], lambda: False), _interruptible():
         if task is None:
             run(command.model, datamodule=command.datamodule, verbose=False, ckpt_path=checkpoint, weights_only=True)
         else:
@@ -134,7 +137,7 @@ def predict(command: CommandLine) -> int:
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
     writers = [] if own else [task.prediction_writer(output)]
     trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
-    with _interruptible():
+    with told_by_key(command.config["trainer"], lambda: False), _interruptible():
         trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
     if not own and trainer.is_global_zero:
         _say(f"Written: {output}")
@@ -155,7 +158,7 @@ def _interruptible() -> Iterator[None]:
 
 def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callback]:
     settings = command.config["trainer"]
-    callbacks = _plain_callbacks(command)
+    callbacks = [*_plain_callbacks(command), MonitorCheck()]
     own = {type(each) for each in command.callbacks}
     logs = settings["logger"] is not False and not settings["fast_dev_run"]
     if logs and pl.callbacks.LearningRateMonitor not in own:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentError
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hqzoo._lightning import pl
-from hqzoo.cli.explain import BASES, collect, explain
+from hqzoo.cli.blame import blame, check_architecture
+from hqzoo.cli.explain import BASES, collect, explain, wrong_values
 from hqzoo.cli.launched import build_trainer
 from hqzoo.cli.own_code import check_imports
 from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
-from hqzoo.cli.trainer_settings import check_settings
-from hqzoo.errors import ConfigError, HqzooError
+from hqzoo.cli.trainer_settings import REFUSALS, check_settings
+from hqzoo.errors import ConfigError
 
 if TYPE_CHECKING or pl.__name__ == "lightning.pytorch":
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -126,11 +126,14 @@ class CommandLine(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse, and word mistakes by their full key."""
-        check_imports(collect(list(args)), BASES)
+        tree = collect(list(args))
+        check_imports(tree, BASES)
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             raise ConfigError(explain(str(error), parser, list(args))) from error
+        if wrong := wrong_values(tree, parser, nulls_only=True):
+            raise ConfigError(wrong)
         check_settings(self.config)
 
     def before_instantiate_classes(self) -> None:
@@ -142,9 +145,7 @@ class CommandLine(LightningCLI):
             self.model_settings = self.config["model"]["init_args"].as_dict()
         model = self.model_settings
         if isinstance(model.get("architecture"), str):
-            import hqzoo.models
-
-            hqzoo.models.check_arguments(model["architecture"], model.get("architecture_args") or {})
+            check_architecture(model["architecture"], model.get("architecture_args") or {})
         given = self.config["trainer"]["logger"]
         for logger in given if isinstance(given, list) else [given]:
             arguments = logger.get("init_args") if hasattr(logger, "get") else None
@@ -163,11 +164,9 @@ class CommandLine(LightningCLI):
         """Build data module and task; what they refuse is told in their words, not as a mismatch of types."""
         try:
             super().instantiate_classes()
-        except ValueError as error:
-            told = next((each for each in _causes(error) if isinstance(each, HqzooError)), None)
-            if told is None:
-                raise
-            raise told from error
+        except (*REFUSALS, OSError) as error:
+            blame(self.config, error)
+            raise
         if self.own and self.config["control"] is not None:
             hidden = self.config["control_hidden"]
             self.model = place_control(self.model, self.datamodule, self.config["control"], hidden)
@@ -212,12 +211,6 @@ class CommandLine(LightningCLI):
         config = self.config.clone()
         config["ckpt_path"] = None
         return str(self.parser.dump(config, skip_none=False))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _make_short_names_known() -> None:

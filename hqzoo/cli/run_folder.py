@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,26 @@ class RunFolder:
                 f"Cannot write the run folder {self.root}: {error.strerror}. Choose another one with "
                 "--trainer.default_root_dir."
             ) from error
+
+    def missing_folders(self) -> list[Path]:
+        """Return the folder and those above it that do not exist yet, the lowest first."""
+        return [each for each in (self.root, *self.root.parents) if not each.exists()]
+
+    def remove(self, made: Sequence[Path]) -> None:
+        """Take back what a refused run left: its files, and the folders that were made for them.
+
+        Args:
+            made: What :meth:`missing_folders` returned before the run began.
+        """
+        if made:
+            shutil.rmtree(self.root, ignore_errors=True)
+            for each in made[1:]:
+                with suppress(OSError):  # someone else put something into it meanwhile
+                    each.rmdir()
+            return
+        self.config.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.last.parent.rmdir()
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Write a file of plain types into the folder and return its path."""

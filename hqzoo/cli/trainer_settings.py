@@ -16,7 +16,7 @@ import torch
 from hqzoo._lightning import pl
 from hqzoo.errors import ConfigError, HqzooError, did_you_mean
 
-__all__ = ["REFUSALS", "built_trainer", "check_settings", "told_by_key"]
+__all__ = ["REFUSALS", "built_trainer", "check_settings", "sentence", "told_by_key"]
 
 MISCONFIGURATION = pl.utilities.exceptions.MisconfigurationException  # type: ignore[attr-defined]
 REFUSALS = (MISCONFIGURATION, ValueError, TypeError, RuntimeError, ImportError, ZeroDivisionError, KeyError, IndexError)
@@ -78,7 +78,7 @@ def _blame(arguments: Mapping[str, Any], error: Exception) -> str:
     named = alone or [name for name in given if f"`{name}`" in str(error) or f"{name}=" in str(error)]
     values = " and ".join(f"trainer.{name}={given[name]!r}" for name in named) or "The trainer's settings"
     verb = "do not go together" if len(named) > 1 else "cannot be used here" if named else "make no sense"
-    return f"{values} {verb}: {_sentence(error)}{''.join(_works(name, given[name]) for name in named)}"
+    return f"{values} {verb}: {sentence(error)}{''.join(_works(name, given[name]) for name in named)}"
 
 
 def _refuses(arguments: Mapping[str, Any]) -> bool:
@@ -104,7 +104,7 @@ def _works(name: str, value: object) -> str:
     return ""
 
 
-def _sentence(error: BaseException) -> str:
+def sentence(error: BaseException) -> str:
     """Return the message of another library as one sentence."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = re.sub(r"^'(.*)'$", r"\1", text)  # of a KeyError
@@ -129,11 +129,12 @@ def told_by_key(settings: Mapping[str, Any], begun: Callable[[], bool]) -> Itera
     except HqzooError:
         raise
     except MISCONFIGURATION as error:  # Lightning's word for a mistake of the user
-        raise ConfigError(_with_keys(_sentence(error), settings)) from error
+        raise ConfigError(_with_keys(sentence(error), settings)) from error
     except REFUSALS as error:
-        if begun() or not _is_theirs(error.__traceback__):
+        late = "conditioned on metric" in str(error)  # early stopping looks at the end of the first epoch
+        if not late and (begun() or not _is_theirs(error.__traceback__)):
             raise
-        raise ConfigError(_with_keys(_sentence(error), settings)) from error
+        raise ConfigError(_with_keys(sentence(error), settings)) from error
 
 
 def _is_theirs(trace: TracebackType | None) -> bool:

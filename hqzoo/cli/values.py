@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from argparse import ArgumentError
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union
 
@@ -13,15 +13,18 @@ from jsonargparse import ArgumentParser, Namespace
 
 from hqzoo.errors import did_you_mean
 
-__all__ = ["class_parser", "is_choice", "wrong_value"]
+__all__ = ["parser_of", "is_choice", "wrong_value"]
 
-REQUIRED = object()
+ABSENT = object()
 
 
-def class_parser(cls: type) -> ArgumentParser:
-    """Return a parser of a constructor's arguments, those of base classes behind ``**kwargs`` included."""
+def parser_of(made_by: Callable[..., object]) -> ArgumentParser:
+    """Return a parser of the arguments of a class or function, those of base classes behind ``**kwargs`` included."""
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, fail_untyped=False)
+    if isinstance(made_by, type):
+        parser.add_class_arguments(made_by, fail_untyped=False)
+    else:
+        parser.add_function_arguments(made_by, fail_untyped=False)
     return parser
 
 
@@ -30,7 +33,9 @@ def is_choice(value: object) -> bool:
     return value is None or isinstance(value, bool) or value in ("true", "false", "null", "True", "False", "None")
 
 
-def wrong_value(parser: ArgumentParser, node: Mapping[str, Any], path: str, spared: frozenset[str]) -> str | None:
+def wrong_value(
+    parser: ArgumentParser, node: Mapping[str, Any], path: str, spared: Collection[str] = (), nulls_only: bool = False
+) -> str | None:
     """Return a sentence about the first value of a part of a recipe that its key cannot take; None: all can.
 
     Args:
@@ -38,12 +43,15 @@ def wrong_value(parser: ArgumentParser, node: Mapping[str, Any], path: str, spar
         node: The part.
         path: Where it is in the whole recipe.
         spared: Full keys whose values name classes, which are looked at elsewhere.
+        nulls_only: Whether to look at nulls alone, which jsonargparse lets through.
     """
     for action in parser._actions:
         hint = getattr(action, "_typehint", None)
         key = f"{path}.{action.dest}" if path else action.dest
         value = _dig(node, action.dest)
-        if hint is None or value is REQUIRED or (key in spared and not is_choice(value)) or _fits(hint, value):
+        if hint is None or value is ABSENT or (key in spared and not is_choice(value)):
+            continue
+        if (nulls_only and not _is_null(value)) or _fits(hint, value):
             continue
         return f"The value of '{key}' is wrong: expected {_words(hint)}, got {_shown(value)}.{_remedy(hint, value)}"
     return None
@@ -53,12 +61,18 @@ def _dig(node: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401 - any val
     place: Any = node
     for name in dotted.split("."):
         if not isinstance(place, Mapping) or name not in place:
-            return REQUIRED
+            return ABSENT
         place = place[name]
     return place
 
 
+def _is_null(value: object) -> bool:
+    return value is None or value == "null"
+
+
 def _fits(hint: Any, value: object) -> bool:  # noqa: ANN401 - any annotation
+    if _is_null(value):
+        return hint in (Any, object, NoneType) or any(_fits(each, None) for each in _members(hint))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--value", type=hint)
     try:
@@ -82,12 +96,16 @@ def _remedy(hint: Any, value: object) -> str:  # noqa: ANN401 - any annotation
     return did_you_mean(str(value), [str(each) for each in _choices(hint)])
 
 
+def _members(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any annotation
+    """Return the alternatives of a union; none of any other annotation."""
+    return typing.get_args(hint) if typing.get_origin(hint) in (Union, UnionType) else ()
+
+
 def _choices(hint: Any) -> Iterator[object]:  # noqa: ANN401 - any annotation
     if typing.get_origin(hint) is Literal:
         yield from typing.get_args(hint)
-    elif typing.get_origin(hint) in (Union, UnionType):
-        for each in typing.get_args(hint):
-            yield from _choices(each)
+    for each in _members(hint):
+        yield from _choices(each)
 
 
 def _words(hint: Any) -> str:  # noqa: ANN401 - any annotation
@@ -97,9 +115,8 @@ def _words(hint: Any) -> str:  # noqa: ANN401 - any annotation
 
 def _alternatives(hint: Any) -> Iterator[str]:  # noqa: ANN401 - any annotation
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, UnionType):
-        ordered = sorted(arguments, key=lambda each: each is NoneType)  # null last
-        for each in ordered:
+    if members := _members(hint):
+        for each in sorted(members, key=lambda each: each is NoneType):  # null last
             yield from _alternatives(each)
     elif origin is Literal:
         yield from (f"'{each}'" if isinstance(each, str) else _shown(each) for each in arguments)
