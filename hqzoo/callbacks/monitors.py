@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hqzoo._lightning import pl
+from hqzoo.data.base import DataModule
 from hqzoo.errors import ConfigError, did_you_mean
 from hqzoo.tasks.base import Task
 
@@ -27,7 +28,8 @@ class MonitorCheck(pl.callbacks.Callback):
         if not isinstance(pl_module, Task):
             return
         data = getattr(trainer, "datamodule", None)
-        validates = bool(trainer.limit_val_batches) and not (hasattr(data, "records") and not data.records("val"))
+        empty = isinstance(data, DataModule) and not data.records("val")
+        validates = bool(trainer.limit_val_batches) and not empty
         known = ["train/loss", *(f"val/{name}" for name in pl_module.logged_names() if validates)]
         for callback, monitor in _monitored(trainer):
             if monitor not in known and not monitor.startswith(("lr-", "epoch", "step")):

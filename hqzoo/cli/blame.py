@@ -23,7 +23,7 @@ def check_architecture(name: str, arguments: Mapping[str, Any]) -> None:
     """
     from hqzoo.models import check_arguments, model_info
 
-    check_arguments(name, arguments)
+    check_arguments(name, dict(arguments))
     place = "model.init_args.architecture_args"
     if wrong := wrong_value(parser_of(model_info(name).build), arguments, place):
         raise ConfigError(wrong)

@@ -22,10 +22,10 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from hqzoo._lightning import pl
-from hqzoo.cli.values import parser_of, is_choice, wrong_value
+from hqzoo.cli.values import is_choice, parser_of, wrong_value
 from hqzoo.errors import did_you_mean
 
-__all__ = ["BASES", "collect", "explain", "wrong_values"]
+__all__ = ["BASES", "collect", "explain", "sources", "wrong_values"]
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 BASES: dict[str, type] = {
@@ -123,6 +123,17 @@ def collect(argv: list[str]) -> dict[str, Any]:
         elif key != "print_config":
             _set(tree, key, value)
     return tree
+
+
+def sources(argv: list[str]) -> list[dict[str, Any]]:
+    """Return every recipe file of a command line, and then its options together, each as a tree."""
+    files, options = list[dict[str, Any]](), dict[str, Any]()
+    for key, value in _options(argv):
+        if key in ("c", "config"):
+            files.append(_read(value))
+        elif key != "print_config":
+            _set(options, key, value)
+    return [*files, options]
 
 
 def _names(parser: ArgumentParser) -> set[str]:

@@ -27,10 +27,12 @@ from hqzoo.cli import EXIT_INTERRUPTED
 from hqzoo.cli.own_module import own_report
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
-from hqzoo.cli.report import completed_report, print_report
+from hqzoo.cli.report import Source, completed_report, images_scored, print_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder
+from hqzoo.cli.scored_data import choose_data
 from hqzoo.cli.trainer_settings import told_by_key
 from hqzoo.errors import CheckpointError, ConfigError, HqzooError
+from hqzoo.weights.checkpoint import find_checkpoint
 
 if TYPE_CHECKING:
     from hqzoo.tasks import Task
@@ -101,6 +103,7 @@ def score(command: CommandLine) -> int:
     """Validate or test a checkpoint: a table, and a JSON file in the run folder."""
     checkpoint, folder = _checkpoint_and_folder(command)
     task = None if command.own else _load(checkpoint, command)
+    chosen = choose_data(command, checkpoint)
     trainer = command.build_trainer(_plain_callbacks(command), [])
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
@@ -116,11 +119,14 @@ def score(command: CommandLine) -> int:
         found = own_report(command.model, trainer.callback_metrics)
     else:
         found = task.report("val" if command.verb == "validate" else "test")
-    report = completed_report(found, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
+    samples = {} if task is None else task.samples()
+    source = Source(command.datamodule, command.config, chosen.part, checkpoint, step, images_scored(trainer, samples))
+    report = completed_report(found, source, seconds)
     print_report(report)
     if not command.config["trainer"]["fast_dev_run"]:
-        folder.write_arrays(f"{command.verb}.npz", {} if task is None else task.samples())
-        _say(f"Written: {folder.write_json(f'{command.verb}.json', report.to_dict())}")
+        name = chosen.file(command.verb, command.datamodule)
+        folder.write_arrays(f"{name}.npz", samples)
+        _say(f"Written: {folder.write_json(f'{name}.json', report.to_dict())}")
     return 0
 
 
@@ -133,7 +139,10 @@ def predict(command: CommandLine) -> int:
         )
     checkpoint, folder = _checkpoint_and_folder(command)
     task = _load(checkpoint, command)
-    output = folder.root / "predictions"
+    chosen = choose_data(command, checkpoint)
+    # Maps of other data must not replace those of the run.
+    elsewhere = chosen.usual or folder != RunFolder.of_checkpoint(checkpoint)
+    output = folder.root / ("predictions" if elsewhere else chosen.file("predictions", command.datamodule))
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
     writers = [] if own else [task.prediction_writer(output)]
     trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
@@ -185,7 +194,7 @@ def _with_config_of_run(argv: list[str]) -> list[str]:
         return argv
     position = tree_keys.index("--ckpt_path")
     value = argv[position].partition("=")[2] or (argv[position + 1 : position + 2] or [""])[0]
-    folder = RunFolder.of_checkpoint(Path(value))
+    folder = RunFolder.of_checkpoint(find_checkpoint(value)) if Path(value).exists() else None
     if folder is None or not folder.config.is_file():
         return argv
     return ["-c", str(folder.config), "--trainer.default_root_dir", str(folder.root), *argv]

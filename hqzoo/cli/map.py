@@ -16,7 +16,9 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo map``."""
     parser.add_argument("scene", metavar="SCENE.tif", help="raster with the bands that the model was trained on")
-    parser.add_argument("--checkpoint", required=True, metavar="CKPT", help="checkpoint of hqzoo fit")
+    parser.add_argument(
+        "--checkpoint", required=True, metavar="CKPT", help="checkpoint of hqzoo fit, or its run folder"
+    )
     parser.add_argument("-o", "--output", required=True, metavar="MAP.tif", help="class map to write (GeoTIFF)")
     parser.add_argument("--probabilities", metavar="P.tif", help="also write the probabilities, one band per class")
     parser.add_argument(

@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo noise`` itself."""
-    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of hqzoo fit")
+    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of hqzoo fit, or its run folder")
     parser.add_argument(
         "--channel", action="append", default=[], metavar="NAME=P", help="noise channel and probability; repeatable. "
         "NAME=P1,P2: after gates on one wire, and on more"
@@ -128,9 +128,11 @@ def _run(args: argparse.Namespace, rest: Sequence[str], noise: NoiseModel, stren
     from hqzoo.cli.parsing import CommandLine
     from hqzoo.cli.recipes import with_recipe_paths
     from hqzoo.cli.run_folder import RunFolder
+    from hqzoo.cli.scored_data import choose_data
     from hqzoo.quantum import QuantumLayer
-    from hqzoo.weights import load
+    from hqzoo.weights.checkpoint import find_checkpoint, load
 
+    args.checkpoint = find_checkpoint(args.checkpoint)
     task = load(args.checkpoint)
     if not any(isinstance(module, QuantumLayer) for module in task.modules()):
         raise ConfigError(
@@ -143,12 +145,13 @@ def _run(args: argparse.Namespace, rest: Sequence[str], noise: NoiseModel, stren
     command = CommandLine(
         "test", [*recipe, *with_recipe_paths(list(rest)), *QUIET, "--ckpt_path", str(args.checkpoint)]
     )
+    chosen = choose_data(command, args.checkpoint)
     folder = RunFolder(args.output or (home.root if home is not None else args.checkpoint.parent))
     rows = _rows(args, noise, strengths)
     _score(rows, task, command, noise, args)
     report = {
         "checkpoint": str(args.checkpoint),
-        "split": "test",
+        "split": chosen.part,
         "noise": noise.to_dict(),
         "seed": args.seed,
         "repeats": args.repeats,
@@ -156,9 +159,10 @@ def _run(args: argparse.Namespace, rest: Sequence[str], noise: NoiseModel, stren
         "rows": rows,
     }
     _print(rows, noise, task.metrics[0].heading)
-    written = folder.write_json("noise.json", report)
-    _draw(rows, noise, task.metrics[0].heading, folder.root / "noise.png")
-    sys.stdout.write(f"Written: {written} and noise.png\n")
+    name = chosen.file("noise", command.datamodule)
+    written = folder.write_json(f"{name}.json", report)
+    _draw(rows, noise, task.metrics[0].heading, folder.root / f"{name}.png")
+    sys.stdout.write(f"Written: {written} and {name}.png\n")
     return 0
 
 

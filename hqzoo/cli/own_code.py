@@ -59,7 +59,7 @@ def import_own(module: str, what: str) -> Any:  # noqa: ANN401 - whatever module
         if module == missing or module.startswith(f"{missing}."):
             raise ConfigError(f"{what} cannot be imported: {_not_found(missing)}") from error
         raise ConfigError(f"{what} cannot be imported: {_where(error, module)} needs '{missing}'.") from error
-    except Exception as error:  # noqa: BLE001 - what a module of someone else does at import can be anything
+    except Exception as error:
         text = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{what} cannot be imported: {_where(error, module)}: {text}") from error
 

@@ -15,6 +15,7 @@ from hqzoo.cli.own_code import check_imports
 from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
 from hqzoo.cli.trainer_settings import REFUSALS, check_settings
+from hqzoo.data.parts import Part
 from hqzoo.errors import ConfigError
 
 if TYPE_CHECKING or pl.__name__ == "lightning.pytorch":
@@ -43,7 +44,10 @@ it spent waiting for data), checkpoints/last.ckpt (every epoch, and on Ctrl-C) a
 (best score of the task, where there is validation). A callback or logger of your own joins these; your own
 ModelCheckpoint replaces best.ckpt.""",
     "validate": "Score a checkpoint on the validation split: validate.json in the run folder, and a table.",
-    "test": "Score a checkpoint on the test split: test.json in the run folder, and a table.",
+    "test": """Score a checkpoint on the test split of its data, or on all of other data: a table, and a file.
+
+test.json in the run folder holds the scores of the run's own test split; those of other data, or of another part
+(--split), stand beside it in test-NAME-FINGERPRINT.json.""",
     "predict": "Write the class maps of a data module's prediction images to predictions/ in the run folder.",
 }
 REBUILT = """
@@ -52,7 +56,8 @@ hqzoo {verb} -c RUN/config.yaml                             best.ckpt of that ru
 hqzoo {verb} -c RUN/config.yaml --ckpt_path last            last.ckpt
 hqzoo {verb} --ckpt_path X.ckpt --data CLASS --data.ARG ...  any checkpoint on any data
 
-The model is rebuilt from the checkpoint alone; model settings in a recipe are only compared with it."""
+X may also be a run folder. The model is rebuilt from the checkpoint alone; model settings in a recipe are only compared
+with it. How the run divided its data (folds, split files, ignored values) is not taken over for other data."""
 
 CHECKPOINT_HELP = {
     "fit": "Go on from this checkpoint: a path, 'last' or 'best' in the run folder. It must exist.",
@@ -63,6 +68,12 @@ CHECKPOINT_HELP = {
 CONTROL_HELP = (
     "What stands in the place of the quantum layers of a LightningModule of your own: quantum (our engines), zero, "
     "constant, linear, mlp, mlp_time, frozen, separable, identity; or such a name by layer."
+)
+
+
+SPLIT_HELP = (
+    "Which images: train, val, test, or all of them. Default: the test split of the data that the checkpoint was "
+    "trained on, all of other data."
 )
 
 
@@ -85,7 +96,7 @@ class CommandLine(LightningCLI):
     """
 
     def __init__(self, verb: str, argv: list[str]) -> None:
-        self.verb = verb
+        self.verb, self.argv = verb, argv
         _make_short_names_known()
         description = DESCRIPTIONS[verb] + ("" if verb == "fit" else REBUILT.format(verb=verb))
         self.model_settings: dict[str, Any] = {}  # constructor arguments, if the recipe names a model
@@ -123,6 +134,9 @@ class CommandLine(LightningCLI):
         parser.add_argument(
             "--control_hidden", type=int | None, default=None, help="Hidden width of --control mlp_time."
         )
+
+        if self.verb in ("test", "predict"):
+            parser.add_argument("--split", type=Part | None, default=None, help=SPLIT_HELP)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse, and word mistakes by their full key."""

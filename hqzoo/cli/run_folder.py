@@ -14,13 +14,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 from torch import Tensor
 
 from hqzoo._files import replacing, write_text
 from hqzoo._lightning import pl
 from hqzoo.errors import CheckpointError, ConfigError
+from hqzoo.weights.checkpoint import find_checkpoint
 
-__all__ = ["MetricsFile", "RunFolder"]
+__all__ = ["MetricsFile", "RunFolder", "read_config"]
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,14 @@ class RunFolder:
         return cls(path.parent.parent) if path.parent.name == "checkpoints" else None
 
     def checkpoint(self, given: str) -> Path:
-        """Return the file meant by ``--ckpt_path``: ``last``, ``best`` or a path.
+        """Return the file meant by ``--ckpt_path``: ``last``, ``best``, a file, or the folder of a run.
 
         Raises:
             CheckpointError: If there is no such file.
         """
         path = {"last": self.last, "best": self.best}.get(given, Path(given))
+        if path.is_dir():
+            return find_checkpoint(path)
         if path.is_file():
             return path
         there = sorted(str(each) for each in self.last.parent.glob("*.ckpt"))
@@ -137,6 +141,14 @@ class RunFolder:
         if columns:
             with replacing(path) as beside, beside.open("wb") as file:
                 np.savez_compressed(file, **dict(columns))  # type: ignore[arg-type]
+
+
+def read_config(folder: RunFolder) -> dict[str, Any]:
+    """Return the configuration that a run was started with; empty where there is none."""
+    if not folder.config.is_file():
+        return {}
+    content = yaml.safe_load(folder.config.read_text())
+    return content if isinstance(content, dict) else {}
 
 
 class MetricsFile(pl.loggers.Logger):

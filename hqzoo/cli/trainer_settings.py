@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import warnings
@@ -29,7 +28,7 @@ LOWEST: dict[str, float] = {
     "overfit_batches": 0, "num_sanity_val_steps": -1, "log_every_n_steps": 0, "accumulate_grad_batches": 1,
     "gradient_clip_val": 0, "reload_dataloaders_every_n_epochs": 0, "fast_dev_run": 0,
 }  # fmt: skip
-"""The lowest value that makes sense of each number among the trainer's settings; some of them Lightning does not check."""
+"""The lowest value that makes sense of each number among the trainer's settings; Lightning does not check them all."""
 PLACES = ("accelerator", "devices", "num_nodes", "strategy", "precision", "sync_batchnorm", "plugins", "deterministic")
 LIBRARIES = (f"{pl.__name__}.", "lightning.fabric.", "lightning_fabric.", "torch.optim.", "jsonargparse.")
 
@@ -45,9 +44,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"seed_everything is a whole number from 0 to {SEEDS - 1}, got {seed}.")
     for name, lowest in LOWEST.items():
         value = config["trainer"][name]
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if math.isnan(value) or value < lowest:
-                raise ConfigError(f"trainer.{name} must be at least {lowest}, got {value}.")
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not value >= lowest:  # nor NaN
+            raise ConfigError(f"trainer.{name} must be at least {lowest}, got {value}.")
     interval = config["trainer"]["val_check_interval"]
     if isinstance(interval, (int, float)) and not interval > 0:
         raise ConfigError(

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, Union
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from hqzoo.errors import did_you_mean
 
-__all__ = ["parser_of", "is_choice", "wrong_value"]
+__all__ = ["is_choice", "parser_of", "wrong_value"]
 
 ABSENT = object()
 
@@ -79,7 +79,7 @@ def _fits(hint: Any, value: object) -> bool:  # noqa: ANN401 - any annotation
         if isinstance(value, str):
             parser.parse_args([f"--value={value}"])
         else:
-            parser.parse_object(Namespace(value=value))
+            parser.parse_object({"value": value})
     except ArgumentError:
         return False
     return True
