@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hqzoo._lightning import pl
+from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.data.base import DataModule
 from hqzoo.errors import ConfigError, did_you_mean
 from hqzoo.tasks.base import Task
@@ -32,6 +33,8 @@ class MonitorCheck(pl.callbacks.Callback):
         validates = bool(trainer.limit_val_batches) and not empty
         known = ["train/loss", *(f"val/{name}" for name in pl_module.logged_names() if validates)]
         for callback, monitor in _monitored(trainer):
+            if callback == BestCheckpoint.__name__ and monitor == pl_module.monitor[0]:
+                continue  # it does nothing where there is no score
             if monitor not in known and not monitor.startswith(("lr-", "epoch", "step")):
                 reason = "" if validates else " There is no validation in this run: set data.init_args.val_fold."
                 raise ConfigError(

@@ -77,8 +77,8 @@ def _wrong_in_classes(tree: Mapping[str, Any], nulls_only: bool) -> Iterator[str
             node = node.get(name) if isinstance(node, Mapping) else None
         for index, value in enumerate(node if isinstance(node, list) else [node]):
             place = f"{key}[{index}]" if isinstance(node, list) else key
-            value = {"class_path": value} if isinstance(value, str) else value
-            if not isinstance(value, Mapping) or is_choice(value.get("class_path")):
+            value = {"class_path": value} if isinstance(value, str) and not is_choice(value) else value
+            if not isinstance(value, Mapping):
                 continue
             cls = _find_class(str(value["class_path"]), base)[0]
             if cls is None or not issubclass(cls, base):
@@ -103,9 +103,10 @@ def _required(cls: type) -> list[str]:
 
 
 def _missing(message: str, tree: Mapping[str, Any]) -> str | None:
-    """Say which part of a recipe is missing, where the parser complains of that."""
-    absent = [part for part in ("model", "data") if part not in tree]
-    if not absent or "required" not in message:
+    """Say which part of a recipe is missing or switched off, where the parser complains of that."""
+    required = "required" in message
+    absent = [part for part in ("model", "data") if (is_choice(tree[part]) if part in tree else required)]
+    if not absent:
         return None
     return f"No {' and no '.join(absent)} given: name a recipe (-c hq_unet/folder, or a file), or --{absent[0]} CLASS."
 
@@ -186,7 +187,7 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
         node.setdefault(leaf[:-1], [])
         if isinstance(node[leaf[:-1]], list):
             node[leaf[:-1]].append({"class_path": value})
-    elif isinstance(node.get(leaf), dict) and "class_path" in node[leaf]:
+    elif isinstance(node.get(leaf), dict) and "class_path" in node[leaf] and not is_choice(value):
         _merge(node[leaf], {"class_path": value})
     else:
         node = _arguments(node) if leaf not in CLASS_KEYS else node

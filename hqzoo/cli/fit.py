@@ -20,6 +20,7 @@ from hqzoo._lightning import pl
 from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.clock import StepClock
 from hqzoo.callbacks.monitors import MonitorCheck
+from hqzoo.callbacks.panel import PredictionPanel
 from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
@@ -29,6 +30,7 @@ from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
 from hqzoo.cli.report import Source, completed_report, images_scored, print_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder
+from hqzoo.cli.run_loggers import RunLoggers
 from hqzoo.cli.scored_data import choose_data
 from hqzoo.cli.trainer_settings import told_by_key
 from hqzoo.errors import CheckpointError, ConfigError, HqzooError
@@ -74,7 +76,7 @@ def fit(command: CommandLine) -> int:
             metrics.forget_after(_steps_done(checkpoint))
         write_text(folder.config, command.dump())
     try:
-        with told_by_key(command.config["trainer"], lambda: trainer.global_step > 0), _interruptible():
+        with told_by_key(command.config["trainer"].as_dict(), lambda: trainer.global_step > 0), _interruptible():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
     except HqzooError:
         # A refused run leaves nothing behind; the scores of one that had begun are worth keeping.
@@ -107,7 +109,7 @@ def score(command: CommandLine) -> int:
     trainer = command.build_trainer(_plain_callbacks(command), [])
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
-    with told_by_key(command.config["trainer"], lambda: False), _interruptible():
+    with told_by_key(command.config["trainer"].as_dict(), lambda: False), _interruptible():
         if task is None:
             run(command.model, datamodule=command.datamodule, verbose=False, ckpt_path=checkpoint, weights_only=True)
         else:
@@ -146,7 +148,7 @@ def predict(command: CommandLine) -> int:
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
     writers = [] if own else [task.prediction_writer(output)]
     trainer = command.build_trainer([*_plain_callbacks(command), *writers], [])
-    with told_by_key(command.config["trainer"], lambda: False), _interruptible():
+    with told_by_key(command.config["trainer"].as_dict(), lambda: False), _interruptible():
         trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
     if not own and trainer.is_global_zero:
         _say(f"Written: {output}")
@@ -172,6 +174,10 @@ def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callba
     logs = settings["logger"] is not False and not settings["fast_dev_run"]
     if logs and pl.callbacks.LearningRateMonitor not in own:
         callbacks.append(pl.callbacks.LearningRateMonitor(logging_interval="step"))
+    if command.loggers and not settings["fast_dev_run"]:
+        callbacks.append(RunLoggers(command.folder, command.config.as_dict()))
+        if PredictionPanel not in own:
+            callbacks.append(PredictionPanel())
     if WrappedShare not in own:
         callbacks.append(WrappedShare())
     if settings["enable_checkpointing"] is False:

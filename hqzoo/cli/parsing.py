@@ -14,6 +14,7 @@ from hqzoo.cli.launched import build_trainer
 from hqzoo.cli.own_code import check_imports
 from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
+from hqzoo.cli.run_loggers import join_run
 from hqzoo.cli.trainer_settings import REFUSALS, check_settings
 from hqzoo.data.parts import Part
 from hqzoo.errors import ConfigError
@@ -165,6 +166,8 @@ class CommandLine(LightningCLI):
             arguments = logger.get("init_args") if hasattr(logger, "get") else None
             if arguments is not None and arguments.get("save_dir") == ".":  # WandbLogger's default
                 arguments["save_dir"] = self.config["trainer"]["default_root_dir"]
+        if self.verb != "fit" or self.config["ckpt_path"]:
+            join_run(self.config, self.folder)
         self.own = bool(self.config.get("model")) and is_own(self.config["model"]["class_path"])
         if not self.own and (self.config["control"] is not None or self.config["control_hidden"] is not None):
             raise ConfigError(

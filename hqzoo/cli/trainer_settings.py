@@ -39,6 +39,8 @@ def check_settings(config: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: Naming the key, the value and what would work.
     """
+    if config["trainer"]["default_root_dir"] is None:
+        raise ConfigError("trainer.default_root_dir is the run folder, got null: name a folder, such as runs/mine.")
     seed = config["seed_everything"]
     if not isinstance(seed, bool) and seed is not None and not 0 <= seed < SEEDS:
         raise ConfigError(f"seed_everything is a whole number from 0 to {SEEDS - 1}, got {seed}.")
@@ -71,9 +73,8 @@ def _blame(arguments: Mapping[str, Any], error: Exception) -> str:
     given = {name: arguments[name] for name in arguments if name not in ("callbacks", "logger")}
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     alone = [name for name, value in given.items() if value is not None and _refuses({**quiet, name: value})]
-    if not alone:
-        alone = [name for name in PLACES if given.get(name) not in (None, "auto", 1, False)]
-    named = alone or [name for name in given if f"`{name}`" in str(error) or f"{name}=" in str(error)]
+    said = [name for name, value in given.items() if value is not None and re.search(rf"[`(]{name}\b", str(error))]
+    named = alone or said or [name for name in PLACES if given.get(name) not in (None, "auto", 1, False)]
     values = " and ".join(f"trainer.{name}={given[name]!r}" for name in named) or "The trainer's settings"
     verb = "do not go together" if len(named) > 1 else "cannot be used here" if named else "make no sense"
     return f"{values} {verb}: {sentence(error)}{''.join(_works(name, given[name]) for name in named)}"
@@ -98,7 +99,8 @@ def _works(name: str, value: object) -> str:
         return f" This machine has {found} and {os.cpu_count()} CPU cores: --trainer.{name} {remedy} always works."
     if name == "strategy":
         known = pl.strategies.StrategyRegistry.available_strategies()
-        return f"{did_you_mean(str(value), known)} On one device: --trainer.strategy auto. Known: {', '.join(known)}."
+        nearest = "" if value in known else did_you_mean(str(value), known)
+        return f"{nearest} On one device: --trainer.strategy auto. Known: {', '.join(known)}."
     return ""
 
 
@@ -106,6 +108,7 @@ def sentence(error: BaseException) -> str:
     """Return the message of another library as one sentence."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = re.sub(r"^'(.*)'$", r"\1", text)  # of a KeyError
+    text = re.sub(r"<[\w.]*?(\w+) object at 0x\w+>", r"\1", text)
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

@@ -45,6 +45,10 @@ def wrong_value(
         spared: Full keys whose values name classes, which are looked at elsewhere.
         nulls_only: Whether to look at nulls alone, which jsonargparse lets through.
     """
+    for name, fields in _groups(parser).items():
+        value, key = node.get(name, ABSENT), f"{path}.{name}" if path else name
+        if value is not ABSENT and not isinstance(value, Mapping):
+            return f"The value of '{key}' is wrong: expected {', '.join(fields)} below it, got {_shown(value)}."
     for action in parser._actions:
         hint = getattr(action, "_typehint", None)
         key = f"{path}.{action.dest}" if path else action.dest
@@ -55,6 +59,17 @@ def wrong_value(
             continue
         return f"The value of '{key}' is wrong: expected {_words(hint)}, got {_shown(value)}.{_remedy(hint, value)}"
     return None
+
+
+def _groups(parser: ArgumentParser) -> dict[str, list[str]]:
+    """Return the names that have no value themselves, only fields below them, with these."""
+    groups: dict[str, list[str]] = {}
+    own = {action.dest for action in parser._actions}
+    for action in parser._actions:
+        name, dot, field = action.dest.partition(".")
+        if dot and name not in own and not field.endswith("help") and "." not in field:
+            groups.setdefault(name, []).append(field)
+    return groups
 
 
 def _dig(node: Mapping[str, Any], dotted: str) -> Any:  # noqa: ANN401 - any value of a recipe
@@ -91,7 +106,7 @@ def _shown(value: object) -> str:
 
 def _remedy(hint: Any, value: object) -> str:  # noqa: ANN401 - any annotation
     """Return what may have been meant: a list without its brackets, or the nearest of several choices."""
-    if isinstance(value, str) and _fits(hint, f"[{value}]"):
+    if isinstance(value, str) and not _is_null(value) and _fits(hint, f"[{value}]"):
         return f" Write it as [{value}]."
     return did_you_mean(str(value), [str(each) for each in _choices(hint)])
 
