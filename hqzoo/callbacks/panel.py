@@ -83,7 +83,7 @@ def _first(values: Any) -> Any:  # noqa: ANN401 - a column of a batch
 
 
 def _log_picture(trainer: pl.Trainer, path: Path) -> None:
-    """Hand the file to every logger that takes pictures: Weights & Biases by ``log_image``, TensorBoard by its writer."""
+    """Hand the file to every logger that takes pictures: W&B and others by ``log_image``, TensorBoard by its writer."""
     for logger in trainer.loggers:
         if hasattr(logger, "log_image"):
             logger.log_image(key="val/panel", images=[str(path)], step=trainer.global_step)

@@ -52,7 +52,7 @@ def explain(message: str, parser: ArgumentParser, argv: list[str]) -> str:
     names = _names(parser)
     found = next(_unknown(tree, names, "", ""), None)
     if found is None:
-        return wrong_values(tree, parser) or _missing(message, tree) or _shorten(message)
+        return _missing(message, tree) or wrong_values(tree, parser) or _shorten(message)
     key, name, known = found
     return f"Unknown key '{key}'.{_nearest(name, known, tree, names)} Known here: {', '.join(sorted(known))}."
 
