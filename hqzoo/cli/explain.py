@@ -63,7 +63,7 @@ def wrong_values(tree: Mapping[str, Any], parser: ArgumentParser, nulls_only: bo
     Args:
         tree: What :func:`collect` returned.
         parser: The parser.
-        nulls_only: Whether to look at nulls alone, which the parser lets through.
+        nulls_only: Whether to look at nulls, NaN and infinity alone, which the parser lets through.
     """
     first = wrong_value(parser, tree, "", BASES, nulls_only)
     return first or next(_wrong_in_classes(tree, nulls_only), None)

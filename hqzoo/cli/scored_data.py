@@ -50,6 +50,8 @@ class Choice:
             return verb
         if not isinstance(module, DataModule):
             return f"{verb}-{self.name}"
+        if verb == "predictions" and not module.contents:
+            return f"{verb}-{self.name}"  # images alone have no splits to tell them by
         made_of = module.contents + module.fingerprint("val" if verb == "validate" else "test")
         return f"{verb}-{self.name}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"
 
@@ -87,7 +89,8 @@ def choose_data(command: CommandLine, checkpoint: Path) -> Choice:
         if wanted is None and command.verb != "validate" and not asked & (DIVIDING - {"ignore"}):
             part = "all"
     module = command.datamodule
-    if part != "test" and command.verb != "validate":
+    unlabelled = command.verb == "predict" and wanted is None and isinstance(module, DataModule) and not module.contents
+    if part != "test" and command.verb != "validate" and not unlabelled:  # to predict, images are enough
         if not isinstance(module, DataModule):
             raise ConfigError("--split goes with data modules of hqzoo; one of your own says itself what it tests on.")
         module.test_on(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import typing
 from argparse import ArgumentError
@@ -43,7 +44,7 @@ def wrong_value(
         node: The part.
         path: Where it is in the whole recipe.
         spared: Full keys whose values name classes, which are looked at elsewhere.
-        nulls_only: Whether to look at nulls alone, which jsonargparse lets through.
+        nulls_only: Whether to look at nulls, NaN and infinity alone, which jsonargparse lets through.
     """
     for name, fields in _groups(parser).items():
         value, key = node.get(name, ABSENT), f"{path}.{name}" if path else name
@@ -55,7 +56,7 @@ def wrong_value(
         value = _dig(node, action.dest)
         if hint is None or value is ABSENT or (key in spared and not is_choice(value)):
             continue
-        if (nulls_only and not _is_null(value)) or _fits(hint, value):
+        if (nulls_only and not _is_null(value) and not _is_no_number(value)) or _fits(hint, value):
             continue
         return f"The value of '{key}' is wrong: expected {_words(hint)}, got {_shown(value)}.{_remedy(hint, value)}"
     return None
@@ -64,7 +65,7 @@ def wrong_value(
 def _groups(parser: ArgumentParser) -> dict[str, list[str]]:
     """Return the names that have no value themselves, only fields below them, with these."""
     groups: dict[str, list[str]] = {}
-    own = {action.dest for action in parser._actions}
+    own = {action.dest for action in parser._actions if hasattr(action, "_typehint")}
     for action in parser._actions:
         name, dot, field = action.dest.partition(".")
         if dot and name not in own and not field.endswith("help") and "." not in field:
@@ -85,9 +86,15 @@ def _is_null(value: object) -> bool:
     return value is None or value == "null"
 
 
+def _is_no_number(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
 def _fits(hint: Any, value: object) -> bool:  # noqa: ANN401 - any annotation
     if _is_null(value):
         return hint in (Any, object, NoneType) or any(_fits(each, None) for each in _members(hint))
+    if _is_no_number(value):
+        return False
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--value", type=hint)
     try:
