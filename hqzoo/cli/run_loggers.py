@@ -33,16 +33,22 @@ class RunLoggers(pl.callbacks.Callback):
     def __init__(self, folder: RunFolder, config: Mapping[str, Any]) -> None:
         self.folder, self.config = folder, config
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Do both; Lightning itself tells them the task's settings."""
-        found = [each for each in trainer.loggers if not isinstance(each, MetricsFile)]
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell the settings; Lightning itself tells those of the task, after which some loggers take no more."""
         trainer_settings = {name: self.config["trainer"][name] for name in SETTINGS}
         settings = {"data": self.config["data"], "trainer": trainer_settings, "seed": self.config["seed_everything"]}
-        for logger in found:
+        for logger in _others(trainer):
             logger.log_hyperparams(settings)
-        entries = {type(each).__name__: entry for each in found if (entry := _entry(each))}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write down the entries, which exist by now."""
+        entries = {type(each).__name__: entry for each in _others(trainer) if (entry := _entry(each))}
         if entries and trainer.is_global_zero:
             self.folder.write_json(FILE, entries)
+
+
+def _others(trainer: pl.Trainer) -> list[Any]:
+    return [each for each in trainer.loggers if not isinstance(each, MetricsFile)]
 
 
 def _entry(logger: Any) -> dict[str, Any]:  # noqa: ANN401 - any logger

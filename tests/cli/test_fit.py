@@ -138,7 +138,7 @@ def test_test_writes_a_report_and_prints_a_table(
     assert report["data"]["init_args"]["fold"] == 0
     out = capsys.readouterr().out
     assert all(f"{row['iou']:.4f}" in out and row["name"] in out for row in report["classes"])
-    assert f"mIoU {report['miou']:.4f}" in out
+    assert f"mIoU {report['scores']['miou']:.4f}" in out
 
 
 def test_validate_agrees_with_the_score_of_training(own_run: Path) -> None:

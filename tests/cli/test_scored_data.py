@@ -91,9 +91,9 @@ def test_a_split_that_is_asked_for(own_run: Path, other: Path) -> None:
     run("test", *place, "--data.init_args.fold", "2")
     (by_fold,) = reports(own_run).values()
     run("test", *place, "--split", "val")
-    by_name = next(each for each in reports(own_run).values() if each["run"]["split"] == "val")
+    by_name = next(each for each in reports(own_run).values() if each["run"]["split"] == "validation")
     assert scored(by_fold)[:2] == ("test", 2)
-    assert scored(by_name)[:2] == ("val", 2)
+    assert scored(by_name)[:2] == ("validation", 2)
     assert len(reports(own_run)) == 2
 
 
@@ -132,7 +132,7 @@ def test_contents_see_pixels_and_names_not_folds(folder: Path, other: Path, tmp_
 def test_records_of_equal_names_in_two_splits_stay_apart(tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         write_folder(tmp_path / split, size=(64, 64))
-    module = FolderSegmentationDataModule(str(tmp_path))
+    module = FolderSegmentationDataModule(str(tmp_path), classes={1: "a", 2: "b", 3: "c"}, ignore=[0])
     names = [record.name for record in all_records(module)]
     assert len(set(names)) == len(names) == 18
     module.test_on("all")
