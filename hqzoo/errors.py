@@ -67,9 +67,10 @@ class CheckpointError(HqzooError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean '{nearest[0]}'?" if nearest else ""
+    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, in any case, or an empty string."""
+    lowered = {each.lower(): each for each in known}
+    nearest = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
+    return f" Did you mean '{lowered[nearest[0]]}'?" if nearest else ""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from hqzoo._lightning import pl
@@ -81,7 +83,11 @@ def _first(values: Any) -> Any:  # noqa: ANN401 - a column of a batch
 
 
 def _log_picture(trainer: pl.Trainer, path: Path) -> None:
-    """Hand the file to every logger that takes pictures (Weights & Biases calls it ``log_image``)."""
+    """Hand the file to every logger that takes pictures: W&B and others by ``log_image``, TensorBoard by its writer."""
     for logger in trainer.loggers:
         if hasattr(logger, "log_image"):
             logger.log_image(key="val/panel", images=[str(path)], step=trainer.global_step)
+        elif isinstance(logger, pl.loggers.TensorBoardLogger):
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture.convert("RGB"))
+            logger.experiment.add_image("val/panel", pixels, trainer.global_step, dataformats="HWC")

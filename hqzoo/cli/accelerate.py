@@ -72,24 +72,13 @@ def _build(factory: str, shape: list[int] | None) -> tuple[nn.Module, Any]:
 
 
 def _function(name: str) -> Any:  # noqa: ANN401 - whatever stands under that name
-    import importlib
-    import runpy
-    from pathlib import Path
-
+    from hqzoo._own_code import import_own, load_script
     from hqzoo.errors import ConfigError, did_you_mean
 
     module, _, attribute = name.rpartition(":")
     if not module or not attribute:
         raise ConfigError(f"'{name}' is not MODULE:FACTORY, such as mypackage.models:build or train.py:build.")
-    try:
-        if module.endswith(".py"):
-            if not Path(module).is_file():
-                raise ConfigError(f"There is no file {module}.")
-            members = runpy.run_path(module)
-        else:
-            members = vars(importlib.import_module(module))
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"{module} cannot be imported: no module named '{error.name}'.") from error
+    members = vars(load_script(module) if module.endswith(".py") else import_own(module, name))
     if not callable(members.get(attribute)):
         raise ConfigError(f"{module} has no function '{attribute}'.{did_you_mean(attribute, members)}")
     return members[attribute]

@@ -9,6 +9,8 @@ from types import UnionType
 
 from jsonargparse import ArgumentParser
 
+from hqzoo.cli.values import parser_of
+
 __all__ = ["argument_names", "find_class", "names_of"]
 
 
@@ -29,9 +31,7 @@ def find_class(class_path: str, base: type | None) -> tuple[type | None, list[st
 
 def argument_names(cls: type) -> set[str]:
     """Return the dotted names of a constructor's arguments, with the fields of settings dataclasses."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, fail_untyped=False)
-    names = names_of(parser)
+    names = names_of(parser_of(cls))
     hints = typing.get_type_hints(cls.__init__)  # type: ignore[misc]
     for name, hint in hints.items():
         for choice in typing.get_args(hint) if isinstance(hint, UnionType) else ():

@@ -19,6 +19,8 @@ from hqzoo._files import write_text
 from hqzoo._lightning import pl
 from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.clock import StepClock
+from hqzoo.callbacks.monitors import MonitorCheck
+from hqzoo.callbacks.panel import PredictionPanel
 from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
@@ -26,16 +28,18 @@ from hqzoo.cli import EXIT_INTERRUPTED
 from hqzoo.cli.own_module import own_report
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
-from hqzoo.cli.report import completed_report, print_report
+from hqzoo.cli.report import Source, completed_report, images_scored, print_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder
-from hqzoo.errors import CheckpointError, ConfigError
+from hqzoo.cli.run_loggers import RunLoggers
+from hqzoo.cli.scored_data import choose_data
+from hqzoo.cli.trainer_settings import told_by_key
+from hqzoo.errors import CheckpointError, ConfigError, HqzooError
+from hqzoo.weights.checkpoint import find_checkpoint
 
 if TYPE_CHECKING:
     from hqzoo.tasks import Task
 
 __all__ = ["main"]
-
-MISCONFIGURATION = pl.utilities.exceptions.MisconfigurationException  # type: ignore[attr-defined]
 
 
 def main(verb: str, argv: list[str]) -> int:
@@ -51,10 +55,7 @@ def main(verb: str, argv: list[str]) -> int:
     _quieten()
     argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
-    try:
-        return {"fit": fit, "predict": predict}.get(verb, score)(command)
-    except MISCONFIGURATION as error:  # Lightning's word for a mistake of the user
-        raise ConfigError(str(error)) from error
+    return {"fit": fit, "predict": predict}.get(verb, score)(command)
 
 
 def fit(command: CommandLine) -> int:
@@ -67,6 +68,7 @@ def fit(command: CommandLine) -> int:
     trainer = command.build_trainer([clock, *_fit_callbacks(command, resumable)], [metrics])
     if checkpoint is None and not command.config["trainer"]["fast_dev_run"]:
         folder.refuse_second_run()  # on every process: the others would wait for one that ends alone
+    made = folder.missing_folders()
     if not command.config["trainer"]["fast_dev_run"] and trainer.is_global_zero:
         if checkpoint is None:
             folder.start()
@@ -74,8 +76,13 @@ def fit(command: CommandLine) -> int:
             metrics.forget_after(_steps_done(checkpoint))
         write_text(folder.config, command.dump())
     try:
-        with _interruptible():
+        with told_by_key(command.config["trainer"].as_dict(), lambda: trainer.global_step > 0), _interruptible():
             trainer.fit(command.model, datamodule=command.datamodule, ckpt_path=checkpoint, weights_only=True)
+    except HqzooError:
+        # A refused run leaves nothing behind; the scores of one that had begun are worth keeping.
+        if trainer.is_global_zero and checkpoint is None and not trainer.global_step:
+            folder.remove(made)
+        raise
     except (
         TrainingInterrupted,
         KeyboardInterrupt,
@@ -98,10 +105,11 @@ def score(command: CommandLine) -> int:
     """Validate or test a checkpoint: a table, and a JSON file in the run folder."""
     checkpoint, folder = _checkpoint_and_folder(command)
     task = None if command.own else _load(checkpoint, command)
+    chosen = choose_data(command, checkpoint)
     trainer = command.build_trainer(_plain_callbacks(command), [], _precision(task))
     run = trainer.validate if command.verb == "validate" else trainer.test
     began = time.perf_counter()
-    with _interruptible():
+    with told_by_key(command.config["trainer"].as_dict(), lambda: False), _interruptible():
         if task is None:
             run(command.model, datamodule=command.datamodule, verbose=False, ckpt_path=checkpoint, weights_only=True)
         else:
@@ -113,11 +121,14 @@ def score(command: CommandLine) -> int:
         found = own_report(command.model, trainer.callback_metrics)
     else:
         found = task.report("val" if command.verb == "validate" else "test")
-    report = completed_report(found, command.datamodule, command.verb, checkpoint, step, command.config, seconds)
+    samples = {} if task is None else task.samples()
+    source = Source(command.datamodule, command.config, chosen.part, checkpoint, step, images_scored(trainer, samples))
+    report = completed_report(found, source, seconds)
     print_report(report)
     if not command.config["trainer"]["fast_dev_run"]:
-        folder.write_arrays(f"{command.verb}.npz", {} if task is None else task.samples())
-        _say(f"Written: {folder.write_json(f'{command.verb}.json', report.to_dict())}")
+        name = chosen.file(command.verb, command.datamodule)
+        folder.write_arrays(f"{name}.npz", samples)
+        _say(f"Written: {folder.write_json(f'{name}.json', report.to_dict())}")
     return 0
 
 
@@ -130,11 +141,14 @@ def predict(command: CommandLine) -> int:
         )
     checkpoint, folder = _checkpoint_and_folder(command)
     task = _load(checkpoint, command)
-    output = folder.root / "predictions"
+    chosen = choose_data(command, checkpoint)
+    # Maps of other data must not replace those of the run.
+    elsewhere = chosen.usual or folder != RunFolder.of_checkpoint(checkpoint)
+    output = folder.root / ("predictions" if elsewhere else chosen.file("predictions", command.datamodule))
     own = any(isinstance(callback, pl.callbacks.BasePredictionWriter) for callback in command.callbacks)
     writers = [] if own else [task.prediction_writer(output)]
     trainer = command.build_trainer([*_plain_callbacks(command), *writers], [], _precision(task))
-    with _interruptible():
+    with told_by_key(command.config["trainer"].as_dict(), lambda: False), _interruptible():
         trainer.predict(task, datamodule=command.datamodule, return_predictions=False)
     if not own and trainer.is_global_zero:
         _say(f"Written: {output}")
@@ -155,11 +169,15 @@ def _interruptible() -> Iterator[None]:
 
 def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callback]:
     settings = command.config["trainer"]
-    callbacks = _plain_callbacks(command)
+    callbacks = [*_plain_callbacks(command), MonitorCheck()]
     own = {type(each) for each in command.callbacks}
     logs = settings["logger"] is not False and not settings["fast_dev_run"]
     if logs and pl.callbacks.LearningRateMonitor not in own:
         callbacks.append(pl.callbacks.LearningRateMonitor(logging_interval="step"))
+    if command.loggers and not settings["fast_dev_run"]:
+        callbacks.append(RunLoggers(command.folder, command.config.as_dict()))
+        if PredictionPanel not in own:
+            callbacks.append(PredictionPanel())
     if WrappedShare not in own:
         callbacks.append(WrappedShare())
     if settings["enable_checkpointing"] is False:
@@ -182,7 +200,7 @@ def _with_config_of_run(argv: list[str]) -> list[str]:
         return argv
     position = tree_keys.index("--ckpt_path")
     value = argv[position].partition("=")[2] or (argv[position + 1 : position + 2] or [""])[0]
-    folder = RunFolder.of_checkpoint(Path(value))
+    folder = RunFolder.of_checkpoint(find_checkpoint(value)) if Path(value).exists() else None
     if folder is None or not folder.config.is_file():
         return argv
     return ["-c", str(folder.config), "--trainer.default_root_dir", str(folder.root), *argv]

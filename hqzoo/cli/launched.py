@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from hqzoo._lightning import pl
+from hqzoo.cli.trainer_settings import built_trainer
 from hqzoo.errors import ConfigError
 
 __all__ = ["build_trainer"]
@@ -27,7 +28,7 @@ def build_trainer(arguments: dict[str, Any]) -> pl.Trainer:
     if launcher == "torchrun" and arguments.get("devices", "auto") == "auto":
         nodes = arguments.get("num_nodes", 1)
         arguments = {**arguments, "devices": here, "num_nodes": started // here if nodes == 1 else nodes}
-    trainer = pl.Trainer(**arguments)
+    trainer = built_trainer(arguments)
     if started > 1 and trainer.num_devices * trainer.num_nodes != started:
         raise ConfigError(
             f"{launcher} started {started} processes, but trainer.devices={trainer.num_devices} and "

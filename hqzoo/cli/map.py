@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="rasters with the bands that the model was trained on: files, folders, or globs in quotes",
     )
-    parser.add_argument("--checkpoint", required=True, metavar="CKPT", help="checkpoint of hqzoo fit")
+    parser.add_argument(
+        "--checkpoint", required=True, metavar="CKPT", help="checkpoint of hqzoo fit, or its run folder"
+    )
     parser.add_argument(
         "-o",
         "--output",

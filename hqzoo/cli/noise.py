@@ -37,7 +37,7 @@ PASSED_ON = ("-c", "--config", "--data", "--trainer", "--seed_everything", "--mo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo noise`` itself."""
-    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of hqzoo fit")
+    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of hqzoo fit, or its run folder")
     parser.add_argument(
         "--channel", action="append", default=[], metavar="NAME=P", help="noise channel and probability; repeatable. "
         "NAME=P1,P2: after gates on one wire, and on more"
@@ -123,9 +123,11 @@ def _run(args: argparse.Namespace, rest: Sequence[str], study: NoiseStudy) -> in
     from hqzoo.cli.parsing import CommandLine
     from hqzoo.cli.recipes import with_recipe_paths
     from hqzoo.cli.run_folder import RunFolder
+    from hqzoo.cli.scored_data import choose_data
     from hqzoo.tasks.noise_study import draw_outcomes
-    from hqzoo.weights import load
+    from hqzoo.weights.checkpoint import find_checkpoint, load
 
+    args.checkpoint = find_checkpoint(args.checkpoint)
     task = load(args.checkpoint)
     home = RunFolder.of_checkpoint(args.checkpoint)
     config = home.config if home is not None and home.config.is_file() else None
@@ -133,11 +135,12 @@ def _run(args: argparse.Namespace, rest: Sequence[str], study: NoiseStudy) -> in
     command = CommandLine(
         "test", [*recipe, *with_recipe_paths(list(rest)), *QUIET, "--ckpt_path", str(args.checkpoint)]
     )
+    chosen = choose_data(command, args.checkpoint)
     folder = RunFolder(args.output or (home.root if home is not None else args.checkpoint.parent))
     outcomes = _outcomes(study, task, command)
     report = {
         "checkpoint": str(args.checkpoint),
-        "split": "test",
+        "split": chosen.part,
         "noise": study.noise.to_dict(),
         "seed": study.seed,
         "repeats": study.repeats,
@@ -146,9 +149,10 @@ def _run(args: argparse.Namespace, rest: Sequence[str], study: NoiseStudy) -> in
     }
     heading = task.metrics[0].heading
     _print(outcomes, study.noise, heading)
-    written = folder.write_json("noise.json", report)
-    draw_outcomes(outcomes, study.noise, f"test {heading}", folder.root / "noise.png")
-    sys.stdout.write(f"Written: {written} and noise.png\n")
+    name = chosen.file("noise", command.datamodule)
+    written = folder.write_json(f"{name}.json", report)
+    draw_outcomes(outcomes, study.noise, f"test {heading}", folder.root / f"{name}.png")
+    sys.stdout.write(f"Written: {written} and {name}.png\n")
     return 0
 
 

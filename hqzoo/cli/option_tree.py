@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
-__all__ = ["CLASS_KEYS", "collect"]
+from hqzoo.cli.values import is_choice
+
+__all__ = ["CLASS_KEYS", "collect", "sources"]
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
@@ -27,6 +29,17 @@ def collect(argv: list[str]) -> dict[str, Any]:
         elif key != "print_config":
             _set(tree, key, value)
     return tree
+
+
+def sources(argv: list[str]) -> list[dict[str, Any]]:
+    """Return every recipe file of a command line, and then its options together, each as a tree."""
+    files, options = list[dict[str, Any]](), dict[str, Any]()
+    for key, value in _options(argv):
+        if key in ("c", "config"):
+            files.append(_read(value))
+        elif key != "print_config":
+            _set(options, key, value)
+    return [*files, options]
 
 
 def _options(argv: list[str]) -> Iterator[tuple[str, str]]:
@@ -74,7 +87,7 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
         node.setdefault(leaf[:-1], [])
         if isinstance(node[leaf[:-1]], list):
             node[leaf[:-1]].append({"class_path": value})
-    elif isinstance(node.get(leaf), dict) and "class_path" in node[leaf]:
+    elif isinstance(node.get(leaf), dict) and "class_path" in node[leaf] and not is_choice(value):
         _merge(node[leaf], {"class_path": value})
     else:
         node = _arguments(node) if leaf not in CLASS_KEYS else node

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from argparse import ArgumentError
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hqzoo._lightning import pl
-from hqzoo.cli.explain import explain
+from hqzoo.cli.blame import blame, check_architecture
+from hqzoo.cli.explain import BASES, explain, wrong_values
 from hqzoo.cli.launched import build_trainer
+from hqzoo.cli.option_tree import collect
+from hqzoo.cli.own_code import check_imports
 from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
-from hqzoo.errors import ConfigError, HqzooError
+from hqzoo.cli.run_loggers import join_run
+from hqzoo.cli.trainer_settings import REFUSALS, check_settings
+from hqzoo.data.parts import Part
+from hqzoo.errors import ConfigError
 
 if TYPE_CHECKING or pl.__name__ == "lightning.pytorch":
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -41,10 +46,12 @@ it spent waiting for data), checkpoints/last.ckpt (every epoch, and on Ctrl-C) a
 (best score of the task, where there is validation). A callback or logger of your own joins these; your own
 ModelCheckpoint replaces best.ckpt.""",
     "validate": "Score a checkpoint on the validation split: validate.json in the run folder, and a table.",
-    "test": """Score a checkpoint on the test split: test.json in the run folder, and a table.
+    "test": """Score a checkpoint on the test split of its data, or on all of other data: a table, and a file.
 
-Class maps are scored window by window as the model sees them; with --data.init_args.blend_test true, as predict and
-`hqzoo map` write them, blended from overlapping windows. The report says which: run.prediction.""",
+test.json in the run folder holds the scores of the run's own test split; those of other data, or of another part
+(--split), stand beside it in test-NAME-FINGERPRINT.json. Class maps are scored window by window as the model sees
+them; with --data.init_args.blend_test true, as predict and `hqzoo map` write them, blended from overlapping windows.
+The report says which: run.prediction.""",
     "predict": """Write the class maps of a data module's prediction images to predictions/ in the run folder.
 
 They are blended from overlapping windows as those of `hqzoo map` are: GeoTIFFs of georeferenced images, index PNGs of
@@ -56,7 +63,8 @@ hqzoo {verb} -c RUN/config.yaml                             best.ckpt of that ru
 hqzoo {verb} -c RUN/config.yaml --ckpt_path last            last.ckpt
 hqzoo {verb} --ckpt_path X.ckpt --data CLASS --data.ARG ...  any checkpoint on any data
 
-The model is rebuilt from the checkpoint alone; model settings in a recipe are only compared with it."""
+X may also be a run folder. The model is rebuilt from the checkpoint alone; model settings in a recipe are only compared
+with it. How the run divided its data (folds, split files, ignored values) is not taken over for other data."""
 
 CHECKPOINT_HELP = {
     "fit": "Go on from this checkpoint: a path, 'last' or 'best' in the run folder. It must exist.",
@@ -67,6 +75,12 @@ CHECKPOINT_HELP = {
 CONTROL_HELP = (
     "What stands in the place of the quantum layers of a LightningModule of your own: quantum (our engines), zero, "
     "constant, linear, mlp, mlp_time, frozen, separable, identity; or such a name by layer."
+)
+
+
+SPLIT_HELP = (
+    "Which images: train, val, test, or all of them. Default: the test split of the data that the checkpoint was "
+    "trained on, all of other data."
 )
 
 
@@ -89,7 +103,7 @@ class CommandLine(LightningCLI):
     """
 
     def __init__(self, verb: str, argv: list[str]) -> None:
-        self.verb = verb
+        self.verb, self.argv = verb, argv
         _make_short_names_known()
         description = DESCRIPTIONS[verb] + ("" if verb == "fit" else REBUILT.format(verb=verb))
         self.model_settings: dict[str, Any] = {}  # constructor arguments, if the recipe names a model
@@ -128,12 +142,20 @@ class CommandLine(LightningCLI):
             "--control_hidden", type=int | None, default=None, help="Hidden width of --control mlp_time."
         )
 
+        if self.verb in ("test", "predict"):
+            parser.add_argument("--split", type=Part | None, default=None, help=SPLIT_HELP)
+
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:  # noqa: ANN401
         """Parse, and word mistakes by their full key."""
+        tree = collect(list(args))
+        check_imports(tree, BASES)
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             raise ConfigError(explain(str(error), parser, list(args))) from error
+        if wrong := wrong_values(tree, parser, nulls_only=True):
+            raise ConfigError(wrong)
+        check_settings(self.config)
 
     def before_instantiate_classes(self) -> None:
         """Check what jsonargparse cannot see: the arguments in the dictionary of an architecture.
@@ -144,14 +166,14 @@ class CommandLine(LightningCLI):
             self.model_settings = self.config["model"]["init_args"].as_dict()
         model = self.model_settings
         if isinstance(model.get("architecture"), str):
-            import hqzoo.models
-
-            hqzoo.models.check_arguments(model["architecture"], model.get("architecture_args") or {})
+            check_architecture(model["architecture"], model.get("architecture_args") or {})
         given = self.config["trainer"]["logger"]
         for logger in given if isinstance(given, list) else [given]:
             arguments = logger.get("init_args") if hasattr(logger, "get") else None
             if arguments is not None and arguments.get("save_dir") == ".":  # WandbLogger's default
                 arguments["save_dir"] = self.config["trainer"]["default_root_dir"]
+        if self.verb != "fit" or self.config["ckpt_path"]:
+            join_run(self.config, self.folder)
         self.own = bool(self.config.get("model")) and is_own(self.config["model"]["class_path"])
         if not self.own and (self.config["control"] is not None or self.config["control_hidden"] is not None):
             raise ConfigError(
@@ -165,11 +187,9 @@ class CommandLine(LightningCLI):
         """Build data module and task; what they refuse is told in their words, not as a mismatch of types."""
         try:
             super().instantiate_classes()
-        except ValueError as error:
-            told = next((each for each in _causes(error) if isinstance(each, HqzooError)), None)
-            if told is None:
-                raise
-            raise told from error
+        except (*REFUSALS, OSError) as error:
+            blame(self.config, error)
+            raise
         if self.own and self.config["control"] is not None:
             hidden = self.config["control_hidden"]
             self.model = place_control(self.model, self.datamodule, self.config["control"], hidden)
@@ -218,12 +238,6 @@ class CommandLine(LightningCLI):
         config = self.config.clone()
         config["ckpt_path"] = None
         return str(self.parser.dump(config, skip_none=False))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _make_short_names_known() -> None:

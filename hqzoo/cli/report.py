@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sized
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -17,43 +18,70 @@ if TYPE_CHECKING:
     from hqzoo._lightning import pl
     from hqzoo.tasks import Report
 
-__all__ = ["completed_report", "print_report"]
+__all__ = ["Source", "completed_report", "images_scored", "print_report"]
 
 
-def completed_report(
-    found: Report,
-    datamodule: pl.LightningDataModule,
-    verb: str,
-    checkpoint: Path,
-    step: int,
-    config: Mapping[str, Any],
-    seconds: float,
-) -> Report:
+@dataclass(frozen=True)
+class Source:
+    """Where the numbers of a report come from.
+
+    Args:
+        datamodule: The data; where it knows them, the fingerprint of its images and the number of its folds go into
+            the report.
+        config: The parsed command line; its data section goes into the report.
+        part: ``val``, ``test``, ``train``, or ``all``.
+        checkpoint: Where the weights came from.
+        step: Optimizer steps done in the checkpoint.
+        images: How many images were scored; None: nobody knows.
+    """
+
+    datamodule: pl.LightningDataModule
+    config: Mapping[str, Any]
+    part: str
+    checkpoint: Path
+    step: int
+    images: int | None
+
+
+def images_scored(trainer: pl.Trainer, samples: Mapping[str, npt.NDArray[Any]]) -> int | None:
+    """Return how many images a trainer has scored; None where that is not known.
+
+    Args:
+        trainer: It ran a test or a validation.
+        samples: What the task kept of every image.
+    """
+    if "name" in samples:
+        return len(samples["name"])
+    loaders = trainer.test_dataloaders or trainer.val_dataloaders
+    dataset = getattr(loaders, "dataset", None)
+    records = getattr(dataset, "records", dataset)
+    limit = trainer.limit_test_batches if trainer.test_dataloaders else trainer.limit_val_batches
+    return len(records) if isinstance(records, Sized) and limit == 1.0 else None
+
+
+def completed_report(found: Report, source: Source, seconds: float) -> Report:
     """Return what a run of ``hqzoo test`` or ``hqzoo validate`` found, and where all that came from.
 
     Args:
         found: What the task reports after its trainer ran.
-        datamodule: The data; where it knows them, the fingerprint of its images and the number of its folds go into
-            the report.
-        verb: ``test`` or ``validate``.
-        checkpoint: Where its weights came from.
-        step: Optimizer steps done in the checkpoint.
-        config: The parsed command line; its data section goes into the report.
+        source: Where it came from.
         seconds: How long the run took.
     """
-    stage, split = ("test", "test") if verb == "test" else ("val", "validation")
-    module = datamodule if isinstance(datamodule, DataModule) else None
+    module = source.datamodule if isinstance(source.datamodule, DataModule) else None
+    section, validates = source.config["data"], source.part == "val"
     data = {
-        "class_path": config["data"]["class_path"],
-        "init_args": _plain(config["data"].get("init_args") or {}),
-        "images": None if module is None else module.fingerprint("test" if stage == "test" else "val"),
-        "folds": None if module is None else len(module.fold_numbers()),
+        "class_path": section["class_path"],
+        "init_args": _plain(section.get("init_args") or {}),
+        "images": None if module is None else module.fingerprint("val" if validates else "test"),
+        "folds": None if module is None or source.part == "all" else len(module.fold_numbers()),
+        "count": source.images,
+        "pixels": found.details.get("pixels"),
     }
     run = {
         **found.run,
-        "split": split,
-        "checkpoint": str(checkpoint),
-        "step": step,
+        "split": "validation" if validates else source.part,
+        "checkpoint": str(source.checkpoint),
+        "step": source.step,
         "seconds": round(seconds, 3),
         "hqzoo": __version__,
     }
@@ -83,11 +111,21 @@ def print_report(report: Report, console: Console | None = None) -> None:
     headings = {metric.name: metric.heading for metric in report.metrics}
     scores = (f"{headings.get(name, name)} {_number(value)}" for name, value in report.scores.items())
     console.print("   ".join(scores), highlight=False)
+    console.print(f"scored on {_extent(report)}", highlight=False)
     model = report.model
     console.print(
         f"parameters {model['parameters']:,} (quantum {model['quantum_parameters']:,})   {report.run['seconds']:.1f} s",
         highlight=False,
     )
+
+
+def _extent(report: Report) -> str:
+    """Return how much the scores rest on."""
+    images, pixels, split = report.data["count"], report.data["pixels"], report.run["split"]
+    parts = [f"{images:,} image(s)"] if images is not None else []
+    parts += [f"{pixels:,} labelled pixels"] if pixels is not None else []
+    where = "all images of the data" if split == "all" else f"the {split} split"
+    return f"{', '.join(parts)} ({where})" if parts else where
 
 
 def _class_table(report: Report) -> Table:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 from torch import Tensor
 
 from hqzoo._files import replacing, write_text
 from hqzoo._lightning import pl
 from hqzoo.errors import CheckpointError, ConfigError
+from hqzoo.weights.checkpoint import find_checkpoint
 
-__all__ = ["MetricsFile", "RunFolder"]
+__all__ = ["MetricsFile", "RunFolder", "read_config"]
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,14 @@ class RunFolder:
         return cls(path.parent.parent) if path.parent.name == "checkpoints" else None
 
     def checkpoint(self, given: str) -> Path:
-        """Return the file meant by ``--ckpt_path``: ``last``, ``best`` or a path.
+        """Return the file meant by ``--ckpt_path``: ``last``, ``best``, a file, or the folder of a run.
 
         Raises:
             CheckpointError: If there is no such file.
         """
         path = {"last": self.last, "best": self.best}.get(given, Path(given))
+        if path.is_dir():
+            return find_checkpoint(path)
         if path.is_file():
             return path
         there = sorted(str(each) for each in self.last.parent.glob("*.ckpt"))
@@ -101,6 +107,26 @@ class RunFolder:
                 "--trainer.default_root_dir."
             ) from error
 
+    def missing_folders(self) -> list[Path]:
+        """Return the folder and those above it that do not exist yet, the lowest first."""
+        return [each for each in (self.root, *self.root.parents) if not each.exists()]
+
+    def remove(self, made: Sequence[Path]) -> None:
+        """Take back what a refused run left: its files, and the folders that were made for them.
+
+        Args:
+            made: What :meth:`missing_folders` returned before the run began.
+        """
+        if made:
+            shutil.rmtree(self.root, ignore_errors=True)
+            for each in made[1:]:
+                with suppress(OSError):  # someone else put something into it meanwhile
+                    each.rmdir()
+            return
+        self.config.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.last.parent.rmdir()
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
         """Write a file of plain types into the folder and return its path."""
         path = self.root / name
@@ -115,6 +141,14 @@ class RunFolder:
         if columns:
             with replacing(path) as beside, beside.open("wb") as file:
                 np.savez_compressed(file, **dict(columns))  # type: ignore[arg-type]
+
+
+def read_config(folder: RunFolder) -> dict[str, Any]:
+    """Return the configuration that a run was started with; empty where there is none."""
+    if not folder.config.is_file():
+        return {}
+    content = yaml.safe_load(folder.config.read_text())
+    return content if isinstance(content, dict) else {}
 
 
 class MetricsFile(pl.loggers.Logger):

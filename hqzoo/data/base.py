@@ -18,6 +18,7 @@ from hqzoo._lightning import pl
 from hqzoo.data.cache import RecordCache
 from hqzoo.data.faults import refuse
 from hqzoo.data.loader import ResumableLoader
+from hqzoo.data.parts import Part, all_records, contents
 from hqzoo.data.processes import found_once, processes
 from hqzoo.data.records import Record
 from hqzoo.data.sampling import EpochSampler, GridSampler
@@ -116,7 +117,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         self.inner_val, self.label_fraction = inner_val, label_fraction
         self.cache = RecordCache(int(cache_gib * 2**30))
         self._records: dict[Split, Sequence[R]] = {}
-        self._resume: dict[str, int] = {}
+        self._resume: dict[str, Any] = {}
         self._start = _Start()
 
     # What a data set says of itself
@@ -230,6 +231,22 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         classes = None if self.targets is None else self.targets.classes
         return hashlib.sha256(json.dumps([records, classes]).encode()).hexdigest()[:12]
 
+    def test_on(self, part: Part) -> None:
+        """Let the test split be another one, or all images of the data set.
+
+        Raises:
+            DataError: If there are none.
+        """
+        records = all_records(self) if part == "all" else self.records(part)
+        if not records:
+            raise DataError(f"There is nothing to score: the split '{part}' of {type(self).__name__} is empty.")
+        self._records["test"] = records  # type: ignore[assignment]
+
+    @cached_property
+    def contents(self) -> str:
+        """Digest of all images of the data set, however it is divided; empty if they cannot be read."""
+        return contents(self)
+
     # Lightning's hooks
 
     def setup(self, stage: str | None = None) -> None:
@@ -241,7 +258,8 @@ class DataModule(pl.LightningDataModule, Generic[R]):
             trained = len(self.records("train"))
             warnings.warn(f"`fold: all`: {trained} records are trained on, and none is left to test on.", stacklevel=2)
         if stage == "predict":
-            self._to_predict = self.predict_records()
+            chosen = self._records.get("test")
+            self._to_predict = self.predict_records() if chosen is None else chosen
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of training samples."""
@@ -270,12 +288,15 @@ class DataModule(pl.LightningDataModule, Generic[R]):
 
     # How far training has come
 
-    def state_dict(self) -> dict[str, int]:
-        """Return the epoch, the samples that all processes have done in it, and the settings that make batches.
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epoch, the samples that all processes have done in it, the settings that make batches, the data.
 
         Batches whose gradients wait for the next optimizer step are not done: no checkpoint holds these gradients.
         """
-        state = {"epoch": 0, "samples": 0, "samples_per_step": self._samples_per_step(), "seed": self.seed}
+        state: dict[str, Any] = {
+            "epoch": 0, "samples": 0, "samples_per_step": self._samples_per_step(), "seed": self.seed,
+            "contents": self.contents,
+        }  # fmt: skip
         if self.trainer is not None:
             # Not `completed`: Lightning raises it only after the callbacks that save checkpoints.
             progress = self.trainer.fit_loop.state_dict()
@@ -289,7 +310,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
                 state["samples"] = self._samples_after(epoch["processed"], done)
         return state
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state; the next training loader starts there."""
         self._resume = dict(state_dict)
         present = {"samples_per_step": self._samples_per_step(), "seed": self.seed}

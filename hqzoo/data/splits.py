@@ -124,8 +124,11 @@ def make_folds(scenes: Mapping[str, str], num_folds: int, seed: int) -> dict[str
         Image name to fold ``0..num_folds-1``.
 
     Raises:
+        ConfigError: If there are less than two folds.
         DataError: If there are fewer scenes than folds.
     """
+    if num_folds < 2:
+        raise ConfigError(f"`num_folds` must be at least 2, one to test on and one to train on; got {num_folds}.")
     members = _members(scenes)
     if len(members) < num_folds:
         raise DataError(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
+from hqzoo._own_code import import_own
 from hqzoo.errors import ConfigError, did_you_mean
 from hqzoo.nn.ladder import with_control
 
@@ -34,13 +34,7 @@ def own_factory(path: str) -> Callable[..., nn.Module]:
         ConfigError: If there is no such function.
     """
     module, _, name = path.rpartition(".")
-    try:
-        members = vars(import_module(module))
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"Architecture '{path}' cannot be imported: no module named '{error.name}'. hqzoo looks where Python does "
-            "and in the working folder."
-        ) from error
+    members = vars(import_own(module, f"Architecture '{path}'"))
     factory = members.get(name)
     if not callable(factory):
         raise ConfigError(f"{module} has no function '{name}' that builds a model.{did_you_mean(name, members)}")

@@ -220,4 +220,15 @@ def create_model(
         if isinstance(value, int) and value < 1:
             raise ConfigError(f"{key}={value} must be at least 1.")
         given[key] = value
-    return info.build(**given, **arguments)
+    try:
+        return info.build(**given, **arguments)
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        ZeroDivisionError,
+    ) as error:  # torch's words for numbers that do not fit
+        if info.kind == "own":  # whoever wrote it wants to see where
+            raise
+        told = ", ".join(f"{key}={value!r}" for key, value in arguments.items()) or "its default arguments"
+        raise ConfigError(f"Architecture '{name}' cannot be built with {told}: {error}") from error

@@ -139,6 +139,10 @@ class Task(KnowsData):
         """Return the scores that loggers get in every epoch, without ``val/`` or ``test/`` in front."""
         return found.scores
 
+    def logged_names(self) -> list[str]:
+        """Return the names of what validation logs, without ``val/`` in front; known once the classes are."""
+        return [metric.name for metric in self.metrics]
+
     def num_outputs(self) -> int | None:
         """Return how many outputs the model's head has: one per class, None without classes."""
         return None if self.targets is None else len(self.targets)

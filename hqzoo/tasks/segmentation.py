@@ -248,6 +248,10 @@ class SegmentationTask(Task):
         """Return the means, and the IoU of every class."""
         return {**found.scores, **{f"iou/{row['name']}": row["iou"] for row in found.classes}}
 
+    def logged_names(self) -> list[str]:
+        """Return the means, the IoU of every class, and the loss."""
+        return [*MEANS, *(f"iou/{name}" for name in self.classes), metric.LOSS.name]
+
     # Pictures -----------------------------------------------------------------------------------------------
 
     def draw_panel(self, samples: list[Mapping[str, Any]], predictions: list[Tensor], path: Path) -> Path:

@@ -16,7 +16,31 @@ from hqzoo.errors import CheckpointError, did_you_mean
 from hqzoo.tasks.base import Task
 from hqzoo.tasks.known_data import class_path
 
-__all__ = ["load"]
+__all__ = ["find_checkpoint", "load"]
+
+
+def find_checkpoint(given: str | Path) -> Path:
+    """Return the checkpoint file that is meant: the file itself, or the best, else the last one of a run folder.
+
+    Args:
+        given: A file, the folder of a run, or its folder ``checkpoints``.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    path = Path(given).expanduser()
+    if not path.is_dir():
+        if path.is_file():
+            return path
+        raise CheckpointError(f"There is no checkpoint {path}.{_remedy(path)}")
+    for folder in (path / "checkpoints", path):
+        for name in ("best.ckpt", "last.ckpt"):
+            if (folder / name).is_file():
+                return folder / name
+    raise CheckpointError(
+        f"The folder {path} is no run: neither it nor {path / 'checkpoints'} holds best.ckpt or last.ckpt. Give the "
+        "path of a checkpoint."
+    )
 
 
 def load(path: str | Path, map_location: str | torch.device = "cpu", *, own_architecture: str | None = None) -> Task:
@@ -25,7 +49,8 @@ def load(path: str | Path, map_location: str | torch.device = "cpu", *, own_arch
     Nothing in the file is executed: it may hold tensors and plain types only.
 
     Args:
-        path: Checkpoint written by a ``Trainer`` or by ``hqzoo fit``.
+        path: Checkpoint written by a ``Trainer`` or by ``hqzoo fit``; or the folder of a run, see
+            :func:`find_checkpoint`.
         map_location: Device that the task is put on.
         own_architecture: The factory, ``package.module.function``, of a checkpoint whose architecture is no registered
             one. Loading calls it with arguments that the file holds, so say that you mean it.
@@ -36,7 +61,7 @@ def load(path: str | Path, map_location: str | torch.device = "cpu", *, own_arch
     Raises:
         CheckpointError: If the file is missing, damaged, holds code, or was not written by hqzoo.
     """
-    path = Path(path)
+    path = find_checkpoint(path)
     checkpoint = _read(path)
     arguments = dict(checkpoint["hyper_parameters"])
     architecture = str(arguments["architecture"])
@@ -57,8 +82,6 @@ def load(path: str | Path, map_location: str | torch.device = "cpu", *, own_arch
 
 def _read(path: Path) -> dict[str, Any]:
     """Return what the file holds, if it looks like a checkpoint of a task."""
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint {path}.{_remedy(path)}")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, KeyError, ValueError) as error:

@@ -126,7 +126,7 @@ def test_typo_on_the_command_line(case: str, folder: Path, tmp_path: Path, capsy
         (["--model.init_args.optimizer.name", "AdmW"], ["AdmW", "Did you mean 'AdamW'?"]),
         (["--model.init_args.schedule.name", "cosin"], ["cosin", "Did you mean 'cosine'?"]),
         (["--trainer.max_epochs", "many"], ["'trainer.max_epochs'", "int", "'many'"]),
-        (["--data.init_args.batch_size", "many"], ["'data.batch_size'", "int", "'many'"]),
+        (["--data.init_args.batch_size", "many"], ["'data.init_args.batch_size'", "int", "'many'"]),
         (["--model.init_args.optimizer.lr", "fast"], ["optimizer.lr", "float", "'fast'"]),
         (["-c", "nowhere.yaml"], ["nowhere.yaml", "hq_unet/landscapes"]),
         (["-c", "hq_unet/landscape.yaml"], ["hq_unet/landscape.yaml", "Did you mean 'hq_unet/landscapes'?"]),

@@ -72,7 +72,7 @@ def test_saved_configuration_keeps_nulls(folder: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["last.ckpt"]
     assert main(["test", "-c", str(tmp_path / "run" / "config.yaml")]) == 0
     report = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert report["checkpoint"].endswith("last.ckpt")
+    assert report["run"]["checkpoint"].endswith("last.ckpt")
 
 
 def test_fresh_fit_into_a_run_is_refused(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,23 +122,23 @@ def test_test_writes_a_report_and_prints_a_table(
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["test", "-c", str(own_run / "config.yaml"), "--trainer.default_root_dir", str(own_run)]) == 0
     report = json.loads((own_run / "test.json").read_text())
-    assert report["split"] == "test"
-    assert report["checkpoint"].endswith("best.ckpt")
+    assert report["run"]["split"] == "test"
+    assert report["run"]["checkpoint"].endswith("best.ckpt")
     assert [row["name"] for row in report["classes"]] == ["building", "vegetation", "water"]
-    assert report["quantum_parameters"] == 8
+    assert report["model"]["quantum_parameters"] == 8
     state = weights(own_run / "checkpoints" / "best.ckpt")
     counted = [value.numel() for name, value in state.items() if name.startswith("model.")]
     statistics = [v.numel() for k, v in state.items() if "running_" in k or "num_batches_tracked" in k]
-    assert report["parameters"] == sum(counted) - sum(statistics)
-    confusion = np.array(report["confusion"])
+    assert report["model"]["parameters"] == sum(counted) - sum(statistics)
+    confusion = np.array(report["details"]["confusion"])
     hits = np.diag(confusion)
     iou = hits / (confusion.sum(0) + confusion.sum(1) - hits)
-    assert report["miou"] == pytest.approx(np.nanmean(iou))
-    assert report["oa"] == pytest.approx(hits.sum() / confusion.sum())
+    assert report["scores"]["miou"] == pytest.approx(np.nanmean(iou))
+    assert report["scores"]["oa"] == pytest.approx(hits.sum() / confusion.sum())
     assert report["data"]["init_args"]["fold"] == 0
     out = capsys.readouterr().out
     assert all(f"{row['iou']:.4f}" in out and row["name"] in out for row in report["classes"])
-    assert f"mIoU {report['miou']:.4f}" in out
+    assert f"mIoU {report['scores']['miou']:.4f}" in out
 
 
 def test_validate_agrees_with_the_score_of_training(own_run: Path) -> None:
@@ -147,7 +147,7 @@ def test_validate_agrees_with_the_score_of_training(own_run: Path) -> None:
     assert main(["validate", *options, "--ckpt_path", "last"]) == 0
     report = json.loads((own_run / "validate.json").read_text())
     last = [row for row in rows(own_run) if row["val/miou"]][-1]
-    assert report["miou"] == pytest.approx(float(last["val/miou"]), abs=1e-6)
+    assert report["scores"]["miou"] == pytest.approx(float(last["val/miou"]), abs=1e-6)
     assert report["classes"][0]["iou"] == pytest.approx(float(last["val/iou/building"]), abs=1e-6)
     assert rows(own_run) == before  # only training writes there
 
@@ -161,13 +161,13 @@ def test_checkpoint_alone_is_enough(
     data = ["--data", "FolderSegmentationDataModule", "--data.root", str(folder), "--data.crop_size", "32"]
     assert main(["test", "--ckpt_path", "weights.ckpt", *data, "--trainer.default_root_dir", "out"]) == 0
     report = json.loads(Path("out/test.json").read_text())
-    assert report["architecture_args"] == {"width": 4, "input_size": 32}
-    assert report["step"] == 12
+    assert report["model"]["architecture_args"] == {"width": 4, "input_size": 32}
+    assert report["run"]["step"] == 12
 
 
 def test_checkpoint_in_a_run_folder_finds_its_configuration(own_run: Path) -> None:
     assert main(["test", "--ckpt_path", str(own_run / "checkpoints" / "last.ckpt")]) == 0
-    assert json.loads((own_run / "test.json").read_text())["split"] == "test"
+    assert json.loads((own_run / "test.json").read_text())["run"]["split"] == "test"
 
 
 def test_recipe_that_contradicts_the_checkpoint_is_refused(own_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
