@@ -25,7 +25,7 @@ from hqzoo.data.pairs import some
 from hqzoo.data.records import Record
 from hqzoo.errors import ConfigError, DataError, LeakError
 
-__all__ = ["Inspection", "inspect", "recognise"]
+__all__ = ["Inspection", "inspect", "of_any_folder", "recognise"]
 
 _ORDER: tuple[Split, ...] = ("train", "val", "test")
 
@@ -75,6 +75,11 @@ def recognise(root: Path) -> type[DataModule[Any]]:
         f"{root} {'looks like no known data set' if root.is_dir() else 'is no folder'}. Expected the layout of "
         f"{', '.join(dict.fromkeys(module.layout for module in known))}. Name the data module with --module."
     )
+
+
+def of_any_folder() -> type[DataModule[Any]]:
+    """Return the data module that takes anybody's folder of images and masks."""
+    return next(module for module in _all_modules() if module.takes_anything)
 
 
 def _all_modules() -> list[type[DataModule[Any]]]:
