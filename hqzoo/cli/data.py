@@ -76,10 +76,11 @@ def _from_folder(root: Path, name: str | None, given: dict[str, str]) -> Build:
     """Return what builds a data module of a folder, recognised or named; who names its parts means any folder."""
     from inspect import signature
 
-    from hqzoo.data.inspection import any_folder, recognise
+    from hqzoo.data.inspection import of_any_folder, recognise
     from hqzoo.errors import ConfigError
 
-    module = _find_module(name) if name else any_folder() if given else recognise(root)
+    found = of_any_folder() if given else None
+    module = _find_module(name) if name else found or recognise(root)
     for argument in ("root", *given):
         if argument not in signature(module).parameters:
             raise ConfigError(

@@ -25,7 +25,7 @@ from hqzoo.data.pairs import some
 from hqzoo.data.records import Record
 from hqzoo.errors import ConfigError, DataError, LeakError
 
-__all__ = ["Inspection", "any_folder", "inspect", "recognise"]
+__all__ = ["Inspection", "inspect", "of_any_folder", "recognise"]
 
 _ORDER: tuple[Split, ...] = ("train", "val", "test")
 
@@ -77,8 +77,8 @@ def recognise(root: Path) -> type[DataModule[Any]]:
     )
 
 
-def any_folder() -> type[DataModule[Any]]:
-    """Return the data module that takes a folder of whatever layout."""
+def of_any_folder() -> type[DataModule[Any]]:
+    """Return the data module that takes anybody's folder of images and masks."""
     return next(module for module in _all_modules() if module.takes_anything)
 
 

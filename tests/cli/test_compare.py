@@ -369,7 +369,7 @@ def test_every_data_set_has_its_default_folder_and_is_remembered(
     for root in ("first", "second"):
         assert main([*arguments, "0", "--", f"data.init_args.root={root}"]) == 0
     first, second = (next(Path("runs/compare").glob(f"*small-{root}-*")) for root in ("first", "second"))
-    scores = [cells(out)["mlp-fold0-seed0"]["report"]["data"]["images"] for out in (first, second)]
+    scores = [cells(out)["mlp-fold0-seed0"]["content"] for out in (first, second)]
     assert scores[0] != scores[1]
     capsys.readouterr()
     assert main([*arguments, "0", "--", "data.init_args.root=third"]) == 2
