@@ -9,7 +9,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "hqzoo"
 FLOORS = {
-    **dict.fromkeys(("errors", "_files", "_lazy", "_lightning", "_memory"), 0),
+    **dict.fromkeys(("errors", "_files", "_lazy", "_own_code", "_lightning", "_memory"), 0),
     "quantum": 1,
     "nn": 2,
     "models": 3,

@@ -43,7 +43,7 @@ def test_a_script_that_brings_its_sample(tmp_path, capsys):
         ((MODEL,), "--input-shape"),
         (("tests.quantum.accelerate.layers",), "is not MODULE:FACTORY"),
         (("tests.quantum.accelerate.layers:hybrid_modle",), "Did you mean 'hybrid_model'"),
-        (("no_such_module:build",), "no module named 'no_such_module'"),
+        (("no_such_module:build",), "there is no module 'no_such_module'"),
         (("missing.py:build",), "no file missing.py"),
         (("math:tau",), "has no function 'tau'"),
         (("builtins:dict",), "returned dict"),

@@ -263,7 +263,7 @@ def test_spawned_workers_get_no_copy_of_the_memory() -> None:
 
 def test_state_outside_a_trainer_is_plain() -> None:
     data = Sentinel()
-    assert data.state_dict() == {"epoch": 0, "samples": 0, "samples_per_step": 16, "seed": 0}
+    assert data.state_dict() == {"epoch": 0, "samples": 0, "samples_per_step": 16, "seed": 0, "contents": data.contents}
 
 
 def test_package_is_light_and_complete() -> None:
