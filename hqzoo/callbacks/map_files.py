@@ -23,7 +23,7 @@ Palette = Sequence[Sequence[int]]
 
 
 class MapFile:
-    """One map in the making.
+    """One map in the making: pixels hold the codes of the masks where the file can, else class indices.
 
     Args:
         stem: Where it goes, without ``.tif`` or ``.png``.
@@ -58,6 +58,8 @@ class MapFile:
                 self._geotiff = GeoTiff(self._path, class_content(classes, palette, self._pixels), scene)
             self._geotiff.open()
         else:
+            if self._pixels.dtype == "int32":  # PNG holds 16 bits
+                self._pixels = ClassPixels.of(len(classes))
             self._picture = np.full(shape, self._pixels.missing, self._pixels.dtype)
         self._assembly = Assembly(grid, len(classes), STEP, self._write)
 
@@ -103,7 +105,7 @@ def write_index_png(path: Path, numbers: npt.NDArray[np.integer], colours: dict[
 
     Args:
         path: PNG file; it appears when it is whole.
-        numbers: ``(H, W)`` class numbers; more than 8 bits are written in 16 or 32, as grey without palette.
+        numbers: ``(H, W)`` class numbers; those of 16 bits are written as grey without palette.
         colours: RGB colour (0 to 255) of each number; others are shown black.
 
     Returns:

