@@ -9,17 +9,17 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from hqzoo._lightning import pl
 from hqzoo.data.cache import RecordCache
+from hqzoo.data.epochs import CountsSamples
 from hqzoo.data.faults import refuse
 from hqzoo.data.loader import ResumableLoader
 from hqzoo.data.parts import Part, all_records, contents
-from hqzoo.data.processes import found_once, processes
+from hqzoo.data.processes import found_once
 from hqzoo.data.records import Record
 from hqzoo.data.sampling import EpochSampler, GridSampler
 from hqzoo.data.sensor import Sensor, Statistics
@@ -44,15 +44,7 @@ _SPLITS_OF_STAGE: dict[str | None, tuple[Split, ...]] = {
 }
 
 
-class _Start(NamedTuple):
-    """Where training begins: samples of an epoch that are done, and how many batches of this run they would be."""
-
-    epoch: int = 0
-    samples: int = 0
-    batches: int = 0
-
-
-class DataModule(pl.LightningDataModule, Generic[R]):
+class DataModule(CountsSamples, Generic[R]):
     """What is common to all imagery.
 
     A data set derives from this class (or from :class:`~hqzoo.data.segmentation.SegmentationDataModule`, for images
@@ -105,7 +97,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         label_fraction: float = 1.0,
         drop_last: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size, seed)
         lowest = {"batch_size": 1, "num_workers": 0, "seed": 0, "cache_gib": 0}
         for name, bound in lowest.items():
             at_least(name, locals()[name], bound)
@@ -113,12 +105,10 @@ class DataModule(pl.LightningDataModule, Generic[R]):
             raise ConfigError(f"`inner_val` is a share from 0 to below 1, got {inner_val}.")
         if not 0 < label_fraction <= 1:
             raise ConfigError(f"`label_fraction` is a share above 0 and up to 1, got {label_fraction}.")
-        self.batch_size, self.num_workers, self.drop_last, self.seed = batch_size, num_workers, drop_last, seed
+        self.num_workers, self.drop_last = num_workers, drop_last
         self.inner_val, self.label_fraction = inner_val, label_fraction
         self.cache = RecordCache(int(cache_gib * 2**30))
         self._records: dict[Split, Sequence[R]] = {}
-        self._resume: dict[str, Any] = {}
-        self._start = _Start()
 
     # What a data set says of itself
 
@@ -264,11 +254,7 @@ class DataModule(pl.LightningDataModule, Generic[R]):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of training samples."""
         samples = self.training_samples(self.records("train"))
-        length, whole = _length(samples), self._samples_per_batch()
-        epoch, done = self._resume.get("epoch", 0), self._resume.get("samples", 0)
-        self._start = _Start(epoch, done, done // whole)
-        sampler = _TrainingSampler(self, length, self.seed, epoch, done)
-        self._resume = {}  # a second fit without a checkpoint starts anew
+        sampler = self.sampler_of(_length(samples))
         # A last batch of one or two samples would upset batch normalisation.
         return self._loader(samples, sampler, drop_last=self.drop_last and len(sampler) >= self.batch_size)
 
@@ -286,75 +272,9 @@ class DataModule(pl.LightningDataModule, Generic[R]):
         """Return the loader of the samples to predict."""
         return self._loader_of(self.prediction_samples(self._to_predict))
 
-    # How far training has come
-
     def state_dict(self) -> dict[str, Any]:
-        """Return the epoch, the samples that all processes have done in it, the settings that make batches, the data.
-
-        Batches whose gradients wait for the next optimizer step are not done: no checkpoint holds these gradients.
-        """
-        state: dict[str, Any] = {
-            "epoch": 0, "samples": 0, "samples_per_step": self._samples_per_step(), "seed": self.seed,
-            "contents": self.contents,
-        }  # fmt: skip
-        if self.trainer is not None:
-            # Not `completed`: Lightning raises it only after the callbacks that save checkpoints.
-            progress = self.trainer.fit_loop.state_dict()
-            epoch, batches = progress["epoch_progress"]["current"], progress["epoch_loop.batch_progress"]
-            done, last = batches["current"]["processed"], batches["is_last_batch"]
-            running = epoch["started"] > epoch["processed"]
-            exhausted = last and done == batches["current"]["ready"]
-            at_end = running and done > 0 and (exhausted or done >= self.trainer.num_training_batches)
-            state["epoch"] = epoch["processed"] + at_end
-            if running and not at_end:
-                state["samples"] = self._samples_after(epoch["processed"], done)
-        return state
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state; the next training loader starts there."""
-        self._resume = dict(state_dict)
-        present = {"samples_per_step": self._samples_per_step(), "seed": self.seed}
-        for name, now in present.items():
-            then = state_dict.get(name)
-            if then is not None and then != now:
-                warnings.warn(
-                    f"This run resumes with {name}={now}, but the checkpoint was trained with {name}={then}: "
-                    "its steps will see other samples than those of an uninterrupted run.",
-                    stacklevel=2,
-                )
-
-    def _samples_per_batch(self) -> int:
-        """Samples of one batch of all processes together."""
-        return self.batch_size * processes().world
-
-    def _samples_per_step(self) -> int:
-        """Samples of one optimizer step of all processes together."""
-        accumulated = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
-        return self._samples_per_batch() * accumulated
-
-    def _samples_after(self, epoch: int, batches: int) -> int:
-        """Return the samples that whole optimizer steps have done after so many batches of an epoch."""
-        start = self._start if self._start.epoch == epoch else _Start()
-        accumulated = 1 if self.trainer is None else self.trainer.accumulate_grad_batches
-        whole = max(start.batches, batches // accumulated * accumulated)
-        return start.samples + (whole - start.batches) * self._samples_per_batch()
-
-    def _match_progress(self, epoch: int) -> None:
-        """Make Lightning count batches of this run in the epoch that a resumed run begins with.
-
-        The checkpoint counts those of the run that wrote it, which were of another size with another number of
-        processes, and may count some that were left out because their step was not done.
-        """
-        ended = self._start.samples == 0  # Lightning may still have to end the epoch before: validate, call back
-        if self.trainer is None or epoch not in (self._start.epoch, self._start.epoch - ended):
-            return
-        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.current
-        if progress.processed == 0:
-            return
-        done = int(self.trainer.num_training_batches) if ended else self._start.batches
-        moved = done - progress.processed
-        for count in ("ready", "started", "processed", "completed"):
-            setattr(progress, count, max(0, getattr(progress, count) + moved))
+        """Return how far training has come, and a digest of the images, by which they are known again elsewhere."""
+        return {**super().state_dict(), "contents": self.contents}
 
     # Splits and loaders
 
@@ -414,19 +334,6 @@ class DataModule(pl.LightningDataModule, Generic[R]):
             # there (dropout) would depend on how often training was resumed.
             generator=torch.Generator().manual_seed(self.seed),
         )
-
-
-class _TrainingSampler(EpochSampler):
-    """Tells its data module when Lightning, with its own counters restored, begins an epoch."""
-
-    def __init__(self, module: DataModule[Any], length: int, seed: int, epoch: int, done: int) -> None:
-        super().__init__(length, seed, epoch, done)
-        self._module = module
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch whose keys come next."""
-        super().set_epoch(epoch)
-        self._module._match_progress(epoch)
 
 
 def at_least(argument: str, value: float | None, bound: float) -> None:
