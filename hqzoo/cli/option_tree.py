@@ -91,7 +91,17 @@ def _set(tree: dict[str, Any], key: str, value: str) -> None:
         _merge(node[leaf], {"class_path": value})
     else:
         node = _arguments(node) if leaf not in CLASS_KEYS else node
-        node[leaf] = value
+        node[leaf] = _structure(value)
+
+
+def _structure(value: str) -> Any:  # noqa: ANN401 - any YAML
+    """Return a list or a dictionary that is written out on the command line; other values as they are."""
+    if not value.startswith(("[", "{")):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value  # the parser's message says so
 
 
 def _enter(node: dict[str, Any], name: str) -> dict[str, Any]:

@@ -245,11 +245,12 @@ def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> Non
 
 def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
     process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "--out", str(tmp_path),
-                    "--rows", "mlp", "--workers", "2", "--", "trainer.strategy=nonsense")  # fmt: skip
+                    "--rows", "mlp", "--workers", "2", "--",
+                    'model.init_args.optimizer.options={"betas": [2, 2]}')  # fmt: skip
     printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, printed
     assert "A worker ended with exit code 2" in printed
-    assert "nonsense" in printed.split("The end of ", 1)[1].split("\n", 1)[1]
+    assert "refuses its settings" in printed.split("The end of ", 1)[1].split("\n", 1)[1]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_factory_has_a_control_where_it_has_none_itself():
         (lambda: check_arguments(NET, {"widht": 3}), "no argument 'widht'. Did you mean 'width'"),
         (lambda: check_arguments(NET, {"control": "mpl"}), "Did you mean 'mlp'"),
         (lambda: check_arguments(f"{__name__}.nett", {}), r"no function 'nett'.*Did you mean 'net'"),
-        (lambda: check_arguments("no_such.net", {}), "no module named 'no_such'"),
+        (lambda: check_arguments("no_such.net", {}), "there is no module 'no_such'"),
         (lambda: create_model(f"{__name__}.nothing", in_channels=3, num_classes=2), "returned int"),
     ],
 )

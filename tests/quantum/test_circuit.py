@@ -78,13 +78,6 @@ def test_what_makes_no_sense_is_named(build, message):
         build()
 
 
-def test_separable_keeps_every_rotation():
-    circuit = circuits.hq_unet()
-    alone = circuit.without_entanglers()
-    assert (alone.n_data, alone.n_weights, alone.n_observables) == (48, 8, 32)
-    assert len(alone.gates) == len(circuit.gates) - 24
-
-
 @pytest.mark.parametrize(
     ("write", "message"),
     [
