@@ -190,6 +190,7 @@ def test_in_this_process_it_finds_the_same(finished: tuple[Path, str], tmp_path:
     assert "2 cells are still missing" in (tmp_path / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_epoch(settings: Path, tmp_path: Path) -> None:
     """One cell of three epochs of thirty steps, killed behind the first, equals one that was left alone."""
     arguments = ["-c", str(settings), "--controls", "quantum", "--folds", "0"]
@@ -223,6 +224,7 @@ def test_a_killed_run_goes_on_from_its_last_epoch(settings: Path, tmp_path: Path
     assert spent["steps"] < costs["steps"]  # timed steps: the first epoch was not trained again
 
 
+@pytest.mark.slow
 def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "--out", str(out),

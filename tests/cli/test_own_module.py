@@ -135,6 +135,7 @@ def run(folder: Path, *arguments: str, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_fit_and_test_with_a_control(folder):
     run(folder, "fit", "-c", "own.yaml", "--control", "mlp")
     last = torch.load(folder / "run/checkpoints/last.ckpt", weights_only=True)
@@ -151,6 +152,7 @@ def test_fit_and_test_with_a_control(folder):
     assert report["run"]["step"] == 6
 
 
+@pytest.mark.slow
 def test_compare(folder):
     chosen = ["--controls", "quantum", "constant", "--seeds", "0", "1", "2", "--out", "table"]
     meaning = ["--metric", "val_acc", "--direction", "max", "--margin", "0.02"]

@@ -45,6 +45,7 @@ def test_generated_landscapes(tmp_path, capsys):
     assert "woodland" in (output / "map.tif.aux.xml").read_text()
 
 
+@pytest.mark.slow
 def test_a_folder_of_ones_own_twice(tmp_path):
     folder = write_folder(tmp_path / "set", size=(160, 144))
     output = tmp_path / "out"

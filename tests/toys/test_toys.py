@@ -110,7 +110,9 @@ def compare(toy: str, processes: int, root: Path, seeds: tuple[int, ...]) -> Non
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("toy", TOYS)
+@pytest.mark.parametrize(
+    "toy", ["labels", *(pytest.param(toy, marks=pytest.mark.slow) for toy in ("sensors", "frozen"))]
+)
 def test_compared_with_two_controls(toy: str, tmp_path: Path) -> None:
     compare(toy, 1, tmp_path, seeds=(0, 1))
 
