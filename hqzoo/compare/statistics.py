@@ -267,11 +267,10 @@ def smallest_detectable(
 
 
 def brown_forsythe(groups: Sequence[npt.ArrayLike]) -> float:
-    r"""Return the p-value of equal spread in all groups (Brown and Forsythe 1974).
+    """Return the p-value of equal spread in all groups (Brown and Forsythe 1974).
 
-    One-way analysis of variance of :math:`z_{ij} = |x_{ij} - \tilde x_i|`, the distances from the group's median:
-    :math:`F = \frac{N-k}{k-1} \frac{\sum_i n_i (\bar z_i - \bar z)^2}{\sum_{ij} (z_{ij} - \bar z_i)^2}`. The test takes
-    groups for independent; rows of a table share their folds, so that it is approximate there.
+    Levene's test of distances from the group's median. It takes groups for independent; rows of a table share their
+    folds, so that it is approximate there. Groups without any spread have p = 1 (0 / 0 in the formula).
 
     Args:
         groups: At least two groups of at least three scores each.
@@ -282,14 +281,10 @@ def brown_forsythe(groups: Sequence[npt.ArrayLike]) -> float:
     if len(groups) < 2:
         raise ConfigError(f"Spread is compared between at least two groups, got {len(groups)}.")
     arrays = [_numbers(group, 3, "brown_forsythe") for group in groups]
-    distances = [np.abs(values - np.median(values)) for values in arrays]
-    together = np.concatenate(distances)
-    between = sum(len(z) * (z.mean() - together.mean()) ** 2 for z in distances)
-    within = sum(((z - z.mean()) ** 2).sum() for z in distances)
-    k, number = len(groups), len(together)
-    if within == 0:
-        return 1.0 if between == 0 else 0.0
-    return float(stats.f.sf((number - k) / (k - 1) * between / within, k - 1, number - k))
+    if all(np.ptp(values) == 0 for values in arrays):
+        return 1.0
+    with np.errstate(divide="ignore"):  # distances that are equal within groups, but not between them
+        return float(stats.levene(*arrays, center="median").pvalue)
 
 
 def median_iqr(values: npt.ArrayLike) -> tuple[float, float]:

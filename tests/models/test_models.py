@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hqzoo.errors import CircuitError, ConfigError
-from hqzoo.models import check_arguments, count_parameters, create_model, list_models, model_info
+from hqzoo.models import check_arguments, count_parameters, create_model, list_models, model_info, register_model
 from hqzoo.quantum import QuantumLayer
 
 
@@ -100,6 +100,16 @@ def test_wrong_names_are_named():
     with pytest.raises(ConfigError, match="in_channels=0"):
         create_model("hq_unet", in_channels=0, num_classes=5)
     check_arguments("hq_unet", {"width": 8})
+
+
+def test_two_architectures_of_one_name_are_refused():
+    def hq_unet(in_channels, num_classes):
+        """A name that is taken."""
+
+    assert "hq_unet" in list_models()
+    with pytest.raises(ConfigError, match=r"two architectures 'hq_unet', in hqzoo\.models\.hq_unet and tests"):
+        register_model(summary="", parameters=0)(hq_unet)
+    assert model_info("hq_unet").build is not hq_unet
 
 
 def test_cards_say_what_is_true():
