@@ -47,7 +47,7 @@ def recipe_digest(path: Path) -> str:
 
 
 def check_identity(made: Identity, table: Table, where: str, digest: str = "", content: str = "") -> None:
-    """Refuse a run that was made with another recipe, other settings or other data than the table's row.
+    """Refuse a run that was made with another recipe, other settings, seeds or data than the table's row.
 
     Args:
         made: Which run it was, finished or not; what it does not know is trusted.
@@ -57,7 +57,7 @@ def check_identity(made: Identity, table: Table, where: str, digest: str = "", c
         content: Fingerprint of the data that the row would be trained on now; empty: not known.
 
     Raises:
-        ConfigError: If recipe, settings or data differ.
+        ConfigError: If recipe, settings, rule of seeds or data differ.
     """
     mend = "Use another --out, or remove it to run the cell again."
     if recipe_name(made.recipe) != recipe_name(table.recipe):
@@ -68,6 +68,12 @@ def check_identity(made: Identity, table: Table, where: str, digest: str = "", c
     if made.settings is not None and made.settings != wanted:
         other = sorted(set(made.settings) ^ set(wanted)) or made.settings
         raise ConfigError(f"{where} was made with other settings than the table has now: {', '.join(other)}. {mend}")
+    if made.seed_rule != table.seed_rule:
+        raise ConfigError(
+            f"{where} has its seed by the rule '{made.seed_rule}', the table has '{table.seed_rule}': runs of two "
+            f"rules are not paired. Say seed_rule: {made.seed_rule} in the table to go on with it, or use another "
+            "--out."
+        )
     if content and made.content and made.content != content:
         raise ConfigError(
             f"{where} was made with other data than these: their fingerprints are {made.content} and {content}, so "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from hqzoo.compare.table import Cell
+from hqzoo.compare.table import Cell, SeedRule
 from hqzoo.tasks.report import Report
 
 __all__ = ["Identity", "Result", "Results", "SampleFile"]
@@ -22,6 +22,7 @@ class Identity:
         recipe_digest: What the recipe said, see :func:`hqzoo.compare.cells.recipe_digest`; empty: not known.
         settings: What was changed in the recipe; None: not known.
         content: Fingerprint of its data, see :func:`hqzoo.data.contents.content_of`; empty: not known.
+        seed_rule: How its seed follows from the cell.
     """
 
     cell: Cell
@@ -29,13 +30,14 @@ class Identity:
     recipe_digest: str = ""
     settings: tuple[str, ...] | None = None
     content: str = ""
+    seed_rule: SeedRule = "per_run"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types, on one level."""
         settings = None if self.settings is None else list(self.settings)
         return {
             **asdict(self.cell), "recipe": self.recipe, "recipe_digest": self.recipe_digest, "settings": settings,
-            "content": self.content,
+            "content": self.content, "seed_rule": self.seed_rule,
         }  # fmt: skip
 
     @classmethod
@@ -50,6 +52,7 @@ class Identity:
             Cell(values["row"], values["fold"], values["seed"]), values["recipe"], values["recipe_digest"],
             None if settings is None else tuple(settings),
             values.get("content", ""),  # published tables were run before it was kept
+            values.get("seed_rule", "shared"),  # and before there was another
         )  # fmt: skip
 
 

@@ -162,15 +162,16 @@ class Runner:
 
     def _identity(self, cell: Cell) -> Identity:
         settings = tuple(self.table.settings_of(cell.row))
-        return Identity(cell, self.table.recipe, self.digest, settings, self.content_of(cell))
+        return Identity(cell, self.table.recipe, self.digest, settings, self.content_of(cell), self.table.seed_rule)
 
     def settings(self, cell: Cell) -> list[str]:
         """Return what a cell changes in the recipe."""
         # The same seed in every row: the same crops in the same order, and equal initial weights wherever the models
         # draw equally many numbers before them.
-        given = {SEED: cell.seed, **({FOLD: cell.fold} if self.table.folds else {})}
+        seed = cell.run_seed(self.table.seed_rule)
+        given = {SEED: seed, **({FOLD: cell.fold} if self.table.folds else {})}
         data = [f"--data.init_args.{name}={given[name]}" for name in given if name in self.data_arguments]
-        return [f"--seed_everything={cell.seed}", *data, *self.table.settings_of(cell.row)]
+        return [f"--seed_everything={seed}", *data, *self.table.settings_of(cell.row)]
 
     def _train(self, cell: Cell, arguments: list[str]) -> float | None:
         """Train to the end; return the seconds that took, all sittings together, None where a killed one lost count."""

@@ -6,18 +6,35 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Literal
+
+import numpy as np
 
 from hqzoo.compare.overrides import is_local
 from hqzoo.errors import ConfigError, unknown_name
 from hqzoo.tasks.metric import Metric
 
-__all__ = ["CONTROL", "GRADES", "OWN_CONTROL", "Cell", "Comparison", "Row", "Table", "recipe_name"]
+__all__ = [
+    "CONTROL",
+    "GRADES",
+    "OWN_CONTROL",
+    "SEED_RULES",
+    "Cell",
+    "Comparison",
+    "Row",
+    "SeedRule",
+    "Table",
+    "recipe_name",
+]
 
 GRADES = ("replicated", "tested in kind", "implemented")
 BASELINES, CONTROLS = "baselines", "controls"  # the families of comparisons
 CONTROL = "--model.init_args.architecture_args.control"
 OWN_CONTROL = "--control"  # of a LightningModule that is no task of hqzoo
 REFERENCE = "quantum"
+
+SeedRule = Literal["per_run", "shared"]
+SEED_RULES = ("per_run", "shared")
 
 
 @dataclass(frozen=True)
@@ -27,7 +44,7 @@ class Cell:
     Args:
         row: Name of the row.
         fold: The fold that is tested; 0 where the data have none.
-        seed: Seed of initial weights and crops.
+        seed: Number of the repetition, from which the seed of weights and crops follows, see :meth:`run_seed`.
     """
 
     row: str
@@ -38,6 +55,18 @@ class Cell:
     def name(self) -> str:
         """Name of its files."""
         return f"{self.row}-fold{self.fold}-seed{self.seed}"
+
+    def run_seed(self, rule: SeedRule) -> int:
+        """Return the seed of initial weights and crops; it is the same in every row, so that runs are paired.
+
+        Args:
+            rule: ``"per_run"``: every fold of every repetition draws its own, as one lucky draw that all folds share
+                would count as many times as there are folds. ``"shared"``: the repetition's number itself, in all
+                folds; the rule of tables that were run before there was another.
+        """
+        if rule == "shared":
+            return self.seed
+        return int(np.random.SeedSequence((self.seed, self.fold)).generate_state(1)[0])
 
 
 @dataclass(frozen=True)
@@ -100,6 +129,7 @@ class Table:
         grade: How close the table is to the published experiment, one of ``GRADES``, or empty.
         margin: The difference in the metric that nobody would mind; None: that of its meaning, which may have none.
         settings: What all rows change in the recipe.
+        seed_rule: How the seeds of runs follow from fold and seed, see :meth:`Cell.run_seed`.
 
     Raises:
         ConfigError: If a name cannot be part of a file name, or names a row that does not exist.
@@ -116,6 +146,7 @@ class Table:
     grade: str = ""
     margin: float | None = None
     settings: tuple[str, ...] = ()
+    seed_rule: SeedRule = "per_run"
 
     def __post_init__(self) -> None:
         for name in (self.name, *(row.name for row in self.rows)):
@@ -127,6 +158,8 @@ class Table:
             raise ConfigError(f"Table '{self.name}' has no seeds: give at least one, such as seeds: [0].")
         if self.grade and self.grade not in GRADES:
             raise ConfigError(unknown_name("grade", self.grade, GRADES))
+        if self.seed_rule not in SEED_RULES:
+            raise ConfigError(unknown_name("seed_rule", self.seed_rule, SEED_RULES))
         if self.meaning and self.meaning.name != self.metric.partition("/")[0]:
             raise ConfigError(f"The table compares '{self.metric}', but says what '{self.meaning.name}' means.")
         for what, numbers in (("folds", self.folds), ("seeds", self.seeds)):
@@ -254,7 +287,7 @@ class Table:
         """
         key = self.rows[0].settings[0].partition("=")[0]
         plain = Table.of_controls(earlier.recipe, earlier.row_names, earlier.folds, earlier.seeds, key)
-        scored = replace(plain, metric=self.metric, meaning=self.meaning)
+        scored = replace(plain, metric=self.metric, meaning=self.meaning, seed_rule=earlier.seed_rule)
         if recipe_name(self.recipe) != recipe_name(earlier.recipe) or scored != replace(earlier, settings=()):
             raise ConfigError(
                 f"There is another table already, '{earlier.name}' of recipe {earlier.recipe}. Use another --out."
@@ -269,7 +302,8 @@ class Table:
             for what in ("row_names", "folds", "seeds")
         )
         wider = Table.of_controls(self.recipe, names, folds, seeds, key)
-        return replace(wider, settings=earlier.settings, metric=self.metric, meaning=self.meaning)
+        wider = replace(wider, settings=earlier.settings, seed_rule=earlier.seed_rule)
+        return replace(wider, metric=self.metric, meaning=self.meaning)
 
     def scored_by(self, metric: str) -> Table:
         """Return the table with another score, beside which nothing was published."""

@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from hqzoo.compare.overrides import setting
-from hqzoo.compare.table import Row, Table
+from hqzoo.compare.table import SEED_RULES, Row, Table
 from hqzoo.errors import ConfigError, unknown_name
 from hqzoo.tasks.metric import Metric
 
 __all__ = ["dump_table", "read_table", "read_yaml"]
 
-TABLE_KEYS = ("name", "title", "recipe", "metric", "folds", "seeds", "grade", "margin", "set", "rows")
+TABLE_KEYS = ("name", "title", "recipe", "metric", "folds", "seeds", "seed_rule", "grade", "margin", "set", "rows")
 METRIC_KEYS = ("name", "direction", "label", "unit", "margin")
 ROW_KEYS = ("set", "against", "repeats", "label", "published", "control_of", "family")
 
@@ -52,7 +52,7 @@ def dump_table(table: Table) -> str:
     content: dict[str, Any] = {
         "name": table.name, "title": table.title, "recipe": table.recipe, "metric": _dump_metric(table),
         "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
-        "set": list(table.settings),
+        "seed_rule": table.seed_rule, "set": list(table.settings),
         "rows": {row.name: _dump_row(row) for row in table.rows},
     }  # fmt: skip
     said = {key: value for key, value in content.items() if value not in ("", [], None)}
@@ -82,6 +82,7 @@ def _parse(content: Any) -> Table:  # noqa: ANN401 - whatever YAML holds
         rows=tuple(_parse_row(str(name), row or {}) for name, row in content["rows"].items()),
         folds=_integers(content.get("folds", []), "folds"),
         seeds=_integers(content.get("seeds", [0]), "seeds"),
+        seed_rule=content.get("seed_rule", SEED_RULES[0]),
         title=str(content.get("title", "")),
         metric=metric,
         meaning=meaning,

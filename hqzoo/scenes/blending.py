@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,7 @@ def _batches(source: Source, grid: Grid, strip: tuple[int, int], batch_size: int
     buffer = RowBuffer(source, grid.reach(strip))
     looked_at = 0
     places: list[tuple[int, int]] = []
-    images: list[NDArray[np.float32]] = []
+    images: list[NDArray[Any]] = []
     masks: list[NDArray[np.bool_]] = []
     for row, column in grid.places(strip):
         image, valid = buffer.window(row, column, grid.window)
@@ -124,9 +125,14 @@ def _batches(source: Source, grid: Grid, strip: tuple[int, int], batch_size: int
             images.append(image)
             masks.append(valid)
         if len(images) == batch_size:
-            yield _Batch(looked_at, places, np.stack(images), masks)
+            yield _Batch(looked_at, places, _stacked(images), masks)
             looked_at, places, images, masks = 0, [], [], []
-    yield _Batch(looked_at, places, np.stack(images) if images else None, masks)
+    yield _Batch(looked_at, places, _stacked(images) if images else None, masks)
+
+
+def _stacked(images: list[NDArray[Any]]) -> NDArray[np.float32]:
+    stacked: NDArray[np.float32] = np.stack(images, dtype=np.float32, casting="unsafe")
+    return stacked
 
 
 def _strips(source: Source, grid: Grid, num_classes: int) -> list[tuple[int, int]]:

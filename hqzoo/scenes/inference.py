@@ -65,7 +65,8 @@ def evaluating(task: Task, num_classes: int, device: torch.device, precision: st
             if tuple(logits.shape) != expected:
                 raise SceneError(f"The model returned logits of shape {tuple(logits.shape)}, expected {expected}.")
             probabilities = to_probabilities(logits)
-            if not probabilities.sum().isfinite():
+            # One NaN among a pixel's logits makes all of its probabilities NaN: one class tells of all.
+            if not probabilities[:, 0].sum().isfinite():
                 raise SceneError("The model returned NaN: its training has diverged, use another checkpoint.")
             found: NDArray[np.float32] = probabilities.cpu().numpy()
             return found
@@ -79,7 +80,7 @@ def evaluating(task: Task, num_classes: int, device: torch.device, precision: st
 
 def to_probabilities(logits: Tensor) -> Tensor:
     """Return class probabilities ``(B, K, H, W)`` float32 of logits, a plane for each class."""
-    return logits.to(torch.float32, memory_format=torch.contiguous_format).softmax(dim=1)
+    return logits.contiguous().softmax(dim=1, dtype=torch.float32)
 
 
 def known_data(task: Task) -> tuple[Sensor, tuple[str, ...]]:

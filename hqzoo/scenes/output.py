@@ -66,10 +66,11 @@ class GeoTiff:
             "blockysize": TILE,
             "interleave": "band",
             "compress": "deflate",
+            # Higher levels take up to nine times the time, which the model waits for, to save little.
+            "zlevel": 3,
             "bigtiff": "if_safer",
         }
         if content.dtype == "float32":
-            # Higher levels take twice the time to save 2 % of a file of probabilities.
             profile |= {"predictor": 3, "zlevel": 1}
         with self._told(), _no_grid_is_fine():
             self._partial.unlink(missing_ok=True)
@@ -115,7 +116,8 @@ class GeoTiff:
         if factors:
             classes = np.issubdtype(self._content.dtype, np.integer) and self._content.scale == 1
             # A mean of class numbers would be another class.
-            with rasterio.Env(GDAL_TIFF_OVR_BLOCKSIZE=TILE), rasterio.open(self._partial, "r+") as dataset:
+            options = {"GDAL_TIFF_OVR_BLOCKSIZE": TILE, "GDAL_NUM_THREADS": "ALL_CPUS", "ZLEVEL_OVERVIEW": 3}
+            with rasterio.Env(**options), rasterio.open(self._partial, "r+") as dataset:
                 dataset.build_overviews(factors, Resampling.mode if classes else Resampling.average)
 
     def publish(self) -> None:

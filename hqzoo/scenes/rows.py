@@ -32,9 +32,7 @@ class RowBuffer:
         self._image: NDArray[Any] = np.empty((scene.depth, 0, width), dtype=scene.dtype)
         self._valid: NDArray[np.bool_] = np.empty((0, width), dtype=bool)
 
-    def window(
-        self, row: int, column: int, size: tuple[int, int]
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
+    def window(self, row: int, column: int, size: tuple[int, int]) -> tuple[NDArray[Any] | None, NDArray[np.bool_]]:
         """Cut one window; rows above ``row`` are forgotten, so windows must be asked for from top to bottom.
 
         Args:
@@ -43,9 +41,10 @@ class RowBuffer:
             size: Height and width of the window, in pixels.
 
         Returns:
-            The image (C, *size) in the sensor's unit, or ``None`` where no pixel is valid, and the valid pixels (h, w),
-            where h and w end with the scene. Missing pixels hold what they hold in training, their band's mean over the
-            scene; beyond the scene's end the image is reflected.
+            The image (C, *size) in the sensor's unit, as the scene stores it or float32 where something was filled in,
+            or ``None`` where no pixel is valid; and the valid pixels (h, w), where h and w end with the scene. Missing
+            pixels hold what they hold in training, their band's mean over the scene; beyond the scene's end the image
+            is reflected.
         """
         self._forget(row)
         self._read_until(min(row + size[0], self._scene.height))
@@ -54,9 +53,9 @@ class RowBuffer:
         valid = self._valid[part]
         if not valid.any():
             return None, valid
-        image = self._image[:, part[0], part[1]].astype(np.float32)
+        image = self._image[:, part[0], part[1]]
         if not valid.all():
-            image = np.where(valid, image, self._scene.fill)
+            image = np.where(valid, image.astype(np.float32), self._scene.fill)
         height, width = valid.shape
         if (height, width) != size:
             image = np.pad(image, ((0, 0), (0, size[0] - height), (0, size[1] - width)), mode="reflect")
