@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +75,9 @@ def test_what_is_run_and_what_a_cell_holds(tmp_path: Path) -> None:
     local = ("--data.init_args.root=/secret",)
     Runner(TABLE, tmp_path, main, local).fill(TABLE.cells(rows=["b"]))
     folder = tmp_path / "runs" / "b-fold3-seed7"
-    common = ["-c", "recipe.yaml", f"--trainer.default_root_dir={folder}", "--seed_everything=7",
-              "--data.init_args.seed=7", "--data.init_args.fold=3", "--y=2", "--x=1", *local]  # fmt: skip
+    seed = Cell("a", 3, 7).run_seed("per_run")  # the same in all rows
+    common = ["-c", "recipe.yaml", f"--trainer.default_root_dir={folder}", f"--seed_everything={seed}",
+              f"--data.init_args.seed={seed}", "--data.init_args.fold=3", "--y=2", "--x=1", *local]  # fmt: skip
     assert main.calls == [
         ["fit", *common],
         ["test", *common, "--ckpt_path=best"],
@@ -103,15 +105,30 @@ def test_data_without_folds_are_given_none(tmp_path: Path) -> None:
     table = Table("t", "recipe.yaml", (Row("a"),))
     Runner(table, tmp_path, main, keep=True).fill(table.cells())
     assert not any("fold=" in each for each in main.calls[0])
-    assert "--data.init_args.seed=0" in main.calls[0]
+    assert f"--data.init_args.seed={Cell('a', 0, 0).run_seed('per_run')}" in main.calls[0]
     assert (tmp_path / "runs" / "a-fold0-seed0" / "checkpoints" / "last.ckpt").is_file()
 
 
 def test_data_are_given_the_arguments_that_they_have(tmp_path: Path) -> None:
     main = CommandLine()
-    Runner(TABLE, tmp_path, main, data_arguments=()).fill(TABLE.cells(rows=["a"]))
+    shared = replace(TABLE, seed_rule="shared")
+    Runner(shared, tmp_path, main, data_arguments=()).fill(TABLE.cells(rows=["a"]))
     assert not any("data." in each for each in main.calls[0])
     assert "--seed_everything=7" in main.calls[0]
+
+
+def test_every_run_draws_its_own_seed() -> None:
+    drawn = {Cell("a", fold, seed).run_seed("per_run") for fold in range(30) for seed in range(30)}
+    assert len(drawn) == 900
+    assert all(0 <= each < 2**32 for each in drawn)  # what Lightning takes
+    assert {Cell("a", fold, 4).run_seed("shared") for fold in range(30)} == {4}
+
+
+def test_runs_of_two_rules_of_seeds_are_not_one_table(tmp_path: Path) -> None:
+    shared = replace(TABLE, seed_rule="shared")
+    Runner(shared, tmp_path, CommandLine()).fill(TABLE.cells(rows=["a"]))
+    with pytest.raises(ConfigError, match="rule 'shared', the table has 'per_run'.* Say seed_rule: shared"):
+        Runner(TABLE, tmp_path, CommandLine()).fill(TABLE.cells())
 
 
 @pytest.mark.parametrize(

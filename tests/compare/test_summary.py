@@ -359,7 +359,9 @@ def test_unknown_metrics(metric: str, message: str, tmp_path: Path) -> None:
 def test_earlier_results_of_the_repository_still_count(tmp_path: Path) -> None:
     """Cells without settings, costs and best epochs."""
     shutil.copy(RESULTS / "aerial_dubai" / "cells.jsonl", tmp_path)
-    own = replace(Table.of_controls("hq_unet/aerial_dubai", ["quantum", "mlp"], range(7)), name="dubai")
+    own = replace(
+        Table.of_controls("hq_unet/aerial_dubai", ["quantum", "mlp"], range(7)), name="dubai", seed_rule="shared"
+    )
     results = read_cells(own, tmp_path)
     found = summarize(own, results)
     scores = [[results[row][fold, 0].report.scores["miou"] for fold in range(7)] for row in ("quantum", "mlp")]
