@@ -127,7 +127,7 @@ def test_every_run_draws_its_own_seed() -> None:
 def test_runs_of_two_rules_of_seeds_are_not_one_table(tmp_path: Path) -> None:
     shared = replace(TABLE, seed_rule="shared")
     Runner(shared, tmp_path, CommandLine()).fill(TABLE.cells(rows=["a"]))
-    with pytest.raises(ConfigError, match="rule 'shared', the table has 'per_run'.* Say seed_rule: shared"):
+    with pytest.raises(ConfigError, match="Say seed_rule: shared"):
         Runner(TABLE, tmp_path, CommandLine()).fill(TABLE.cells())
 
 
