@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hqzoo.compare.differences import Judge, Keys, compare, paired
+from hqzoo.compare.differences import RULES, Judge, Keys, compare, rule_of
 from hqzoo.compare.result import Result, Results
 from hqzoo.compare.rows import summarize_row
-from hqzoo.compare.scores import Scores, Unit, headings, metric_of, published_folds, scores_of
+from hqzoo.compare.scores import Scores, Unit, headings, metric_of, paired, published_folds, scores_of
 from hqzoo.compare.table import Table
 
 __all__ = ["summarize"]
@@ -25,11 +25,11 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
     Returns:
         The table's own words; the ``metric`` that is compared, its ``meaning`` and the ``margin`` of equivalence, None
         where there is none; the ``unit`` of all statistics, which is the fold with its seeds averaged, or, where one
-        split is all there is, the seed; ``shared_seeds`` of all rows, if some have more; ``beside``: headings of the
-        other scores that cells have; ``rows``; ``data``: class and fingerprint, None where no cell knows them;
-        ``comparisons`` of our scores and ``published_comparisons`` of the paper's, where it published them fold by
-        fold, each with the ``smallest_detectable`` difference (80 % power); ``missing`` cells; and what all cells ran
-        on.
+        split is all there is, the seed; the ``rule`` by which errors of differences are made, and it in words;
+        ``shared_seeds`` of all rows, if some have more; ``beside``: headings of the other scores that cells have;
+        ``rows``; ``data``: class and fingerprint, None where no cell knows them; ``comparisons`` of our scores and
+        ``published_comparisons`` of the paper's, where it published them fold by fold, each with the
+        ``smallest_detectable`` difference (80 % power); ``missing`` cells; and what all cells ran on.
 
     Raises:
         ConfigError: If a cell lacks the metric, or nothing says what it means.
@@ -61,7 +61,7 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": metric,
         "meaning": meaning.to_dict(), "margin": margin, "grade": table.grade,
         "folds": list(table.folds), "seeds": list(table.seeds),
-        "unit": unit, "cells": len(every),
+        "unit": unit, "rule": rule_of(table), "rule_text": RULES[rule_of(table)], "cells": len(every),
         "data": _data(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in results[cell.row]],
         "shared_seeds": shared, "beside": beside,
