@@ -27,7 +27,7 @@ from hqzoo.compare.table import Comparison, Table
 from hqzoo.tasks.metric import Metric
 
 __all__ = [
-    "ALPHA", "BARELY_TRAINED", "NOT_RUN", "RULES", "UNFINISHED", "Judge", "Keys", "Rule", "compare", "rule_of",
+    "ALPHA", "BARELY_TRAINED", "NOT_RUN", "POWER", "RULES", "UNFINISHED", "Judge", "Keys", "Rule", "compare", "rule_of",
 ]  # fmt: skip
 
 ALPHA, POWER = 0.05, 0.8

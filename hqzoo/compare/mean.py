@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 
 from hqzoo.errors import ConfigError
 
-__all__ = ["Mean", "power_of_difference", "power_of_equivalence", "without_spread"]
+__all__ = ["Mean", "power_of_difference", "without_spread"]
 
 ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """Differences nearer than this, relative to what was subtracted, may differ by rounding alone."""
@@ -95,27 +95,6 @@ def power_of_difference(difference: float, error: float, degrees: float, alpha: 
     """
     critical = float(stats.t.ppf(1 - alpha / 2, degrees))
     return float(stats.nct.sf(critical, degrees, difference / error))
-
-
-def power_of_equivalence(margin: float, error: float, degrees: float, alpha: float = 0.05) -> float:
-    r"""Return the chance that two one-sided t-tests show equivalence where there is no difference at all.
-
-    Both reject where :math:`|\bar d| < \delta - t_{1-\alpha,\,\nu} \hat V^{1/2}`; the chance of it is integrated over
-    the distribution of the estimated error, :math:`\nu \hat V / V \sim \chi^2_\nu` (Phillips 1990).
-
-    Args:
-        margin: The difference that nobody would mind, positive.
-        error: True standard error of the mean.
-        degrees: Degrees of freedom with which it will be known.
-        alpha: Level of each of the two tests.
-    """
-    critical = float(stats.t.ppf(1 - alpha, degrees))
-    highest = float(stats.chi2.cdf(degrees * (margin / (critical * error)) ** 2, degrees))
-    levels, weights = np.polynomial.legendre.leggauss(200)
-    shares = highest * (levels + 1) / 2  # quantiles of the error that leave room within the margin
-    errors = error * np.sqrt(stats.chi2.ppf(shares, degrees) / degrees)
-    inside = 2 * stats.norm.cdf((margin - critical * errors) / error) - 1
-    return float(np.sum(weights * inside) * highest / 2)
 
 
 def without_spread(differences: npt.ArrayLike, magnitude: float) -> bool:

@@ -12,7 +12,7 @@ from hqzoo.compare.rows import summarize_row
 from hqzoo.compare.scores import Scores, Unit, headings, metric_of, paired, published_folds, scores_of
 from hqzoo.compare.table import Table
 
-__all__ = ["summarize"]
+__all__ = ["folds_of_data", "overlap_of", "summarize"]
 
 
 def summarize(table: Table, results: Results) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
     of_folds = {name: set(folds) for name, folds in published.items()}
     unit: Unit = "fold" if len(table.folds) > 1 else "seed"
     shared = _shared_seeds(ours) if unit == "fold" else []
-    overlap = _overlap(_folds_of_data(table, every)) if unit == "fold" else 0.0
-    overlap_of_paper = _overlap(max(map(len, published.values())))
+    overlap = overlap_of(folds_of_data(table, every)) if unit == "fold" else 0.0
+    overlap_of_paper = overlap_of(max(map(len, published.values())))
     beside = headings((result.report for result in every), metric.partition("/")[2])
     beside.pop(metric, None)
     rows = [summarize_row(row, results[row.name], metric, beside, unit, shared) for row in table.rows]
@@ -85,12 +85,12 @@ def _shared_seeds(scores: Mapping[str, Scores]) -> list[int]:
     return sorted(shared) if any(each != shared for each in seeds) else []
 
 
-def _folds_of_data(table: Table, results: Iterable[Result]) -> int:
+def folds_of_data(table: Table, results: Iterable[Result]) -> int:
     """Return the number of folds that the images were divided into, of which a table may run a part."""
     return max([len(table.folds), *(result.report.data.get("folds") or 0 for result in results)])
 
 
-def _overlap(folds: int) -> float:
+def overlap_of(folds: int) -> float:
     """Return test images over training images of k folds."""
     return 1 / (folds - 1) if folds > 1 else 0.0
 
