@@ -165,6 +165,8 @@ def _plan(args: argparse.Namespace, table: Table, out: Path) -> None:
     for each in plan(shown, read_cells(shown, out), stated):
         for sentence in each.sentences():
             console.print(sentence, markup=False, highlight=False)
+        if not each.options:
+            continue
         grid = each.grid()
         rich = Rich(title=f"{POWER:.0%} power at the level {each.alpha:.2g}", title_justify="left")
         for name in grid.head:

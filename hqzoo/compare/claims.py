@@ -40,7 +40,8 @@ class Claim:
         against: What it is compared with.
         metric: The score; empty: the table's. Of a cost: one of a row's costs, such as ``parameters``.
         grade: One of ``GRADES``; empty: the table's.
-        about: ``score``: is it higher? ``spread``: does it vary less from fold to fold? ``cost``: is it less?
+        about: ``score``: is it higher? ``spread``: do its runs vary less, within a fold or,
+            with one run each, from fold to fold? ``cost``: is it less?
         source: ``ours``: what we ran; ``published``: the scores that the paper published fold by fold.
         note: What else a reader should know.
     """

@@ -42,6 +42,7 @@ SEEDS = (*range(1, 61), *range(65, 200, 5), *range(200, 1001, 50))
 STATED = ("fold", "residual", "seconds")
 
 Array = npt.NDArray[np.float64]
+Basis = tuple[Components | None, str, int]  # components, where they are from, and of how many rows
 Goal = Literal["a difference", "equivalence"]
 GOALS: tuple[Goal, ...] = ("a difference", "equivalence")
 
@@ -87,7 +88,7 @@ class Plan:
     Args:
         family: Name of the family of comparisons.
         rows: The rows that it connects.
-        components: What the plan rests on.
+        components: What the plan rests on; None: the cells are too few to tell.
         source: Where they are from, and what to keep in mind.
         margin: The difference that is to be told.
         alpha: Level of a test, what the first step of Holm's correction leaves.
@@ -97,7 +98,7 @@ class Plan:
 
     family: str
     rows: tuple[str, ...]
-    components: Components
+    components: Components | None
     source: str
     margin: float
     alpha: float
@@ -116,6 +117,8 @@ class Plan:
 
     def sentences(self) -> list[str]:
         """Return what the plan rests on, and why a design cannot do it."""
+        if self.components is None:
+            return [f"{self.family}: {', '.join(self.rows)}. No plan: {self.source}."]
         parts = {"row x fold": self.components.fold, "single runs": self.components.residual}
         known = ", ".join(f"{name} {math.sqrt(value):.4f}" for name, value in parts.items() if value is not None)
         found = [f"{self.family}: {', '.join(self.rows)}. Standard deviations: {known} ({self.source})."]
@@ -137,7 +140,7 @@ def plan(table: Table, results: Results, stated: Stated | None = None) -> list[P
         stated: Components to use instead of those of the cells.
 
     Raises:
-        ConfigError: If the table compares nothing, or its cells are too few to tell components.
+        ConfigError: If the table compares nothing, or the cells are too few to tell components of any family.
     """
     comparisons = table.comparisons()
     if not comparisons:
@@ -153,15 +156,23 @@ def plan(table: Table, results: Results, stated: Stated | None = None) -> list[P
         own = [each for each in comparisons if each.family == comparison.family and each.row in rows]
         alpha = ALPHA / sum(each.family == comparison.family for each in comparisons)
         cells = {row: results.get(row, {}) for row in rows}
-        bases = [(stated.components, "as stated", len(rows))] if stated else _bases(table, own, scores)
         seconds = stated.seconds if stated and stated.seconds is not None else _seconds(cells)
-        found[key] = [
-            Plan(comparison.family, rows, components, source, margin, alpha,
-                 tuple(_options(table, components, (alpha, margin), pooled, cells, seconds, k)),
-                 {folds: _error(components, folds, math.inf, _overlap(folds, k)) for folds in _folds(table)})
-            for components, source, pooled in bases
-        ]  # fmt: skip
-    return [each for plans in found.values() for each in plans]
+        found[key] = []
+        as_stated: list[Basis] = [(stated.components, "as stated", len(rows))] if stated else []
+        for components, source, pooled in as_stated or _bases(table, own, scores):
+            told: Sequence[Option] = ()
+            errors: dict[int, float] = {}
+            if components is not None:
+                told = _options(table, components, (alpha, margin), pooled, cells, seconds, k)
+                errors = {each: _error(components, each, math.inf, _overlap(each, k)) for each in _folds(table)}
+            found[key].append(Plan(comparison.family, rows, components, source, margin, alpha, tuple(told), errors))
+    plans = [each for of_family in found.values() for each in of_family]
+    if not any(each.components for each in plans):
+        raise ConfigError(
+            f"The cells of table '{table.name}' are too few to tell components. Run two seeds of five folds, or state "
+            "components: --plan-components fold=0.02 residual=0.03."
+        )
+    return plans
 
 
 def power_of_design(
@@ -291,9 +302,7 @@ def _margin_and_scores(table: Table, results: Results) -> tuple[float, dict[str,
     return table.margin or meaning.margin or POINT, scores
 
 
-def _bases(
-    table: Table, comparisons: Sequence[Comparison], scores: Mapping[str, Scores]
-) -> list[tuple[Components, str, int]]:
+def _bases(table: Table, comparisons: Sequence[Comparison], scores: Mapping[str, Scores]) -> list[Basis]:
     """Return the components that plans of a family rest on, where they are from, and of how many rows.
 
     Rows that are not of one variance are planned by the pair of the largest. Where nothing tells row x fold from single
@@ -312,14 +321,11 @@ def _bases(
             if own is not None:
                 pairs[own.fold or 0.0, own.residual or 0.0, each.row, each.against] = own
         if not pairs:
-            raise ConfigError(
-                f"The cells of {', '.join(rows)} are too few to tell components. Run two seeds of five folds, or state "
-                "components: --plan-components fold=0.02 residual=0.03."
-            )
+            return [(None, "the cells are too few to tell components", 0)]
         widest = max(pairs, key=lambda each: each[0] + each[1])
         found, source = pairs[widest], f"{widest[2]} and {widest[3]} alone, the widest pair, as rows are not alike"
     if found is None:
-        raise ConfigError(f"The cells of {', '.join(rows)} are too few to tell components.")
+        return [(None, "the cells are too few to tell components", 0)]
     if shared:
         found = Components(found.fold, None, _sum(found.seed, found.residual), found.rows)
         source += "; planned for a new table, whose runs all start anew"
