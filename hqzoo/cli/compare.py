@@ -8,6 +8,8 @@
     hqzoo compare --out FOLDER                         # go on with the table in there
     hqzoo compare --out FOLDER --folds 0 1 2 3 4       # with further folds
     hqzoo compare --out FOLDER --report-only           # write its report anew
+    hqzoo compare --out FOLDER --plan                  # how many folds and seeds would tell one point
+    hqzoo compare -c qu_net/ph2 --controls quantum mlp --plan --plan-components fold=0.02 residual=0.03
 
 What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. All rows and folds are checked before
 anything is trained. Finished cells are skipped, interrupted ones go on from their last checkpoint, and several
@@ -70,6 +72,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     reports = parser.add_mutually_exclusive_group()
     reports.add_argument("--report-only", action="store_true", help="train nothing")
     reports.add_argument("--no-report", action="store_true", help="only fill cells")
+    reports.add_argument(
+        "--plan",
+        action="store_true",
+        help="run nothing: say how many folds, seeds and hours a margin takes",
+    )
+    parser.add_argument(
+        "--plan-components",
+        nargs="+",
+        metavar="PART=SD",
+        help="plan from stated standard deviations, fold=0.02 residual=0.03, and seconds=T of a run, not from cells",
+    )
     # What a comparison gives its own workers: it has checked their cells.
     parser.add_argument("--checked", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="behind --: overrides of every run")
@@ -81,10 +94,15 @@ def run(args: argparse.Namespace) -> int:
     from hqzoo.compare.cell_files import has_cells
     from hqzoo.compare.overrides import setting
 
+    if args.plan_components and not args.plan:
+        raise ConfigError("--plan-components are what --plan rests on: give --plan as well.")
     settings = [setting(each) for each in args.overrides]
     table = _table(args)
     out = args.out or _default_out(table, settings)
     table = _with_earlier(args, table.with_settings(settings), out)
+    if args.plan:
+        _plan(args, table, out)
+        return 0
     try:
         if not args.report_only:
             table = _fill(args, table, out, settings)
@@ -130,6 +148,32 @@ def _report(args: argparse.Namespace, table: Table, out: Path) -> None:
     if not args.no_report:
         shown = table.scored_by(args.metric) if args.metric else table
         _print(write_report(shown, out), out)
+
+
+def _plan(args: argparse.Namespace, table: Table, out: Path) -> None:
+    """Print how many folds and seeds a margin takes."""
+    from rich.console import Console
+    from rich.table import Table as Rich
+
+    from hqzoo.compare.cells import read_cells
+    from hqzoo.compare.differences import POWER
+    from hqzoo.compare.plan import plan, read_stated
+
+    shown = table.scored_by(args.metric) if args.metric else table
+    stated = read_stated(args.plan_components) if args.plan_components else None
+    console = Console()
+    for each in plan(shown, read_cells(shown, out), stated):
+        for sentence in each.sentences():
+            console.print(sentence, markup=False, highlight=False)
+        if not each.options:
+            continue
+        grid = each.grid()
+        rich = Rich(title=f"{POWER:.0%} power at the level {each.alpha:.2g}", title_justify="left")
+        for name in grid.head:
+            rich.add_column(name)
+        for row in grid.rows:
+            rich.add_row(*row)
+        console.print(rich)
 
 
 def _table(args: argparse.Namespace) -> Table:

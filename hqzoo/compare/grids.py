@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -12,6 +12,7 @@ __all__ = [
     "Grid",
     "comparison_grid",
     "deciding_p",
+    "families_text",
     "fold_grid",
     "interval_text",
     "markdown_table",
@@ -138,7 +139,7 @@ def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
             p_text(each["p_plain"]),
             p_text(each["p_equivalence"]),
             _number(each["smallest_detectable"]),
-            p_text(each["brown_forsythe"]),
+            p_text(each["pitman_morgan"]),
             _verdict(each),
         ]
         for each in comparisons
@@ -234,6 +235,12 @@ def deciding_p(comparison: Mapping[str, Any]) -> str:
     if comparison["verdict"].startswith("equivalent"):
         return f"{p_text(comparison['p_equivalence'])} (equivalence)"
     return p_text(comparison["p"])
+
+
+def families_text(comparisons: Iterable[Mapping[str, Any]]) -> str:
+    """Return the families within which p-values are corrected, with their sizes: ``4 controls, 11 baselines``."""
+    sizes = {each["family"]: each["family_size"] for each in comparisons}
+    return ", ".join(f"{size} {family}" for family, size in sizes.items())
 
 
 def p_text(value: float | None) -> str:
