@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo compare``."""
     parser.add_argument("-c", "--config", metavar="RECIPE", help="recipe whose model has controls")
     parser.add_argument("--controls", nargs="+", metavar="NAME", help="rows: quantum and what stands in its place")
+    parser.add_argument("--no-zero", action="store_true", help="leave the row zero out that every table has")
     parser.add_argument("--table", type=Path, metavar="FILE", help="a table file instead of -c and --controls")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="default: runs/compare/NAME, or NAME-DATA of other data"
@@ -191,7 +192,7 @@ def _table(args: argparse.Namespace) -> Table:
         if misplaced := [each for each in args.controls if "=" in each]:
             raise ConfigError(f"{misplaced[0]} is no control. Put -- in front of overrides.")
         fold, key = _look(args.config)
-        table = Table.of_controls(args.config, args.controls, args.folds or fold, args.seeds or (0,), key)
+        table = Table.of_controls(args.config, _with_zero(args), args.folds or fold, args.seeds or (0,), key)
         return _with_meaning(args, table)
     if args.direction or args.margin is not None:
         raise ConfigError("--direction and --margin go with -c; a table file has them under metric.")
@@ -203,6 +204,17 @@ def _table(args: argparse.Namespace) -> Table:
     if args.table:
         return read_table(args.table)
     return _grown(args, read_table(args.out / TABLE_FILE))
+
+
+def _with_zero(args: argparse.Namespace) -> list[str]:
+    """Return the controls and, beside a circuit, the one that says whether anything is needed in its place."""
+    if args.no_zero or len(args.controls) < 2 or "zero" in args.controls or "quantum" not in args.controls:
+        return list(args.controls)
+    sys.stdout.write(
+        "A row 'zero', with nothing in the circuit's place, is added: without it no table can tell whether the place "
+        "matters. --no-zero leaves it out.\n"
+    )
+    return [*args.controls, "zero"]
 
 
 def _grown(args: argparse.Namespace, table: Table) -> Table:

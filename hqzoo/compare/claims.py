@@ -11,6 +11,7 @@ from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
 from hqzoo.compare.differences import ALPHA, BARELY_TRAINED, NOT_RUN, UNFINISHED
 from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, families_text, interval_text, mean_text, p_text
+from hqzoo.compare.sensitivity import blind_rows
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
@@ -134,6 +135,8 @@ def _line(claim: Claim, results: Path, summaries: Summaries) -> list[str]:
     comparison = _comparison(claim, summary)
     ran, control = (_score(row, summary["metric"], claim.source) for row in rows)
     difference, p, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
+    if word.startswith("equivalent") and comparison["row"] in blind_rows(summary):
+        word += " (the table cannot tell: nothing in the circuit's place scores as well)"
     grade = (claim.grade or summary["grade"] or "not graded") if comparison["interval"] else "implemented"
     grade = RECOMPUTED if claim.source == "published" else grade
     return [claim.claim + note, claim.published, ran, control, difference, p, grade, f"**{word}**"]

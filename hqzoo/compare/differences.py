@@ -12,6 +12,7 @@ from typing import Any, Literal
 from hqzoo.compare.components import Components
 from hqzoo.compare.families import Basis, Family, family_of, groups, mean_of_pair
 from hqzoo.compare.mean import Mean, without_spread
+from hqzoo.compare.published import published_gain
 from hqzoo.compare.scores import Key, Scores, Unit, paired, published_folds, units_of
 from hqzoo.compare.statistics import (
     LEAST_SCENES,
@@ -160,7 +161,10 @@ def compare(
             or judge.word(interval, p[i], p_equivalence[i], _scope(rule_of(table), pair.differences, unit)),
             "smallest_detectable": pair.mean.detectable(POWER, level) if pair.mean else None,
             "bootstrap": _bootstrap(row, against, pair.differences),
-            "published": _published_difference(published[comparison.row], published[comparison.against]),
+            "published": (gain := _published_difference(published[comparison.row], published[comparison.against])),
+            "published_gain": published_gain(
+                pair.mean, list(paired(published[comparison.row], published[comparison.against]).values()), gain
+            ),
             **_spread(row, against, list(pair.differences), unit),
         })  # fmt: skip
     return found

@@ -25,16 +25,20 @@ from hqzoo.compare.grids import (
     row_grid,
 )
 from hqzoo.compare.picture import draw
+from hqzoo.compare.sensitivity import is_blind, sensitivity_sentences
 from hqzoo.compare.summary import summarize
-from hqzoo.compare.table import Table
+from hqzoo.compare.table import REPEATED, Table
 from hqzoo.errors import ConfigError
 
 __all__ = [
     "body", "brief", "data_text", "overview", "put_between_marks", "sentence", "short_training", "write_report",
 ]  # fmt: skip
 
+BLIND = " (it cannot tell: nothing in the circuit's place scores as well)"
+
 GRADE_TEXTS = {
-    "replicated": "Replicated: the paper's data, folds and protocol, whatever came out",
+    "replicated": "Replicated: the authors' data, protocol and settings, whatever came out",
+    REPEATED: "The paper's protocol repeated, with deviations",
     "tested in kind": "Tested in kind: the paper's comparison on other data, folds or settings",
     "implemented": "Implemented: not run here",
 }
@@ -91,11 +95,13 @@ def body(summary: Summary, picture: str) -> str:
         summary: See :func:`hqzoo.compare.summary.summarize`.
         picture: Path of the picture as the document shall name it.
     """
-    parts = [_what(summary), *_grid(row_grid(summary)), *short_training(summary), *_without_score(summary)]
+    parts = [_what(summary), *_deviations(summary), *_grid(row_grid(summary))]
+    parts += [*short_training(summary), *sensitivity_sentences(summary), *_without_score(summary)]
     if summary["unit"] == "fold" and any(row["score"] for row in summary["rows"]):
         parts += [_by_fold(summary), fold_grid(summary).markdown()]
     if _compared(summary):
         parts += [comparison_grid(summary["comparisons"]).markdown(), "\n".join(_notes(summary))]
+    parts += _gains(summary)
     if summary["published_comparisons"]:
         grid = comparison_grid(summary["published_comparisons"])
         parts += ["The paper's own published scores, fold by fold, through the same statistics:", grid.markdown()]
@@ -111,7 +117,8 @@ def brief(summary: Summary, picture: str, report: str) -> str:
         report: Path of the whole report as the document shall name it.
     """
     grid = _grid(result_grid(summary))
-    parts = [_what(summary), *grid, *short_training(summary), *_without_score(summary), *_verdicts(summary)]
+    parts = [_what(summary), *_deviations(summary), *grid, *short_training(summary), *sensitivity_sentences(summary)]
+    parts += [*_without_score(summary), *_verdicts(summary)]
     return "\n\n".join([*parts, _picture(summary, picture), f"{_footer(summary)} [The whole report]({report})."])
 
 
@@ -131,7 +138,7 @@ def overview(summaries: Mapping[str, Summary]) -> str:
             summary["grade"],
             f"{cells[0]}" if cells[0] == cells[1] else f"{cells[0]} of {cells[1]}",
             f"{len(summary[summary['unit'] + 's'])} {summary['unit']}s",
-            _counted(each for each in compared if each["of_control"]),
+            _counted(each for each in compared if each["of_control"]) + BLIND * is_blind(summary),
             _counted(each for each in compared if not each["of_control"]),
         ])  # fmt: skip
     return markdown_table(head, lines)
@@ -182,6 +189,27 @@ def _what(summary: Summary) -> str:
     )
 
 
+def _deviations(summary: Summary) -> list[str]:
+    """Return what differs from the published experiment; nothing where nothing is said to."""
+    return [f"Other than published: {'; '.join(summary['deviations'])}."] if summary["deviations"] else []
+
+
+def _gains(summary: Summary) -> list[str]:
+    """Return which published gains agree with what was found here."""
+    found = [
+        f"{pair_name(each)} {each['published']:+.4f} "
+        f"{'inside' if gain['inside'] else 'outside'} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
+        for each in summary["comparisons"]
+        if (gain := each["published_gain"]) and gain["low"] is not None
+    ]
+    if not found:
+        return []
+    return [
+        "Published gains, and the interval in which the published experiment would find them if it measured what we "
+        f"did (95 %, with the variances of both): {'; '.join(found)}."
+    ]
+
+
 def _by_fold(summary: Summary) -> str:
     published = any(row["published"] and row["published"]["units"] for row in summary["rows"])
     return f"Fold by fold, seeds averaged{', the published score of the fold in brackets' * published}:"
@@ -218,7 +246,7 @@ def _verdicts(summary: Summary) -> list[str]:
     if not counted:
         return []
     text = f"Differences: {counted}; `p` is corrected (Holm) within families: {families_text(summary['comparisons'])}."
-    return [" ".join([text, _rule(summary), *_power(summary), *_marked(summary)])]
+    return [" ".join([text, _rule(summary), *_power(summary), *_marked(summary), *_gains(summary)])]
 
 
 def _rule(summary: Summary) -> str:

@@ -10,6 +10,7 @@ from hqzoo.compare.differences import RULES, Judge, Keys, compare, rule_of
 from hqzoo.compare.result import Result, Results
 from hqzoo.compare.rows import summarize_row
 from hqzoo.compare.scores import Scores, Unit, headings, metric_of, paired, published_folds, scores_of
+from hqzoo.compare.sensitivity import assays
 from hqzoo.compare.table import Table
 
 __all__ = ["folds_of_data", "overlap_of", "summarize"]
@@ -57,19 +58,22 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
     rows = [summarize_row(row, results[row.name], metric, beside, unit, shared) for row in table.rows]
     judge = Judge(meaning, margin, any(row["barely_trained"] for row in rows))
     judge_of_paper = Judge(meaning, margin)
+    compared = [
+        each | {"equal_steps": steps[each["row"]] == steps[each["against"]]}
+        for each in compare(table, judge, comparisons, ours, run, planned, unit, overlap)
+    ]
     return {
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": metric,
         "meaning": meaning.to_dict(), "margin": margin, "grade": table.grade,
+        "deviations": list(table.deviations),
         "folds": list(table.folds), "seeds": list(table.seeds),
         "unit": unit, "rule": rule_of(table), "rule_text": RULES[rule_of(table)], "cells": len(every),
         "data": _data(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in results[cell.row]],
         "shared_seeds": shared, "beside": beside,
         "rows": rows,
-        "comparisons": [
-            each | {"equal_steps": steps[each["row"]] == steps[each["against"]]}
-            for each in compare(table, judge, comparisons, ours, run, planned, unit, overlap)
-        ],
+        "comparisons": compared,
+        "assays": assays(table, ours, compared, meaning, margin),
         "published_comparisons": compare(
             table, judge_of_paper, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper
         ),

@@ -27,7 +27,7 @@ def test_report_says_what_the_summary_found(out: Path) -> None:
     for number in (hybrid["score"]["mean"], hybrid["score"]["sd"], hybrid["published"]["mean"], hybrid["seed_sd"],
                    against_unet["interval"]["low"], against_unet["smallest_detectable"]):  # fmt: skip
         assert f"{abs(number):.4f}" in text
-    for words in ("*Replicated: the paper", "`unet` U-Net", "**better**", "(n=5)", "85,889",
+    for words in ("*Replicated: the authors", "`unet` U-Net", "**better**", "(n=5)", "85,889",
                   "boundary IoU", "ECE", "2.5", "12.5", "own published scores", "25 cells of 20 steps",
                   "Bootstrap over folds"):  # fmt: skip
         assert words in text
