@@ -238,9 +238,9 @@ def deciding_p(comparison: Mapping[str, Any]) -> str:
 
 
 def families_text(comparisons: Iterable[Mapping[str, Any]]) -> str:
-    """Return the families within which p-values are corrected, with their sizes: ``4 controls, 11 baselines``."""
+    """Return the families within which p-values are corrected, with their sizes: ``controls (4), baselines (11)``."""
     sizes = {each["family"]: each["family_size"] for each in comparisons}
-    return ", ".join(f"{size} {family}" for family, size in sizes.items())
+    return ", ".join(f"{family} ({size})" for family, size in sizes.items())
 
 
 def p_text(value: float | None) -> str:

@@ -153,7 +153,7 @@ def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
         return f"{what}: {interval['mean']:+.4f} {metric} in one {unit}; one pair proves nothing."
     return (
         f"{what}, paired over {interval['n']} {unit}s: {interval_text(interval)} {metric}, "
-        f"p {deciding_p(comparison)} (Holm over {families_text([comparison])}): {comparison['verdict']}."
+        f"p {deciding_p(comparison)} (Holm, {families_text([comparison])}): {comparison['verdict']}."
     )
 
 
@@ -225,7 +225,9 @@ def _rule(summary: Summary) -> str:
     """Return by which rule the errors of differences are made, and for how many of them from which runs."""
     used = Counter(each["error_from"] for each in _compared(summary) if each["error_from"])
     counted = f" ({', '.join(f'{count} from the {basis}' for basis, count in used.items())})" if used else ""
-    return f"Rule of errors: {summary['rule']}: {summary['rule_text']}{counted}."
+    both = sum(each["components"]["confounded"] for each in _compared(summary) if each["components"])
+    untold = f" In {both} of them no fold has several runs: both parts then count as that of folds, which is cautious."
+    return f"Rule of errors: {summary['rule']}: {summary['rule_text']}{counted}.{untold if both else ''}"
 
 
 def _marked(summary: Summary) -> list[str]:
