@@ -101,7 +101,6 @@ def body(summary: Summary, picture: str) -> str:
         parts += [_by_fold(summary), fold_grid(summary).markdown()]
     if _compared(summary):
         parts += [comparison_grid(summary["comparisons"]).markdown(), "\n".join(_notes(summary))]
-    parts += _gains(summary)
     if summary["published_comparisons"]:
         grid = comparison_grid(summary["published_comparisons"])
         parts += ["The paper's own published scores, fold by fold, through the same statistics:", grid.markdown()]
@@ -160,7 +159,7 @@ def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
         return f"{what}: {interval['mean']:+.4f} {metric} in one {unit}; one pair proves nothing."
     return (
         f"{what}, paired over {interval['n']} {unit}s: {interval_text(interval)} {metric}, "
-        f"p {deciding_p(comparison)} (Holm over {families_text([comparison])}): {comparison['verdict']}."
+        f"p {deciding_p(comparison)} (Holm, {families_text([comparison])}): {comparison['verdict']}."
     )
 
 
@@ -195,18 +194,14 @@ def _deviations(summary: Summary) -> list[str]:
 
 
 def _gains(summary: Summary) -> list[str]:
-    """Return which published gains agree with what was found here."""
-    found = [
-        f"{pair_name(each)} {each['published']:+.4f} "
-        f"{'inside' if gain['inside'] else 'outside'} [{gain['low']:+.4f}, {gain['high']:+.4f}]"
-        for each in summary["comparisons"]
-        if (gain := each["published_gain"]) and gain["low"] is not None
-    ]
+    """Return how many published gains agree with what was found here, and what that means."""
+    found = [gain for each in summary["comparisons"] if (gain := each["published_gain"]) and gain["low"] is not None]
     if not found:
         return []
+    outside = sum(not gain["inside"] for gain in found)
     return [
-        "Published gains, and the interval in which the published experiment would find them if it measured what we "
-        f"did (95 %, with the variances of both): {'; '.join(found)}."
+        f"Published differences: {outside} of {len(found)} lie outside the interval in which the published experiment "
+        "would find them if it measured what we did (95 %, with the variances of both)."
     ]
 
 
@@ -253,7 +248,9 @@ def _rule(summary: Summary) -> str:
     """Return by which rule the errors of differences are made, and for how many of them from which runs."""
     used = Counter(each["error_from"] for each in _compared(summary) if each["error_from"])
     counted = f" ({', '.join(f'{count} from the {basis}' for basis, count in used.items())})" if used else ""
-    return f"Rule of errors: {summary['rule']}: {summary['rule_text']}{counted}."
+    both = sum(each["components"]["confounded"] for each in _compared(summary) if each["components"])
+    untold = f" In {both} of them no fold has several runs: both parts then count as that of folds, which is cautious."
+    return f"Rule of errors: {summary['rule']}: {summary['rule_text']}{counted}.{untold if both else ''}"
 
 
 def _marked(summary: Summary) -> list[str]:
@@ -294,7 +291,7 @@ def _notes(summary: Summary) -> list[str]:
         *([ONE_SPLIT] if summary["unit"] == "seed" else []),
         f"* better, worse: told from 0 at 5 %. {_equivalence(summary)} undecided: neither, which does not mean equal.",
     ]
-    notes += [f"* {line}" for line in (*_power(summary), *_marked(summary))]
+    notes += [f"* {line}" for line in (*_power(summary), *_marked(summary), *_gains(summary))]
     resampled = [
         f"{each['row']} − {each['against']} [{each['bootstrap']['low']:+.4f}, {each['bootstrap']['high']:+.4f}]"
         for each in summary["comparisons"] if each["bootstrap"]

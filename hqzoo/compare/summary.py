@@ -74,9 +74,12 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
         "rows": rows,
         "comparisons": compared,
         "assays": assays(table, ours, compared, meaning, margin),
-        "published_comparisons": compare(
-            table, judge_of_paper, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper
-        ),
+        "published_comparisons": [
+            each | {"published_gain": None}  # which is this difference itself
+            for each in compare(
+                table, judge_of_paper, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper
+            )
+        ],
         "steps": sorted({result.report.run["step"] for result in every}),
         "machines": sorted({_machine(result) for result in every}),
     }  # fmt: skip

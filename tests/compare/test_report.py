@@ -137,9 +137,10 @@ def test_the_short_form_has_every_row_once_with_its_difference(out: Path) -> Non
     text = brief(summary, "a/report.png", "a/report.md")
     assert "](a/report.png)" in text
     assert "](a/report.md)" in text
-    families = "`p` is corrected (Holm) within families: 1 baselines, 1 controls."
+    families = "`p` is corrected (Holm) within families: baselines (1), controls (1)."
     assert f"Differences: 2 better; {families} Rule of errors: components: " in text
-    assert "(2 from the family)" in text
+    assert "(2 from the family). In 1 of them no fold has several runs" in text
+    assert "p < .001 (Holm, baselines (1)): better." in sentence(against_unet, "miou", "fold")
     assert "† over the runs that both rows have" in text
     least, most = sorted(each["smallest_detectable"] for each in summary["comparisons"])
     assert f"four tables of five: {least:.4f} to {most:.4f}, by line." in text
