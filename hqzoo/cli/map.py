@@ -17,6 +17,8 @@ import argparse
 import signal
 from pathlib import Path
 
+from hqzoo.cli.own_code import add_own_architecture
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -79,6 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("float32", "bfloat16", "float16"),
         help="precision of the model (default: the one that it was trained in)",
     )
+    add_own_architecture(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -104,7 +107,7 @@ def _map(args: argparse.Namespace) -> None:
     scenes = find_scenes(args.scenes)
     maps = map_names(scenes, args.output)
     chances = map_names(scenes, args.probabilities, "--probabilities") if args.probabilities else [None] * len(scenes)
-    task = load(args.checkpoint)
+    task = load(args.checkpoint, own_architecture=args.own_architecture)
     sensor, _ = known_data(task)
     for scene in scenes if len(scenes) > 1 else ():
         with open_scene(scene, sensor) as opened:

@@ -20,6 +20,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
+from hqzoo.cli.own_code import add_own_architecture
 from hqzoo.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--zne", nargs="?", const="richardson", choices=("linear", "richardson"),
         help="also with zero-noise extrapolation from 1, 2 and 3 times the noise (default: richardson)",
     )  # fmt: skip
+    add_own_architecture(parser)
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="runs with fresh shots (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of shots and trajectories (default: 0)")
     parser.add_argument(
@@ -128,7 +130,7 @@ def _run(args: argparse.Namespace, rest: Sequence[str], study: NoiseStudy) -> in
     from hqzoo.weights.checkpoint import find_checkpoint, load
 
     args.checkpoint = find_checkpoint(args.checkpoint)
-    task = load(args.checkpoint)
+    task = load(args.checkpoint, own_architecture=args.own_architecture)
     home = RunFolder.of_checkpoint(args.checkpoint)
     config = home.config if home is not None and home.config.is_file() else None
     recipe = ["-c", str(config)] if config and not _names_data(rest) else []

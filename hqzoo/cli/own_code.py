@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hqzoo._own_code import import_own
 
-__all__ = ["check_imports"]
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_own_architecture", "check_imports"]
+
+
+def add_own_architecture(parser: argparse.ArgumentParser) -> None:
+    """Add the option that allows a checkpoint to call the function that built its model."""
+    parser.add_argument(
+        "--own-architecture",
+        metavar="PATH",
+        help="the function package.module.function, of your own, that the checkpoint's model was built with; it is "
+        "called, so name it only where you trust the checkpoint",
+    )
 
 
 def check_imports(tree: Mapping[str, Any], bases: Mapping[str, type]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from hqzoo._own_code import import_own
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.records import Image, ImageRecord, Mask, Record, Window
 from hqzoo.data.resized import resize_image
@@ -29,16 +29,13 @@ def find_class(path: str) -> type[NonGeoDataset]:
         path: ``torchgeo.datasets.EuroSAT``, or ``EuroSAT`` alone.
 
     Raises:
-        ConfigError: If there is no such class.
+        ConfigError: If its module cannot be imported, or has no such class.
     """
     import torchgeo.datasets
     from torchgeo.datasets import NonGeoDataset
 
     package, _, name = path.rpartition(".")
-    try:
-        module = import_module(package or "torchgeo.datasets")
-    except ImportError as error:
-        raise ConfigError(f"`dataset: {path}`: {package} cannot be imported ({error}).") from error
+    module = import_own(package, f"dataset: {path}") if package else torchgeo.datasets
     found = getattr(module, name, None)
     if not (isinstance(found, type) and issubclass(found, NonGeoDataset)):
         every = [each for each in dir(torchgeo.datasets) if _is_dataset(getattr(torchgeo.datasets, each))]

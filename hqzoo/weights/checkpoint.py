@@ -68,7 +68,8 @@ def load(path: str | Path, map_location: str | torch.device = "cpu", *, own_arch
     if "." in architecture and architecture != own_architecture:
         raise CheckpointError(
             f"The checkpoint {path} holds an architecture of someone's own, {architecture}; loading it calls that "
-            f"function. If you trust it: hqzoo.load(..., own_architecture='{architecture}')."
+            f"function. If you trust it: hqzoo.load(..., own_architecture='{architecture}'), on the command line "
+            f"--own-architecture {architecture}."
         )
     cls = _task_class(str(arguments.get("_class_path")), path)
     task = cls(**_constructor_arguments(cls, arguments, checkpoint, path))

@@ -183,7 +183,7 @@ def test_one_of_several_masks(made: Any) -> None:
     ("options", "error", "message"),
     [
         ({"dataset": "EuroSaat"}, ConfigError, "EuroSAT"),
-        ({"dataset": "nowhere.Data"}, ConfigError, "nowhere cannot be imported"),
+        ({"dataset": "nowhere.Data"}, ConfigError, "nowhere.Data cannot be imported"),
         ({"dataset": "EuroSAT", "dataset_args": {"band": []}}, ConfigError, "bands"),
         ({"dataset": "EuroSAT", "splits": {"train": "training"}}, ConfigError, "Correct `splits`"),
         ({"dataset": "EuroSAT", "splits": {"training": "train"}}, ConfigError, "train"),

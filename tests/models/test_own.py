@@ -4,11 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import torch
 from torch import nn
 
 import hqzoo
+from hqzoo.cli import main
 from hqzoo.data import Sensor, Statistics, Targets
 from hqzoo.errors import CheckpointError, ConfigError
 from hqzoo.models import check_arguments, create_model, model_info
@@ -93,6 +96,16 @@ def test_a_checkpoint_calls_no_function_that_was_not_asked_for(tmp_path):
     loaded = hqzoo.load(tmp_path / "own.ckpt", own_architecture=NET)
     image = torch.rand(1, 3, 8, 8)
     assert torch.equal(loaded(image), task.eval()(image))
+
+    scene = np.random.default_rng(0).integers(1, 255, (3, 300, 300), dtype=np.uint8)
+    with rasterio.open(tmp_path / "scene.tif", "w", driver="GTiff", height=300, width=300, count=3, dtype="uint8",
+                       crs="EPSG:2180", transform=rasterio.Affine(1, 0, 0, 0, -1, 0)) as file:  # fmt: skip
+        file.write(scene)
+    command = ["map", str(tmp_path / "scene.tif"), "--checkpoint", str(tmp_path / "own.ckpt"), "--quiet"]
+    assert main([*command, "-o", str(tmp_path / "map.tif")]) == 2
+    assert main([*command, "-o", str(tmp_path / "map.tif"), "--own-architecture", NET]) == 0
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert set(np.unique(file.read(1))) <= {0, 1}
 
 
 def test_the_command_finds_modules_in_the_working_folder(tmp_path):
