@@ -8,6 +8,7 @@
     hqzoo compare --out FOLDER                         # go on with the table in there
     hqzoo compare --out FOLDER --folds 0 1 2 3 4       # with further folds
     hqzoo compare --out FOLDER --report-only           # write its report anew
+    hqzoo compare --out FOLDER --report-only --units   # and compare its rows image by image, not only fold by fold
 
 What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. All rows and folds are checked before
 anything is trained. Finished cells are skipped, interrupted ones go on from their last checkpoint, and several
@@ -64,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--direction", choices=("max", "min"), help="whether a higher or a lower score is better")
     parser.add_argument("--margin", type=float, metavar="D", help="difference in the score that nobody would mind")
     parser.add_argument(
+        "--units",
+        nargs="?",
+        const="",
+        metavar="SCORE",
+        help="compare image by image as well: accuracy, image_iou, miou, ... (default: the score of the table)",
+    )
+    parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share the cells (default: 1)"
     )
     parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished cells")
@@ -80,9 +88,12 @@ def run(args: argparse.Namespace) -> int:
     from hqzoo.compare import read_table
     from hqzoo.compare.cell_files import has_cells
     from hqzoo.compare.overrides import setting
+    from hqzoo.compare.unit_statistics import check_name
 
     settings = [setting(each) for each in args.overrides]
     table = _table(args)
+    if args.units:
+        check_name(args.units)  # before hours of training
     out = args.out or _default_out(table, settings)
     table = _with_earlier(args, table.with_settings(settings), out)
     try:
@@ -129,7 +140,7 @@ def _report(args: argparse.Namespace, table: Table, out: Path) -> None:
 
     if not args.no_report:
         shown = table.scored_by(args.metric) if args.metric else table
-        _print(write_report(shown, out), out)
+        _print(write_report(shown, out, args.units), out)
 
 
 def _table(args: argparse.Namespace) -> Table:
@@ -285,6 +296,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
 
     from hqzoo.compare.grids import row_grid
     from hqzoo.compare.report import data_text, sentence, short_training
+    from hqzoo.compare.unit_report import unit_sentences
 
     grid = row_grid(summary)
     # A terminal is narrow: report.md has all columns.
@@ -300,7 +312,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     for comparison in summary["comparisons"]:
         if comparison["interval"]:
             console.print(sentence(comparison, summary["metric"], summary["unit"]), markup=False, highlight=False)
-    for warning in short_training(summary):
+    for warning in (*unit_sentences(summary), *short_training(summary)):
         console.print(warning, markup=False, highlight=False)
     if summary["missing"]:
         console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)

@@ -92,6 +92,10 @@ def crossed_mean(folds: Sequence[CrossedFold]) -> CrossedMean:
     one run over all of these. Degrees of freedom are Satterthwaite's (1946) of the mean squares that V is made of;
     CHOICE: MS_E, which V takes off, counts as well. With one run in every fold V is that of clusters alone.
 
+    Of simulated differences without any (20 to 1000 clusters in one fold, run variance from none to all of it), a test
+    at 5 % calls 2 to 6 % real with five runs or ten, and 2 to 8 % with three; with two, whose spread is hardly known,
+    up to 13 % where runs vary most, so that two runs in one fold are too few.
+
     Args:
         folds: Differences fold by fold.
 

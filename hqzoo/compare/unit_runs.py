@@ -21,7 +21,7 @@ Columns = Mapping[str, npt.NDArray[Any]]
 RUN_KEYS = ("pretraining", "seed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class UnitRun:
     """What one run found of every unit.
 
@@ -208,8 +208,9 @@ def pair_runs(a: Sequence[UnitRun], b: Sequence[UnitRun], clusters: str, runs: S
 def _by_identity(runs: Iterable[UnitRun]) -> dict[tuple[Any, ...], UnitRun]:
     found: dict[tuple[Any, ...], UnitRun] = {}
     for run in runs:
-        if found.setdefault((run.fold, run.pretraining, run.seed), run) is not run:
-            raise ConfigError(f"{run.label} is given twice: give runs of their own a seed of their own.")
+        if (run.fold, run.pretraining, run.seed) in found:
+            raise ConfigError(f"{run.label} is given twice: give every run a seed of its own.")
+        found[run.fold, run.pretraining, run.seed] = run
     if not found:
         raise ConfigError("There are no runs to compare: give at least one of each row.")
     return found
@@ -258,7 +259,7 @@ def _check_same(run: UnitRun, first: UnitRun, clusters: str) -> None:
     """Refuse a run whose truth or clusters are not those of the others; both have the same units in the same order."""
     for what, own, other in (
         ("truth", _truth(run), _truth(first)),
-        ("clusters", _clusters(run, clusters), _clusters(first, clusters)),
+        ("cluster", _clusters(run, clusters), _clusters(first, clusters)),
     ):
         if own is None or other is None:
             continue

@@ -16,7 +16,7 @@ from hqzoo.tasks import metric
 from hqzoo.tasks.count_scores import CALIBRATION_BINS, UNIT, calibration_error, share, soft_iou
 from hqzoo.tasks.metric import Metric
 
-__all__ = ["Linear", "Ratio", "Statistic", "statistic_of"]
+__all__ = ["Linear", "Ratio", "Statistic", "check_name", "statistic_of"]
 
 Array = npt.NDArray[np.float64]
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -70,11 +70,8 @@ def statistic_of(statistic: str | PerUnit, run: UnitRun) -> Statistic:
     if callable(statistic):
         name = getattr(statistic, "__name__", "statistic")
         return Linear(Metric(name.strip("<>")), partial(_called, statistic))
+    check_name(statistic)
     name, of_class, class_name = statistic.partition("/")
-    known = {**LINEAR, **RATIO}
-    if name not in known or (of_class and name not in OF_CLASSES) or (not of_class and name in ONLY_OF_CLASSES):
-        whole = set(known) - ONLY_OF_CLASSES | {f"{each}/CLASS" for each in OF_CLASSES}
-        raise ConfigError(unknown_name("score of units", statistic, whole))
     number = _class_number(run, class_name) if of_class else None
     found: Statistic
     if name in LINEAR:
@@ -86,6 +83,19 @@ def statistic_of(statistic: str | PerUnit, run: UnitRun) -> Statistic:
         found = Ratio(meaning, partial(_counted, counts), partial(score, number))
         found.counts(run)
     return found
+
+
+def check_name(statistic: str) -> None:
+    """Refuse a name that no score of units has.
+
+    Raises:
+        ConfigError: If there is no such score.
+    """
+    name, of_class, _ = statistic.partition("/")
+    known = {*LINEAR, *RATIO}
+    if name not in known or (of_class and name not in OF_CLASSES) or (not of_class and name in ONLY_OF_CLASSES):
+        whole = known - ONLY_OF_CLASSES | {f"{each}/CLASS" for each in OF_CLASSES}
+        raise ConfigError(unknown_name("score of units", statistic, whole))
 
 
 def _class_number(run: UnitRun, name: str) -> int:
