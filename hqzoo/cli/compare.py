@@ -140,7 +140,10 @@ def _report(args: argparse.Namespace, table: Table, out: Path) -> None:
 
     if not args.no_report:
         shown = table.scored_by(args.metric) if args.metric else table
-        _print(write_report(shown, out, args.units), out)
+        summary = write_report(shown, out)
+        if args.units is not None:  # where units are missing, the report of folds is there all the same
+            summary = write_report(shown, out, args.units)
+        _print(summary, out)
 
 
 def _table(args: argparse.Namespace) -> Table:

@@ -105,8 +105,9 @@ def crossed_mean(folds: Sequence[CrossedFold]) -> CrossedMean:
     for fold in folds:
         if fold.clusters < 2:
             raise ConfigError(
-                f"Fold {fold.fold} has one cluster of {len(fold.values)} units: how much clusters vary cannot be told. "
-                "Use clusters='name' if its units are independent, or compare folds."
+                f"Fold {fold.fold} has one cluster of {len(fold.values)} units, such as one scene: how much clusters "
+                "vary cannot be told within it. Compare folds instead or, if its units are independent, use "
+                "clusters='name'."
             )
     together, weight = strata([each.keys for each in folds]), 1 / len(folds)
     shares = [weight * fold.shares() for fold in folds]

@@ -78,7 +78,9 @@ def pigeonhole(
     CHOICE: n - 1 of n clusters and of n runs are drawn, so that the variance of a linear score is that of n draws from
     what they were drawn from, and not (n - 1) / n of it (McCarthy and Snowden 1985; Rao and Wu 1988), which is half
     with two runs. What clusters and runs have in common counts up to three times (Owen 2007), which errs on
-    the cautious side; that the spread of few runs is badly known does not show in a percentile interval.
+    the cautious side; that the spread of few runs is badly known does not show in a percentile interval. Of simulated
+    differences without any, on 40 clusters, 95 % intervals miss 0 in 6 % of cases with one run, in 3 to 4 % with five
+    or ten, and with three in 3 % where runs hardly vary and in 9 % where they vary more than clusters do.
 
     Args:
         folds: Counts fold by fold.
@@ -94,8 +96,8 @@ def pigeonhole(
         raise ConfigError(f"repeats={repeats}: a bootstrap takes at least 100, better 2000.")
     if any(fold.clusters < 2 for fold in folds):
         raise ConfigError(
-            "A fold has one cluster: how much clusters vary cannot be told. Use clusters='name' if its units are "
-            "independent, or compare folds."
+            "A fold has one cluster, such as one scene: how much clusters vary cannot be told within it. Compare folds "
+            "instead or, if its units are independent, use clusters='name'."
         )
     generator, total = np.random.default_rng(seed), np.zeros(repeats)
     value = 0.0

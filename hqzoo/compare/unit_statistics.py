@@ -152,7 +152,7 @@ def _confusion(run: UnitRun) -> Array:
         return np.stack([run.columns[name] for name in ("tp", "fp", "fn")], 1).astype(np.float64)
     truth, predicted = _column(run, "truth", "tp, fp and fn, or truth"), _prediction(run)
     if truth.ndim == 1:
-        classes = np.arange(_column(run, "probability").shape[1])
+        classes = np.arange(len(run.classes) or _column(run, "probability").shape[1])
         truth, predicted = truth[:, None] == classes, predicted[:, None] == classes
     truth, predicted = truth.astype(bool), predicted.astype(bool)
     return np.stack([truth & predicted, ~truth & predicted, truth & ~predicted], 1).astype(np.float64)

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hqzoo.cli import main
 from hqzoo.compare import compare_units, units_of_row
 from hqzoo.compare.cell_files import compact, write_cell
 from hqzoo.compare.report import write_report
 from hqzoo.compare.statistics import holm
 from hqzoo.compare.table import Cell
+from hqzoo.compare.table_file import dump_table
 from hqzoo.compare.unit_report import compare_rows_by_unit, unit_section, unit_sentences
 from hqzoo.errors import ConfigError
 from tests.compare.conftest import SCORES, report, result, table, write_cells
@@ -67,6 +69,18 @@ def test_rows_are_paired_unit_by_unit(sampled: Path) -> None:
     compact(table(), sampled)
     write_report(table(), sampled, "")
     assert (sampled / "report.md").read_text() == before  # seeded, and the same from the archive
+
+
+def test_the_command_compares_what_it_is_asked_to(sampled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (sampled / "table.yaml").write_text(dump_table(table()))
+    assert main(["compare", "--out", str(sampled), "--report-only", "--units", "image_iou/lesion"]) == 0
+    found = json.loads((sampled / "summary.json").read_text())["units"]
+    runs = [units_of_row(table(), sampled, row) for row in ("hybrid", "mlp")]
+    direct = compare_units(*runs, "image_iou/lesion")
+    assert found["comparisons"][1]["mean"] == pytest.approx(direct.mean)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"hybrid − mlp, paired by unit: {direct.mean:+.4f} [{direct.low:+.4f}, {direct.high:+.4f}]" in printed
+    assert f"holds for {direct.scope}." in printed
 
 
 def test_p_values_are_corrected_within_their_family(sampled: Path) -> None:
