@@ -121,7 +121,9 @@ def crossed_mean(folds: Sequence[CrossedFold]) -> CrossedMean:
             rest = float(((each - of_clusters - of_runs) ** 2).sum())
             residual.add(number / repeats * rest / degrees, degrees)
     for members in together:
-        totals = np.sum([shares[place].sum(0) for place in members], 0)
+        keys = folds[members[0]].keys
+        orders = {place: [folds[place].keys.index(key) for key in keys] for place in members}
+        totals = np.sum([shares[place].sum(0)[order] for place, order in orders.items()], 0)
         if len(totals) > 1:
             runs.add(float((totals**2).sum()) / (len(totals) * (len(totals) - 1)), len(totals) - 1)
     value = float(np.mean([fold.values.mean() for fold in folds]))

@@ -101,6 +101,8 @@ def test_runs_that_folds_share_are_one_draw(values: np.ndarray) -> None:
     shared = crossed_mean([fold(same, keys=keys), fold(same, number=1, keys=keys)])
     assert (shared.variance, shared.degrees) == (pytest.approx(alone.variance), pytest.approx(2))
     assert crossed_mean([fold(same), fold(same, number=1)]).variance == pytest.approx(alone.variance / 2)
+    other_order = fold(same[:, ::-1], number=1, keys=keys[::-1])
+    assert crossed_mean([fold(same, keys=keys), other_order]).variance == pytest.approx(alone.variance)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3])
