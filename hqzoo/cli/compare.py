@@ -10,6 +10,7 @@
     hqzoo compare --out FOLDER --report-only           # write its report anew
     hqzoo compare --out FOLDER --plan                  # how many folds and seeds would tell one point
     hqzoo compare -c qu_net/ph2 --controls quantum mlp --plan --plan-components fold=0.02 residual=0.03
+    hqzoo compare --out FOLDER --report-only --units   # and compare its rows image by image, not only fold by fold
 
 What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. All rows and folds are checked before
 anything is trained. Finished cells are skipped, interrupted ones go on from their last checkpoint, and several
@@ -67,6 +68,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--direction", choices=("max", "min"), help="whether a higher or a lower score is better")
     parser.add_argument("--margin", type=float, metavar="D", help="difference in the score that nobody would mind")
     parser.add_argument(
+        "--units",
+        nargs="?",
+        const="",
+        metavar="SCORE",
+        help="compare image by image as well: accuracy, image_iou, miou, ... (default: the score of the table)",
+    )
+    parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share the cells (default: 1)"
     )
     parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished cells")
@@ -94,11 +102,14 @@ def run(args: argparse.Namespace) -> int:
     from hqzoo.compare import read_table
     from hqzoo.compare.cell_files import has_cells
     from hqzoo.compare.overrides import setting
+    from hqzoo.compare.unit_statistics import check_name
 
     if args.plan_components and not args.plan:
         raise ConfigError("--plan-components are what --plan rests on: give --plan as well.")
     settings = [setting(each) for each in args.overrides]
     table = _table(args)
+    if args.units:
+        check_name(args.units)  # before hours of training
     out = args.out or _default_out(table, settings)
     table = _with_earlier(args, table.with_settings(settings), out)
     if args.plan:
@@ -148,7 +159,10 @@ def _report(args: argparse.Namespace, table: Table, out: Path) -> None:
 
     if not args.no_report:
         shown = table.scored_by(args.metric) if args.metric else table
-        _print(write_report(shown, out), out)
+        summary = write_report(shown, out)
+        if args.units is not None:  # where units are missing, the report of folds is there all the same
+            summary = write_report(shown, out, args.units)
+        _print(summary, out)
 
 
 def _plan(args: argparse.Namespace, table: Table, out: Path) -> None:
@@ -341,6 +355,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
 
     from hqzoo.compare.grids import row_grid
     from hqzoo.compare.report import data_text, sentence, short_training
+    from hqzoo.compare.unit_report import unit_sentences
 
     grid = row_grid(summary)
     # A terminal is narrow: report.md has all columns.
@@ -356,7 +371,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     for comparison in summary["comparisons"]:
         if comparison["interval"]:
             console.print(sentence(comparison, summary["metric"], summary["unit"]), markup=False, highlight=False)
-    for warning in short_training(summary):
+    for warning in (*unit_sentences(summary), *short_training(summary)):
         console.print(warning, markup=False, highlight=False)
     if summary["missing"]:
         console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)

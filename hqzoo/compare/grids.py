@@ -66,8 +66,7 @@ def result_grid(summary: Summary) -> Grid:
             name = [_row_name(row), *(mean_text(row[key]) for key in ("published", "score", "score_of_shared_seeds"))]
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
             found = [
-                [pair_name(each), _published(each), _difference(each), deciding_p(each), _verdict(each)]
-                for each in own
+                [pair_name(each), _published(each), _difference(each), deciding_p(each), _verdict(each)] for each in own
             ]
             lines += [(left or [""] * 4) + (right or [""] * 5) for left, right in zip_longest([name], found)]
     return Grid(head, lines).without_empty_columns()

@@ -28,6 +28,7 @@ from hqzoo.compare.picture import draw
 from hqzoo.compare.sensitivity import is_blind, sensitivity_sentences
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import REPEATED, Table
+from hqzoo.compare.unit_report import compare_rows_by_unit, unit_section
 from hqzoo.errors import ConfigError
 
 __all__ = [
@@ -54,20 +55,26 @@ ONE_SEED = " What one seed shows holds for that seed."
 Summary = Mapping[str, Any]
 
 
-def write_report(table: Table, out: Path) -> dict[str, Any]:
+def write_report(table: Table, out: Path, units: str | None = None) -> dict[str, Any]:
     """Write ``summary.json``, ``report.md`` and ``report.png`` from the cells in a folder; return the summary.
 
     Args:
         table: The table.
         out: Its folder, with its cells.
+        units: Score to compare unit by unit as well, see :func:`hqzoo.compare.unit_statistics.statistic_of`; empty: the
+            table's own; None: only folds are compared.
 
     Raises:
-        ConfigError: If there is no finished cell, or one does not belong to the table.
+        ConfigError: If there is no finished cell, or one does not belong to the table; if units are asked for, and a
+            cell has none.
     """
     results = read_cells(table, out)
     if not any(results.values()):
         raise ConfigError(f"There is nothing to report: no finished cell of table '{table.name}' in {out}.")
     summary = summarize(table, results)
+    if units is not None:
+        margin = summary["margin"] if units in ("", summary["metric"]) else None
+        summary["units"] = compare_rows_by_unit(table, out, units or summary["metric"], margin)
     draw(summary, out / "report.png")
     text = f"# {summary['title']}\n\n{body(summary, 'report.png')}\n"
     write_json(out / "summary.json", summary)
@@ -104,7 +111,7 @@ def body(summary: Summary, picture: str) -> str:
     if summary["published_comparisons"]:
         grid = comparison_grid(summary["published_comparisons"])
         parts += ["The paper's own published scores, fold by fold, through the same statistics:", grid.markdown()]
-    return "\n\n".join([*parts, _picture(summary, picture), _footer(summary)])
+    return "\n\n".join([*parts, *unit_section(summary), _picture(summary, picture), _footer(summary)])
 
 
 def brief(summary: Summary, picture: str, report: str) -> str:

@@ -134,6 +134,22 @@ def test_the_report_written_again_is_the_same(finished: tuple[Path, str], capsys
     assert "Written: " in capsys.readouterr().out
 
 
+def test_scores_of_images_say_which_scene_they_are_of(
+    finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every fold of this table is one scene, so that images within it cannot say how much scenes vary."""
+    out = shutil.copytree(finished[0], tmp_path / "out")
+    found = samples(out, "mlp-fold0-seed0")
+    assert set(found) == {"name", "group", "tp", "fp", "fn", "soft", "calibration"}
+    assert (found["name"].tolist(), found["group"].tolist()) == (["scene0_0", "scene0_1"], ["scene0"] * 2)
+    (out / "report.md").unlink()
+    assert main(["compare", "--out", str(out), "--report-only", "--units"]) == 2
+    assert "A fold has one cluster" in capsys.readouterr().err
+    assert (out / "report.md").exists()
+    assert main(["compare", "--out", str(out), "--report-only", "--units", "miuo"]) == 2
+    assert "Unknown score of units 'miuo'. Did you mean 'miou'?" in capsys.readouterr().err
+
+
 def test_a_full_table_runs_nothing(finished: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = finished
     before = cells(out)
