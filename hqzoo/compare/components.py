@@ -33,10 +33,10 @@ standard deviation of row x fold            5 x 1  7 x 1  5 x 3  3 x 10
 0                                                         2.8    2.8
 ==========================================  =====  =====  =====  ======
 
-Near-identical rows come out cautious: no estimate is negative, so that a row x fold part of 0 is overestimated, and with
-one seed per fold nothing tells :math:`\sigma_F^2` from :math:`\sigma_E^2`: their sum then counts as row x fold, which
-only further seeds mend. Two rows alone in 5 folds have up to 7 %, where row x fold is about a tenth of the residual and
-seeds are ten or more.
+Near-identical rows come out cautious: no estimate is negative, so that a row x fold part of 0 is overestimated, and
+with one seed per fold nothing tells :math:`\sigma_F^2` from :math:`\sigma_E^2`: their sum then counts as row x fold,
+which only further seeds mend. Two rows alone in 5 folds have up to 7 %, where row x fold is about a tenth of the
+residual and seeds are ten or more.
 """
 
 from __future__ import annotations

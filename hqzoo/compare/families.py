@@ -7,8 +7,8 @@ errors are wrong for single differences where it has not (Boik 1981). A test of 
 1972): where it rejects at 25 %, and where too few cells are shared by all rows for a test, every pair has components of
 its own. Where a pair has too few runs for components, its folds' means have the variance of Nadeau and Bengio (2003).
 
-Measured as there, in 2,000 tables of four rows each, for what pooling regardless would do, and what this rule does, as
-false positives in % between different networks at a nominal 5 %:
+Measured as there, as false positives in % between different networks at a nominal 5 %, in tables of four rows each:
+what pooling regardless does (500 tables) and what this rule does (2,000):
 
 * Three near-identical rows beside one network of another kind (row x fold 15 times as wide): 13 to 20 pooled; by this
   rule 6 (5 x 1), 4 to 5 (7 x 1), 7 (5 x 3), but 12 with 3 folds x 10 seeds, where three folds seldom show it.
