@@ -22,13 +22,21 @@ Bengio 2003); starts do not, so that the others have none. CHOICE: :math:`n_\tex
 k folds. Degrees of freedom are Satterthwaite's, :math:`\nu = 2 V^2 / \operatorname{Var} \hat V` with the expected
 information of the REML estimates (Giesbrecht and Burns 1985).
 
-Measured at a nominal 5 % (rows of one variance, four of them, effects of folds correlated by 1/k, at least 10,000
-differences each; coverage is what is missing to 100 %): 4 to 5 % false positives between networks whose row x fold
-variance is at least the residual, with 5 folds x 3 seeds, 3 x 10, or 25 times the residual also 5 x 1 and 7 x 1;
-between near-identical rows, with a row x fold variance of a twentieth of the residual, 3 to 4 % (5 x 3) and 6 % (3 x
-10), and 2.7 % where it is exactly 0, since no estimate is negative. With one seed per fold nothing tells
-:math:`\sigma_F^2` from :math:`\sigma_E^2`: their sum then counts as row x fold, which is too much for near-identical
-rows (under 1 % false positives), and only further seeds mend it.
+Measured at a nominal 5 % (four rows without any difference, effects of folds correlated by 1/k, 6,000 differences each,
+with the test of :mod:`hqzoo.compare.families`; intervals cover what is missing to 100 %), as false positives in %:
+
+==========================================  =====  =====  =====  ======
+standard deviation of row x fold            5 x 1  7 x 1  5 x 3  3 x 10
+==========================================  =====  =====  =====  ======
+5 times that of runs (different networks)   5.0    4.7    5.7    6.0
+0.2 times (near-identical controls)         1.5    1.0    2.9    4.9
+0                                                         2.8    2.8
+==========================================  =====  =====  =====  ======
+
+Near-identical rows come out cautious: no estimate is negative, so that a row x fold part of 0 is overestimated, and
+with one seed per fold nothing tells :math:`\sigma_F^2` from :math:`\sigma_E^2`: their sum then counts as row x fold,
+which only further seeds mend. Two rows alone in 5 folds have up to 7 %, where row x fold is about a tenth of the
+residual and seeds are ten or more.
 """
 
 from __future__ import annotations
