@@ -131,7 +131,9 @@ def test_the_short_form_has_every_row_once_with_its_difference(out: Path) -> Non
     assert grid.rows[1][3].startswith(f"{fmean(values[0] for values in SCORES['hybrid'].values()):.4f} ± ")
     assert [row[4] for row in grid.rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`"]
     assert grid.head[5] == "published difference"
-    assert [row[5] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}", ""]
+    gain = against_unet["published_gain"]
+    where = f"{'inside' if gain['inside'] else 'outside'} [{gain['low']:+.2f}, {gain['high']:+.2f}]"
+    assert [row[5] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}, {where}", ""]
     assert [row[6].endswith(" †") for row in grid.rows] == [False, True, False]  # U-Net has one seed, the hybrid two
     assert [row[8].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
     text = brief(summary, "a/report.png", "a/report.md")
