@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hqzoo.data.labels import ClassMap as ClassMap
     from hqzoo.data.landcoverai import LandCoverAIDataModule as LandCoverAIDataModule
     from hqzoo.data.landscapes import LandscapesDataModule as LandscapesDataModule
+    from hqzoo.data.openearthmap import OpenEarthMapDataModule as OpenEarthMapDataModule
     from hqzoo.data.ph2 import PH2DataModule as PH2DataModule
     from hqzoo.data.records import ArrayRecord as ArrayRecord
     from hqzoo.data.records import ImageRecord as ImageRecord
@@ -53,6 +54,7 @@ __getattr__, __dir__, __all__ = attach(
         "Inputs": "sensor",
         "LandCoverAIDataModule": "landcoverai",
         "LandscapesDataModule": "landscapes",
+        "OpenEarthMapDataModule": "openearthmap",
         "PH2DataModule": "ph2",
         "Record": "records",
         "Resized": "resized",
