@@ -17,6 +17,7 @@ from hqzoo.cli.recipes import list_recipes
 from tests.fixtures.folder import write_csv, write_folder
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.openearthmap import write_openearthmap
+from tests.fixtures.seasonet import write_seasonet
 from tests.fixtures.whole_images import write_fruitseg30, write_isbi2012, write_ph2
 
 ROOT = Path(__file__).parents[1] / "recipes"
@@ -69,6 +70,7 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         **dict.fromkeys(("hq_unet/isbi2012", "qu_net/isbi2012"), write_isbi2012),
         "qu_net/fruitseg30": write_fruitseg30,
         "hq_unet/openearthmap": write_openearthmap,
+        "hq_unet/seasonet": write_seasonet,
     }
     workers = ["--data.init_args.num_workers", "0"]
     return ["--data.init_args.root", str(makers[recipe](tmp_path / "data")), *workers]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hqzoo.data.resized import Resized as Resized
     from hqzoo.data.sampling import EpochSampler as EpochSampler
     from hqzoo.data.sampling import GridSampler as GridSampler
+    from hqzoo.data.seasonet import SeasoNetDataModule as SeasoNetDataModule
     from hqzoo.data.segmentation import SegmentationDataModule as SegmentationDataModule
     from hqzoo.data.sensor import Inputs as Inputs
     from hqzoo.data.sensor import Sensor as Sensor
@@ -58,6 +59,7 @@ __getattr__, __dir__, __all__ = attach(
         "PH2DataModule": "ph2",
         "Record": "records",
         "Resized": "resized",
+        "SeasoNetDataModule": "seasonet",
         "SegmentationDataModule": "segmentation",
         "Sensor": "sensor",
         "Statistics": "sensor",

@@ -211,4 +211,4 @@ def test_trained_and_tested_by_the_command_line(root: Path, tmp_path: Path, monk
     run = tmp_path / "runs/hq_unet/openearthmap"
     assert (run / "test.json").exists()
     assert main(["predict", "-c", str(run / "config.yaml"), "--data.init_args.scored", "test"]) == 0
-    assert [path.name for path in (run / "predictions").iterdir()] == ["al_qurnah_9.tif"]
+    assert [path.name for path in (run / "predictions").glob("*.tif")] == ["al_qurnah_9.tif"]
