@@ -152,8 +152,8 @@ class SeasoNetDataModule(SegmentationDataModule):
             index = self._index(split)
         except IndexError as error:
             raise DataError(
-                f"{listed} names patches beyond the last line of {self.root / 'meta.csv'} ({error}): the two are not of "
-                "one data set. Get both again."
+                f"{listed} names patches beyond the last line of {self.root / 'meta.csv'} ({error}): the two are not "
+                "of one data set. Get both again."
             ) from error
         patches = [Path(paths[0]) for paths in index.files]
         return [self._record(patch) for patch in self._present(patches, listed)]

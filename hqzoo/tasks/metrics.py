@@ -33,6 +33,11 @@ class SegmentationMetrics(Metric):
     of a window is no contour, since windows are cut from larger images; neither is the edge of an unlabelled
     area.
 
+    Binary accuracy takes each of the K classes against all others, and is the mean of (TP_c + TN_c) / N over them,
+    absent ones included. A wrong pixel is wrong for two classes, so that it is 1 - 2 (1 - OA) / K: near 1 for many
+    classes, whatever the model. It is there because some publications seem to report it as accuracy; ``oa`` is the
+    share of right pixels.
+
     Args:
         num_classes: Number of classes K.
         ignore_index: Mask value of unlabelled pixels.
@@ -81,7 +86,7 @@ class SegmentationMetrics(Metric):
         self.boundary += torch.stack([_count(labels, where, self.num_classes) for labels, where in cases])
 
     def compute(self) -> dict[str, Tensor]:
-        """Return all scores as float64: ``miou``, ``oa``, ``boundary_iou`` (scalars) and per class ``(K,)``
+        """Return all scores as float64: ``miou``, ``oa``, ``binary_accuracy``, ``boundary_iou``, and per class ``(K,)``
         ``iou``, ``f1``, ``precision``, ``recall``, ``boundary_iou_per_class``; NaN where a class, or the
         whole split, is absent.
         """  # noqa: D205 - one sentence that needs two lines
@@ -103,6 +108,7 @@ class SegmentationMetrics(Metric):
         return {
             "miou": scores["iou"].nanmean(),
             "oa": hits.sum() / confusion.sum(),
+            "binary_accuracy": ((confusion.sum() - truth - predicted + 2 * hits) / confusion.sum()).mean(),
             "boundary_iou": scores["boundary_iou_per_class"].nanmean(),
             **scores,
             "confusion": self.confusion.cpu(),  # under DDP the synchronised counts exist only in here
@@ -115,9 +121,9 @@ class SegmentationMetrics(Metric):
             classes: Names of the K classes.
 
         Returns:
-            ``miou``, ``oa``, ``boundary_iou``, ``pixels`` (labelled ones), ``confusion`` (rows are the truth)
-            and ``classes``: per class ``name``, ``iou``, ``f1``, ``precision``, ``recall``, ``boundary_iou``,
-            ``truth_pixels``, ``predicted_pixels``.
+            ``miou``, ``oa``, ``binary_accuracy``, ``boundary_iou``, ``pixels`` (labelled ones), ``confusion`` (rows
+            are the truth) and ``classes``: per class ``name``, ``iou``, ``f1``, ``precision``, ``recall``,
+            ``boundary_iou``, ``truth_pixels``, ``predicted_pixels``.
         """
         scores = self.compute()
         confusion = to_numbers(scores["confusion"].reshape(self.num_classes, self.num_classes))
@@ -130,7 +136,7 @@ class SegmentationMetrics(Metric):
             {"name": name, **{column: values[k] for column, values in columns.items()}}
             for k, name in enumerate(classes)
         ]
-        means = {name: to_numbers(scores[name]) for name in ("miou", "oa", "boundary_iou")}
+        means = {name: to_numbers(scores[name]) for name in ("miou", "oa", "binary_accuracy", "boundary_iou")}
         return {**means, "pixels": sum(columns["truth_pixels"]), "classes": rows, "confusion": confusion}
 
 

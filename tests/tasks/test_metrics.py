@@ -62,6 +62,22 @@ def test_scores_are_scikit_learn_s(seed, classes, ignored):
     assert report["pixels"] == len(t)
 
 
+@given(seed=st.integers(0, 10_000), classes=st.integers(1, K), ignored=st.sampled_from([0.0, 0.2, 0.9]))
+@settings(max_examples=30, deadline=None)
+def test_binary_accuracy_is_that_of_each_class_against_all_others(seed, classes, ignored):
+    prediction, truth = case(seed, ignored, classes)
+    report = scores(prediction, truth)
+    right = [0] * K
+    pairs = [
+        (t, p) for t, p in zip(truth.flatten().tolist(), prediction.flatten().tolist(), strict=True) if t != IGNORE
+    ]
+    for k in range(K):
+        for t, p in pairs:
+            right[k] += (t == k and p == k) or (t != k and p != k)
+    assert report["binary_accuracy"] == pytest.approx(sum(count / len(pairs) for count in right) / K, abs=1e-12)
+    assert report["binary_accuracy"] == pytest.approx(1 - 2 * (1 - report["oa"]) / K, abs=1e-12)
+
+
 def band_of_class(labels, k, width):
     """Cheng et al.'s mask minus its erosion, with the window's edge no contour."""
     mask = labels == k
@@ -139,6 +155,7 @@ def test_a_split_without_labels_has_no_scores():
     prediction, truth = case(1)
     report = scores(prediction, torch.full_like(truth, IGNORE))
     assert (report["miou"], report["oa"], report["boundary_iou"], report["pixels"]) == (None, None, None, 0)
+    assert report["binary_accuracy"] is None
 
 
 @pytest.mark.parametrize("cut", [1, 3, 7])

@@ -236,6 +236,8 @@ class TestTraining:
         assert Report.from_dict(json.loads(json.dumps(report.to_dict(), allow_nan=False))).scores == report.scores
         assert trainer.callback_metrics["test/miou"].item() == pytest.approx(report.score("miou"))
         assert trainer.callback_metrics["test/loss"].item() == pytest.approx(report.score("loss"))
+        wrong = 1 - report.score("oa")
+        assert report.score("binary_accuracy") == pytest.approx(1 - 2 * wrong / len(CLASSES))
         assert report.details["pixels"] == sum((r.mask != 255).sum() for r in data.records("test"))
         assert [row["name"] for row in report.classes] == list(CLASSES)
         assert report.score("iou/soil") == report.classes[0]["iou"]
