@@ -14,6 +14,7 @@ from PIL import Image
 
 from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
+from tests.fixtures.aerial_archives import write_chesapeake_folder, write_flair_folder
 from tests.fixtures.folder import write_csv, write_folder
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.openearthmap import write_openearthmap
@@ -71,6 +72,8 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         "qu_net/fruitseg30": write_fruitseg30,
         "hq_unet/openearthmap": write_openearthmap,
         "hq_unet/seasonet": write_seasonet,
+        "hq_unet/flair": write_flair_folder,
+        "hq_unet/chesapeake": write_chesapeake_folder,
     }
     workers = ["--data.init_args.num_workers", "0"]
     return ["--data.init_args.root", str(makers[recipe](tmp_path / "data")), *workers]

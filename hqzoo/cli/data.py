@@ -3,6 +3,7 @@
     hqzoo data check ROOT                    what it is, what is missing, which splits leak into each other
     hqzoo data check ROOT --module CLASS     as this data module, by its name or path
     hqzoo data check ROOT --images sat --masks gt --mask-suffix _gt     a folder whose parts have other names
+    hqzoo data check ROOT --against OTHER    also whether images show ground that files of another data set show
     hqzoo data stats -c RECIPE               mean and standard deviation of each band over the training split
 
 Both take a folder, a recipe, or both (the recipe's settings on this folder). `check` reads every image and mask of all
@@ -50,7 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Parsers of their own: beside the action, an optional ROOT that follows an option would be refused.
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, what in ACTIONS.items():
-        actions.add_parser(name, parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.")
+        action = actions.add_parser(name, parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.")
+        if name == "check":
+            action.add_argument(
+                "--against", type=Path, metavar="OTHER", help="folder of another data set that may show the same ground"
+            )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("A recipe names its data module already: give --module or -c, not both.")
     given = {name: getattr(args, name) for name in NAMES if getattr(args, name) is not None}
     build = _from_recipe(args.config, args.root, given) if args.config else _from_folder(args.root, args.module, given)
-    report, code = (_check if args.action == "check" else _stats)(build, args.fold)
+    report, code = _check(build, args.fold, args.against) if args.action == "check" else _stats(build, args.fold)
     if args.json is not None:
         write_text(args.json, json.dumps(report, indent=2) + "\n")
     return code
@@ -140,10 +145,10 @@ def _from_recipe(recipe: str, root: Path | None, names: dict[str, str]) -> Build
     return build
 
 
-def _check(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:
+def _check(build: Build, fold: int | None, against: Path | None) -> tuple[dict[str, Any], int]:
     from hqzoo.data.inspection import inspect
 
-    found = inspect(build, fold)
+    found = inspect(build, fold, against)
     name = type(build(fold)).__name__
     _print_inspection(name, found)
     report = {
@@ -157,6 +162,7 @@ def _check(build: Build, fold: int | None) -> tuple[dict[str, Any], int]:
         "ignored": found.ignored,
         "missing": found.missing,
         "leaks": found.leaks,
+        "unknown": found.unknown,
     }
     return report, 0 if found.clean else 1
 
@@ -177,7 +183,7 @@ def _print_inspection(name: str, found: Inspection) -> None:
         for label, share in found.classes.items():
             shares.add_row(label, f"{share:.4f}")
         console.print(shares)
-    for kind, sentences in (("missing", found.missing), ("leak", found.leaks)):
+    for kind, sentences in (("missing", found.missing), ("leak", found.leaks), ("unknown", found.unknown)):
         for sentence in sentences[:SHOWN]:
             console.print(f"{kind}: {sentence}", markup=False)
         if len(sentences) > SHOWN:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hqzoo.data._progress import progress
+from hqzoo.data.against import compare_ground
 from hqzoo.data.base import DataModule, Split
 from hqzoo.data.faults import collecting, going_on
 from hqzoo.data.leaks import Splits, each_record, find_twins, leaks_of
@@ -42,7 +43,8 @@ class Inspection:
         classes: Class name to its share of the pixels that are counted.
         ignored: Share of the pixels that are not counted.
         missing: What is missing, damaged or malformed; a sentence each.
-        leaks: Which splits share images or scenes; a sentence each.
+        leaks: Which splits, or which data sets, share images, scenes or ground; a sentence each.
+        unknown: What could not be compared with another data set; a sentence each.
     """
 
     images: int = 0
@@ -53,6 +55,7 @@ class Inspection:
     ignored: float = 0.0
     missing: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
@@ -96,7 +99,9 @@ def _all_modules() -> list[type[DataModule[Any]]]:
     return list(found)
 
 
-def inspect(build: Callable[[int | None], DataModule[Any]], fold: int | None = None) -> Inspection:
+def inspect(
+    build: Callable[[int | None], DataModule[Any]], fold: int | None = None, against: Path | None = None
+) -> Inspection:
     """Read every image and mask of a data set once, and compare the splits of each fold.
 
     Where no fold can be made, the images are looked at all the same, and whatever fails, what was found before it is
@@ -105,6 +110,10 @@ def inspect(build: Callable[[int | None], DataModule[Any]], fold: int | None = N
     Args:
         build: Returns the data module for a fold; None for the fold that it takes by itself.
         fold: The one fold to look at; None for all.
+        against: Folder of another data set, whose files may show the same ground; None: none is compared.
+
+    Raises:
+        DataError: If there is no TIFF file in ``against``.
     """
     found, looks = Inspection(), Looks()
     folds: Sequence[int | None] = [fold]
@@ -123,6 +132,10 @@ def inspect(build: Callable[[int | None], DataModule[Any]], fold: int | None = N
             module = build(fold)
             _look_at_all(module, [("", record) for record in module.undivided_records()], found, looks)
     _compare_splits(found, looks, divided)
+    if against is not None:
+        compared = compare_ground(looks, against)
+        found.leaks += compared.leaks
+        found.unknown += compared.unknown
     return found
 
 
