@@ -56,7 +56,9 @@ class HQFNet(Model):
 
     def quantum_parts(self) -> dict[str, nn.Module]:
         """Return the circuits, or what stands in their places, by their names among the modules."""
-        skips: dict[str, nn.Module] = {f"qskip.{level}.core": self._skip(level).core for level in range(len(self.qskip))}
+        skips: dict[str, nn.Module] = {
+            f"qskip.{level}.core": self._skip(level).core for level in range(len(self.qskip))
+        }
         experts = self.qmoe.experts.items() if isinstance(self.qmoe, QMoE) else ()
         return {**skips, **{f"qmoe.{name}_expert": expert for name, expert in experts}}
 
@@ -212,7 +214,8 @@ def hqf_net(
         engine: Engine of the circuits.
 
     Raises:
-        ConfigError: If an argument is unknown or does not fit the others, or the backbone cannot be had or lacks a band.
+        ConfigError: If an argument is unknown or does not fit the others, or the backbone is not to be had or lacks a
+            band.
         CircuitError: If the circuits' options are wrong.
     """
     if not (qskip or qmoe) and control != "quantum":

@@ -206,7 +206,7 @@ def _look_at(name: str, options: Mapping[str, Any]) -> tuple[list[dict[str, Any]
 
     try:
         with torch.device("meta"):  # sizes without weights
-            model = timm.create_model(name, **options)
+            model: Any = timm.create_model(name, **options)
     except RuntimeError as error:
         nearest = "" if "Did you mean" in str(error) else did_you_mean(name.split(".")[0], timm.list_models())
         raise ConfigError(f"timm cannot build backbone='{name}': {error}.{nearest}") from error
@@ -235,5 +235,3 @@ def _chosen(name: str, blocks: Sequence[int] | None, number: int, plain: bool) -
 
 def _has_bf16(device: torch.device) -> bool:
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
-
-

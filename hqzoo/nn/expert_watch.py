@@ -26,9 +26,7 @@ class ExpertWatch:
         device: Where they are.
     """
 
-    def __init__(
-        self, experts: Mapping[str, nn.Module], router: nn.Module, outputs: int, device: torch.device
-    ) -> None:
+    def __init__(self, experts: Mapping[str, nn.Module], router: nn.Module, outputs: int, device: torch.device) -> None:
         self.names = list(experts)
         number, all_outputs = len(experts), len(experts) * outputs
         shapes: dict[str, tuple[int, ...]] = {

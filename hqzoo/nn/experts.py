@@ -46,8 +46,8 @@ class Router(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map ``(B, C, H, W)`` to shares ``(B, experts)``, float32, that add up to 1."""
-        logits = self.outer(torch.relu(self.inner(features.mean((2, 3)))))
-        shares = (logits.float() / self.temperature).softmax(-1)
+        logits: Tensor = self.outer(torch.relu(self.inner(features.mean((2, 3)))))
+        shares: Tensor = (logits.float() / self.temperature).softmax(-1)
         return shares.roll(1, 0) if self.permuted else shares
 
 
@@ -133,4 +133,5 @@ class QMoE(nn.Module):
         mixed = (self.router(features)[:, :, None] * values).sum(1)
         small = self.post(mixed.to(features.dtype)).view(B, -1, MAP, MAP)
         large = F.interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
-        return features + self.gamma * self.out(large)
+        out: Tensor = features + self.gamma * self.out(large)
+        return out

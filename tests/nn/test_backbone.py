@@ -42,7 +42,7 @@ def test_transformers_and_convolutional_networks_give_four_maps(name, options, b
 
 
 def test_it_sees_what_it_was_trained_on_whatever_the_sensor():
-    """Reflectances, bands in another order, stored with an offset: what the backbone gets is scaled red, green, blue."""
+    """Reflectances, bands in another order, stored with an offset: the backbone gets scaled red, green, blue."""
     bands, mean, std = ("blue", "nir", "red", "green"), (900.0, 800.0, 700.0, 600.0), (500.0, 400.0, 300.0, 200.0)
     net = backbone("vit_small_patch16_dinov3", bands, mean, std, 10_000.0, offset=1000.0, arguments=TINY_DINO)
     raw = torch.rand(1, 4, 32, 48) * 4000

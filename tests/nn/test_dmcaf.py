@@ -77,7 +77,9 @@ def test_a_step_compiles_to_one_graph():
     features, maps = torch.randn(2, 8, 6, 4), [torch.randn(2, 16, 3, 5), torch.randn(2, 16, 2, 2)]
     outputs = [torch.compile(block, backend="aot_eager", fullgraph=True)(features, maps), twin(features, maps)]
     torch.testing.assert_close(*outputs)
-    gradients = [torch.autograd.grad(out.sum(), each.parameters()) for out, each in zip(outputs, (block, twin), strict=True)]
+    gradients = [
+        torch.autograd.grad(out.sum(), each.parameters()) for out, each in zip(outputs, (block, twin), strict=True)
+    ]
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
 
 
