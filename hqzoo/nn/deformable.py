@@ -29,20 +29,24 @@ def sample_maps(maps: Sequence[Tensor], places: Sequence[Tensor], weights: Seque
 
     Args:
         maps: A map ``(B, M, D, H, W)`` for each level: M heads of D channels. Zeros lie outside of it.
-        places: ``(B, M, N, K, 2)`` for each level, x before y, in [-1, 1]: -1 is the outer edge of the first pixel, 1
+        places: ``(B, M, K, N, 2)`` for each level, x before y, in [-1, 1]: -1 is the outer edge of the first pixel, 1
             that of the last.
-        weights: ``(B, M, N, K)`` for each level.
+        weights: ``(B, M, K, N)`` for each level.
 
     Returns:
         ``(B, M, D, N)``, float32.
     """
     B, M, D = maps[0].shape[:3]
-    sums = []
+    total = maps[0].new_zeros((B * M, D, 1, places[0].shape[3]), dtype=torch.float32)
     with torch.autocast(maps[0].device.type, enabled=False):
         for values, grid, share in zip(maps, places, weights, strict=True):
-            found = F.grid_sample(values.float().flatten(0, 1), grid.float().flatten(0, 1), align_corners=False)
-            sums.append((found * share.float().flatten(0, 1)[:, None]).sum(-1))
-        return torch.stack(sums).sum(0).view(B, M, D, -1) if len(sums) > 1 else sums[0].view(B, M, D, -1)
+            flat = values.float().flatten(0, 1)
+            # One place of every query at a time: the products of all would be as large as the samples once more.
+            steps = zip(grid.float().flatten(0, 1).unbind(1), share.float().flatten(0, 1).unbind(1), strict=True)
+            for where, factor in steps:
+                found = F.grid_sample(flat, where[:, None], align_corners=False)
+                total = torch.addcmul(total, found, factor[:, None, None])
+    return total.view(B, M, D, -1)
 
 
 class DeformableAttention(nn.Module):
@@ -109,18 +113,18 @@ class DeformableAttention(nn.Module):
         if len(maps) != L:
             raise ConfigError(f"This attention was built for {L} maps, got {len(maps)}.")
         with torch.autocast(queries.device.type, enabled=False):
-            offsets = self.offsets(queries.float()).view(B, N, M, L, K, 2).transpose(1, 2)
+            offsets = self.offsets(queries.float()).view(B, N, M, L, K, 2).permute(0, 2, 3, 4, 1, 5)
         # Sides are Python numbers, so that nothing waits for the device and graphs do not break.
-        places = [_places(centres, offsets[:, :, :, level], *each.shape[-2:]) for level, each in enumerate(maps)]
-        shares = self.weights(queries).float().view(B, N, M, L * K).softmax(-1).view(B, N, M, L, K).transpose(1, 2)
+        places = [_places(centres, offsets[:, :, level], *each.shape[-2:]) for level, each in enumerate(maps)]
+        shares = self.weights(queries).float().view(B, N, M, L * K).softmax(-1).permute(0, 2, 3, 1)
         values = [self.value(each.flatten(2).mT).mT.reshape(B, M, dim // M, *each.shape[-2:]) for each in maps]
-        found = sample_maps(values, places, shares.unbind(3))
+        found = sample_maps(values, places, shares.split(K, 2))
         out: Tensor = self.out(found.reshape(B, dim, N).mT)
         return out
 
 
 def _places(centres: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
-    """Return in [-1, 1] what is ``offsets`` pixels ``(B, M, N, K, 2)`` of a map away from the centres ``(N, 2)``."""
-    x = (2 * centres[:, :1] - 1) + offsets[..., 0] * (2 / width)
-    y = (2 * centres[:, 1:] - 1) + offsets[..., 1] * (2 / height)
+    """Return in [-1, 1] what is ``offsets`` pixels ``(B, M, K, N, 2)`` of a map away from the centres ``(N, 2)``."""
+    x = (2 * centres[:, 0] - 1) + offsets[..., 0] * (2 / width)
+    y = (2 * centres[:, 1] - 1) + offsets[..., 1] * (2 / height)
     return torch.stack([x, y], -1)

@@ -77,10 +77,10 @@ class DMCAF(nn.Module):
         super().__init__()
         if dim % 4:
             raise ConfigError(f"fusion_dim={dim}: sine positions need a multiple of 4.")
-        self.query = Project(channels, dim)
+        self.query = nn.Sequential(nn.Linear(channels, dim), nn.LayerNorm(dim))
         self.level = nn.Parameter(0.02 * torch.randn(dim))
         self.attention = DeformableAttention(dim, heads, levels, points)
-        self.out = nn.Conv2d(dim, channels, 1)
+        self.out = nn.Linear(dim, channels)
         self.gamma = nn.Parameter(torch.full((channels, 1, 1), gamma))
         self.norm = ChannelNorm(channels)
         self.feed_forward = ConvFeedForward(channels, ratio)
@@ -88,11 +88,11 @@ class DMCAF(nn.Module):
     def forward(self, features: Tensor, maps: Sequence[Tensor]) -> Tensor:
         """Return ``(B, C, H, W)`` from features of that shape and maps ``(B, dim, H_l, W_l)``."""
         height, width = features.shape[-2:]
-        query = self.query(features)
-        positions = sine_positions(height, width, query.shape[1], query.device)
-        queries = query.flatten(2).mT + (positions + self.level).to(query.dtype)
-        found = self.attention(queries, pixel_centres(height, width, query.device), maps)
-        h = features + self.gamma * self.out(found.mT.unflatten(2, (height, width)))
+        query = self.query(features.flatten(2).mT)
+        positions = sine_positions(height, width, query.shape[-1], query.device)
+        queries = query + (positions + self.level).to(query.dtype)
+        found = self.out(self.attention(queries, pixel_centres(height, width, query.device), maps))
+        h = features + self.gamma * found.mT.unflatten(2, (height, width))
         out: Tensor = h + self.feed_forward(self.norm(h))
         return out
 
