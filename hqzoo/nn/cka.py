@@ -13,7 +13,8 @@ NOTHING = 1e-12  # a covariance of this norm is rounding
 def linear_cka(first: Tensor, second: Tensor) -> float | None:
     """Return the linear centred kernel alignment of two representations, 0 to 1; None where one does not vary.
 
-    It is 1 for representations that differ by a rotation, a shift and a factor.
+    It is 1 for representations that differ by a rotation, a shift and a factor. Few samples flatter it: with no more
+    than there are dimensions it is near 1 whatever the representations, with two it is 1.
 
     Args:
         first: ``(samples, D1)``.

@@ -59,8 +59,9 @@ class ExpertWatch:
 
         Returns:
             For each expert ``share`` (mean), ``share_std`` (over images), and ``largest`` (share of the images in which
-            it had most); ``cka``: linear CKA of the outputs of each two experts, None where one does not vary. Empty if
-            there was no image.
+            it had most); ``cka``: linear CKA of the outputs of each two experts over the ``images`` (windows of scenes
+            are images here), None where one does not vary, and worth little where they are not many more than outputs.
+            Empty if there was no image.
         """
         for hook in self._hooks:
             hook.remove()
