@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Protocol
+
 from torch import nn
 
 from hqzoo.quantum import QuantumLayer
 
-__all__ = ["Model", "as_model"]
+__all__ = ["Model", "Watch", "as_model"]
+
+
+class Watch(Protocol):
+    """What looks on while a model is tested."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Stop, and return plain values about all images since; every process calls it."""
 
 
 class Model(nn.Module):
@@ -36,6 +46,10 @@ class Model(nn.Module):
             ConfigError: If the model does not take images of this size.
         """
         return sum(isinstance(part, QuantumLayer) for part in self.quantum_parts().values())
+
+    def watch(self) -> Watch | None:
+        """Start to look on at what happens inside; None for models with nothing to say that scores do not."""
+        return None
 
 
 def as_model(module: nn.Module) -> Model:
