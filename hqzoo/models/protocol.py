@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
+from hqzoo.errors import ConfigError
 from hqzoo.quantum import QuantumLayer
 
 __all__ = ["Model", "Watch", "as_model"]
@@ -46,6 +47,19 @@ class Model(nn.Module):
             ConfigError: If the model does not take images of this size.
         """
         return sum(isinstance(part, QuantumLayer) for part in self.quantum_parts().values())
+
+    def check_size(self, image: Tensor) -> None:
+        """Refuse images whose sides are no multiples of ``size_multiple``.
+
+        Raises:
+            ConfigError: If the model does not take images ``(B, C, H, W)`` of this size.
+        """
+        (rows, columns), (height, width) = self.size_multiple, image.shape[-2:]
+        if height % rows or width % columns:
+            raise ConfigError(
+                f"This model takes images of a height that {rows} divides and a width that {columns} divides; got "
+                f"{height}x{width}. Resize or pad to {-(-height // rows) * rows}x{-(-width // columns) * columns}."
+            )
 
     def watch(self) -> Watch | None:
         """Start to look on at what happens inside; None for models with nothing to say that scores do not."""
