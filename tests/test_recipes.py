@@ -71,7 +71,7 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         ),
         **dict.fromkeys(("hq_unet/folder", "hqf_net/folder"), write_folder),
         "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
-        **dict.fromkeys(("hq_unet/landcoverai", "hqf_net/landcoverai"), write_landcoverai),
+        **dict.fromkeys((f"{m}/landcoverai" for m in ("hq_unet", "hqf_net", "baselines")), write_landcoverai),
         **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),
         **dict.fromkeys(("hq_unet/isbi2012", "qu_net/isbi2012"), write_isbi2012),
         "qu_net/fruitseg30": write_fruitseg30,
