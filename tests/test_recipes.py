@@ -91,7 +91,9 @@ def test_every_recipe_is_found() -> None:
 def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = data_options(recipe, tmp_path)
     monkeypatch.chdir(tmp_path)
-    small = {"hq_unet": SMALL, "baselines": SMALL, "hqf_net": [*SMALL, *TINY_BACKBONE]}.get(recipe.split("/")[0], SMALL_BATCH)
+    small = {"hq_unet": SMALL, "baselines": SMALL, "hqf_net": [*SMALL, *TINY_BACKBONE]}.get(
+        recipe.split("/")[0], SMALL_BATCH
+    )
     assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
     assert not (tmp_path / "runs").exists()
 

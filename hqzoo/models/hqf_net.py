@@ -186,7 +186,7 @@ def hqf_net(
             weights; ``.sat493m`` was trained on satellite images. Vision transformers and convolutional networks of any
             strides will do.
         backbone_weights: ``"random"``, which needs no download; ``"pretrained"``: as timm downloads them for the tag
-            (DINOv3's have a licence of their own); or the path of a file.
+            (DINOv3's have a licence of their own); the name of an installed package of weights; or a file's path.
         backbone_seed: Seed of random weights.
         backbone_sha256: Digest of the backbone's weights, as reports of tests name it; other weights are refused.
         backbone_bands: Bands that the backbone takes, in its order, as the data name them.

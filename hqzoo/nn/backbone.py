@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hqzoo.errors import ConfigError, did_you_mean
 from hqzoo.nn.frozen import Frozen
 from hqzoo.nn.normalizer import Rescale
+from hqzoo.nn.packaged_weights import PACKAGES, read_packaged
 
 __all__ = ["Backbone", "BackboneWeights"]
 
@@ -26,8 +27,9 @@ class BackboneWeights:
     """Where a frozen backbone's weights come from.
 
     Args:
-        source: ``"random"``; ``"pretrained"``: timm's file for the backbone's tag, downloaded once; or the path of a
-            file that timm can read (``.safetensors``, ``.pth``).
+        source: ``"random"``; ``"pretrained"``: timm's file for the backbone's tag, downloaded once; the name of an
+            installed package, see :data:`hqzoo.nn.packaged_weights.PACKAGES`; or the path of a file that timm can read
+            (``.safetensors``, ``.pth``).
         seed: Seed of random weights.
         sha256: The weights' digest, as the report of a test and the message of the error name it; None: not compared.
     """
@@ -62,20 +64,26 @@ class BackboneWeights:
         return model
 
     def _load(self, model: nn.Module, name: str) -> None:
-        from timm.models import load_state_dict
-
-        if not Path(self.source).is_file():
-            raise ConfigError(
-                f"backbone_weights='{self.source}' is no file. Give the path of one, 'pretrained' (timm downloads "
-                "them) or 'random'."
-            )
         # timm itself passes over weights that a file lacks, and over those of a head, which it may well have.
-        missing = model.load_state_dict(load_state_dict(self.source, weights_only=True), strict=False).missing_keys
+        missing = model.load_state_dict(self._read(name), strict=False).missing_keys
         if missing:
             raise ConfigError(
                 f"'{self.source}' lacks {len(missing)} of the weights of {name}, first '{missing[0]}'. Get the file of "
                 "this model, as timm saves it."
             )
+
+    def _read(self, name: str) -> Mapping[str, Any]:
+        from timm.models import load_state_dict
+
+        if self.source in PACKAGES:
+            return read_packaged(self.source, name)
+        if not Path(self.source).is_file():
+            raise ConfigError(
+                f"backbone_weights='{self.source}' is no file. Give the path of one, 'pretrained' (timm downloads "
+                f"them), the name of a package ({', '.join(PACKAGES)}) or 'random'."
+            )
+        weights: Mapping[str, Any] = load_state_dict(self.source, weights_only=True)
+        return weights
 
     def freeze(self, module: nn.Module, name: str) -> Frozen:
         """Return a module with these weights, frozen, and compare their digest.
