@@ -58,9 +58,9 @@ class BlockMasks:
         context_scale: Range of the context block's area; HQ-JEPA has 0.85 to 1.
         context_tokens: ``"fixed"`` (CHOICE): all contexts of a step have as many patches as nine in ten would have; a
             smaller one is redrawn, of a larger one a random part is kept, rarely visible patches first, so that the
-            context lies everywhere about equally often (the centre, which targets mostly cover, half as often). ``"batch_min"``: the official form, all are
-            cut to the smallest of the batch, the first ones in raster order, which leaves lower rows almost unused
-            (ijepa issue 60) and makes a sample's mask depend on its batch.
+            context lies everywhere about equally often (the centre, which targets mostly cover, half as often).
+            ``"batch_min"``: the official form, all are cut to the smallest of the batch, the first ones in raster
+            order, which leaves lower rows almost unused (ijepa issue 60) and makes a sample's mask depend on its batch.
         inclusive: Whether blocks may touch the last row and column. CHOICE True; False is the official form, whose
             upper bound excludes them.
         min_keep: A context of the official form has more patches than this, or is redrawn.
