@@ -8,6 +8,9 @@
     hqzoo compare --out FOLDER                         # go on with the table in there
     hqzoo compare --out FOLDER --folds 0 1 2 3 4       # with further folds
     hqzoo compare --out FOLDER --report-only           # write its report anew
+    hqzoo compare --out FOLDER --plan                  # how many folds and seeds would tell one point
+    hqzoo compare -c qu_net/ph2 --controls quantum mlp --plan --plan-components fold=0.02 residual=0.03
+    hqzoo compare --out FOLDER --report-only --units   # and compare its rows image by image, not only fold by fold
 
 What follows -- are overrides KEY=VALUE of every run, as `hqzoo fit` takes them. All rows and folds are checked before
 anything is trained. Finished cells are skipped, interrupted ones go on from their last checkpoint, and several
@@ -49,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo compare``."""
     parser.add_argument("-c", "--config", metavar="RECIPE", help="recipe whose model has controls")
     parser.add_argument("--controls", nargs="+", metavar="NAME", help="rows: quantum and what stands in its place")
+    parser.add_argument("--no-zero", action="store_true", help="leave the row zero out that every table has")
     parser.add_argument("--table", type=Path, metavar="FILE", help="a table file instead of -c and --controls")
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="default: runs/compare/NAME, or NAME-DATA of other data"
@@ -64,12 +68,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--direction", choices=("max", "min"), help="whether a higher or a lower score is better")
     parser.add_argument("--margin", type=float, metavar="D", help="difference in the score that nobody would mind")
     parser.add_argument(
+        "--units",
+        nargs="?",
+        const="",
+        metavar="SCORE",
+        help="compare image by image as well: accuracy, image_iou, miou, ... (default: the score of the table)",
+    )
+    parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes that share the cells (default: 1)"
     )
     parser.add_argument("--keep", action="store_true", help="keep the checkpoints of finished cells")
     reports = parser.add_mutually_exclusive_group()
     reports.add_argument("--report-only", action="store_true", help="train nothing")
     reports.add_argument("--no-report", action="store_true", help="only fill cells")
+    reports.add_argument(
+        "--plan",
+        action="store_true",
+        help="run nothing: say how many folds, seeds and hours a margin takes",
+    )
+    parser.add_argument(
+        "--plan-components",
+        nargs="+",
+        metavar="PART=SD",
+        help="plan from stated standard deviations, fold=0.02 residual=0.03, and seconds=T of a run, not from cells",
+    )
     # What a comparison gives its own workers: it has checked their cells.
     parser.add_argument("--checked", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="behind --: overrides of every run")
@@ -80,11 +102,19 @@ def run(args: argparse.Namespace) -> int:
     from hqzoo.compare import read_table
     from hqzoo.compare.cell_files import has_cells
     from hqzoo.compare.overrides import setting
+    from hqzoo.compare.unit_statistics import check_name
 
+    if args.plan_components and not args.plan:
+        raise ConfigError("--plan-components are what --plan rests on: give --plan as well.")
     settings = [setting(each) for each in args.overrides]
     table = _table(args)
+    if args.units:
+        check_name(args.units)  # before hours of training
     out = args.out or _default_out(table, settings)
     table = _with_earlier(args, table.with_settings(settings), out)
+    if args.plan:
+        _plan(args, table, out)
+        return 0
     try:
         if not args.report_only:
             table = _fill(args, table, out, settings)
@@ -129,7 +159,36 @@ def _report(args: argparse.Namespace, table: Table, out: Path) -> None:
 
     if not args.no_report:
         shown = table.scored_by(args.metric) if args.metric else table
-        _print(write_report(shown, out), out)
+        summary = write_report(shown, out)
+        if args.units is not None:  # where units are missing, the report of folds is there all the same
+            summary = write_report(shown, out, args.units)
+        _print(summary, out)
+
+
+def _plan(args: argparse.Namespace, table: Table, out: Path) -> None:
+    """Print how many folds and seeds a margin takes."""
+    from rich.console import Console
+    from rich.table import Table as Rich
+
+    from hqzoo.compare.cells import read_cells
+    from hqzoo.compare.differences import POWER
+    from hqzoo.compare.plan import plan, read_stated
+
+    shown = table.scored_by(args.metric) if args.metric else table
+    stated = read_stated(args.plan_components) if args.plan_components else None
+    console = Console()
+    for each in plan(shown, read_cells(shown, out), stated):
+        for sentence in each.sentences():
+            console.print(sentence, markup=False, highlight=False)
+        if not each.options:
+            continue
+        grid = each.grid()
+        rich = Rich(title=f"{POWER:.0%} power at the level {each.alpha:.2g}", title_justify="left")
+        for name in grid.head:
+            rich.add_column(name)
+        for row in grid.rows:
+            rich.add_row(*row)
+        console.print(rich)
 
 
 def _table(args: argparse.Namespace) -> Table:
@@ -147,7 +206,7 @@ def _table(args: argparse.Namespace) -> Table:
         if misplaced := [each for each in args.controls if "=" in each]:
             raise ConfigError(f"{misplaced[0]} is no control. Put -- in front of overrides.")
         fold, key = _look(args.config)
-        table = Table.of_controls(args.config, args.controls, args.folds or fold, args.seeds or (0,), key)
+        table = Table.of_controls(args.config, _with_zero(args), args.folds or fold, args.seeds or (0,), key)
         return _with_meaning(args, table)
     if args.direction or args.margin is not None:
         raise ConfigError("--direction and --margin go with -c; a table file has them under metric.")
@@ -159,6 +218,17 @@ def _table(args: argparse.Namespace) -> Table:
     if args.table:
         return read_table(args.table)
     return _grown(args, read_table(args.out / TABLE_FILE))
+
+
+def _with_zero(args: argparse.Namespace) -> list[str]:
+    """Return the controls and, beside a circuit, the one that says whether anything is needed in its place."""
+    if args.no_zero or len(args.controls) < 2 or "zero" in args.controls or "quantum" not in args.controls:
+        return list(args.controls)
+    sys.stdout.write(
+        "A row 'zero', with nothing in the circuit's place, is added: without it no table can tell whether the place "
+        "matters. --no-zero leaves it out.\n"
+    )
+    return [*args.controls, "zero"]
 
 
 def _grown(args: argparse.Namespace, table: Table) -> Table:
@@ -285,6 +355,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
 
     from hqzoo.compare.grids import row_grid
     from hqzoo.compare.report import data_text, sentence, short_training
+    from hqzoo.compare.unit_report import unit_sentences
 
     grid = row_grid(summary)
     # A terminal is narrow: report.md has all columns.
@@ -300,7 +371,7 @@ def _print(summary: dict[str, Any], out: Path) -> None:
     for comparison in summary["comparisons"]:
         if comparison["interval"]:
             console.print(sentence(comparison, summary["metric"], summary["unit"]), markup=False, highlight=False)
-    for warning in short_training(summary):
+    for warning in (*unit_sentences(summary), *short_training(summary)):
         console.print(warning, markup=False, highlight=False)
     if summary["missing"]:
         console.print(f"{len(summary['missing'])} cells are still missing.", highlight=False)

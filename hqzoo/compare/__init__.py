@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from hqzoo.compare.summary import summarize as summarize
     from hqzoo.compare.table import Table as Table
     from hqzoo.compare.table_file import read_table as read_table
+    from hqzoo.compare.unit_runs import UnitRun as UnitRun
+    from hqzoo.compare.unit_runs import read_units as read_units
+    from hqzoo.compare.unit_runs import units_of_row as units_of_row
+    from hqzoo.compare.units import UnitDifference as UnitDifference
+    from hqzoo.compare.units import compare_units as compare_units
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -32,13 +37,18 @@ __getattr__, __dir__, __all__ = attach(
         "Result": "result",
         "Runner": "runner",
         "Table": "table",
+        "UnitDifference": "units",
+        "UnitRun": "unit_runs",
+        "compare_units": "units",
         "hierarchical_bootstrap": "statistics",
         "paired_interval": "statistics",
         "read_cell": "cell_files",
         "read_cells": "cells",
         "read_samples": "samples",
         "read_table": "table_file",
+        "read_units": "unit_runs",
         "summarize": "summary",
+        "units_of_row": "unit_runs",
         "write_claims": "claims",
         "write_report": "report",
     },

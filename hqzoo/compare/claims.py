@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 from hqzoo._files import write_text
 from hqzoo.compare.cells import read_cells
 from hqzoo.compare.differences import ALPHA, BARELY_TRAINED, NOT_RUN, UNFINISHED
-from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, interval_text, mean_text, p_text
+from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, families_text, interval_text, mean_text, p_text
+from hqzoo.compare.sensitivity import blind_rows
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
@@ -40,7 +41,8 @@ class Claim:
         against: What it is compared with.
         metric: The score; empty: the table's. Of a cost: one of a row's costs, such as ``parameters``.
         grade: One of ``GRADES``; empty: the table's.
-        about: ``score``: is it higher? ``spread``: does it vary less from fold to fold? ``cost``: is it less?
+        about: ``score``: is it higher? ``spread``: do its runs vary less, within a fold or,
+            with one run each, from fold to fold? ``cost``: is it less?
         source: ``ours``: what we ran; ``published``: the scores that the paper published fold by fold.
         note: What else a reader should know.
     """
@@ -133,6 +135,8 @@ def _line(claim: Claim, results: Path, summaries: Summaries) -> list[str]:
     comparison = _comparison(claim, summary)
     ran, control = (_score(row, summary["metric"], claim.source) for row in rows)
     difference, p, word = _spread(comparison) if claim.about == "spread" else _score_difference(comparison)
+    if word.startswith("equivalent") and comparison["row"] in blind_rows(summary):
+        word += " (the table cannot tell: nothing in the circuit's place scores as well)"
     grade = (claim.grade or summary["grade"] or "not graded") if comparison["interval"] else "implemented"
     grade = RECOMPUTED if claim.source == "published" else grade
     return [claim.claim + note, claim.published, ran, control, difference, p, grade, f"**{word}**"]
@@ -161,10 +165,12 @@ def _notes(summaries: Summaries) -> str:
     """Return what a reader of verdicts must know."""
     known = sorted({each["margin"] for each in summaries.values() if each["margin"] is not None})
     margins = f"equivalent: told from {', '.join(f'±{margin:g}' for margin in known)} of the score. " if known else ""
+    families = dict.fromkeys(f"{table}: {families_text(each['comparisons'])}" for (table, _), each in summaries.items())
+    rules = dict.fromkeys(f"{each['rule']}: {each['rule_text']}" for each in summaries.values())
     return (
-        "Verdicts rest on `p`, which is corrected for the number of comparisons in its table (Holm) and, like the "
-        "intervals, for training images and seeds that folds share; intervals are those of one comparison alone, and "
-        "a score beside the table's own is tested as if it were the only one. "
+        f"Verdicts rest on `p`, which is corrected (Holm) within families of comparisons ({'; '.join(families)}); "
+        "intervals are those of one comparison alone, and a score beside the table's own is tested as if it were the "
+        f"only one. Rule of errors: {'; '.join(rules)}. "
         f"{margins}undecided does not mean equal. The tables say more."
     )
 
@@ -217,11 +223,12 @@ def _cost(claim: Claim, summary: Mapping[str, Any], rows: Sequence[Mapping[str, 
 
 
 def _spread(comparison: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return both spreads, and whether the row's is smaller (Brown and Forsythe; p is not corrected)."""
-    own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "brown_forsythe"))
+    """Return both spreads, and whether the row's is smaller (Pitman and Morgan; p is not corrected)."""
+    own, other, p = (comparison[key] for key in ("sd_row", "sd_against", "pitman_morgan"))
     if comparison["verdict"].startswith((NOT_RUN, UNFINISHED, BARELY_TRAINED)):
         return "", "", comparison["verdict"]
     if p is None:
         return "", "", "undecided: too few pairs"
     word = "undecided" if p >= ALPHA else "steadier" if comparison["steadier"] else "less steady"
-    return f"sd {own:.4f} against {other:.4f}", f"{p_text(p)} (Brown-Forsythe)", word
+    over = comparison["spread_over"]
+    return f"sd over {over} {own:.4f} against {other:.4f}", f"{p_text(p)} (Pitman-Morgan)", word

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -12,6 +12,7 @@ __all__ = [
     "Grid",
     "comparison_grid",
     "deciding_p",
+    "families_text",
     "fold_grid",
     "interval_text",
     "markdown_table",
@@ -65,8 +66,7 @@ def result_grid(summary: Summary) -> Grid:
             name = [_row_name(row), *(mean_text(row[key]) for key in ("published", "score", "score_of_shared_seeds"))]
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
             found = [
-                [pair_name(each), _signed(each["published"]), _difference(each), deciding_p(each), _verdict(each)]
-                for each in own
+                [pair_name(each), _published(each), _difference(each), deciding_p(each), _verdict(each)] for each in own
             ]
             lines += [(left or [""] * 4) + (right or [""] * 5) for left, right in zip_longest([name], found)]
     return Grid(head, lines).without_empty_columns()
@@ -127,24 +127,33 @@ def _ours_published(ours: Mapping[int, float], published: Mapping[int, float], f
 
 def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
     """Return one line per comparison that was run: the difference and what it supports."""
-    head = ["difference", INTERVAL, "pairs", "p", "p, plain t-test", "p, equivalence",
+    head = ["difference", "published difference", INTERVAL, "pairs", "p", "p, plain t-test", "p, equivalence",
             "smallest detectable", "p, spread", "verdict"]  # fmt: skip
     rows = [
         [
             pair_name(each),
+            _published(each) if each.get("published_gain") else "",
             _difference(each),
             str(each["interval"]["n"]),
             p_text(each["p"]),
             p_text(each["p_plain"]),
             p_text(each["p_equivalence"]),
             _number(each["smallest_detectable"]),
-            p_text(each["brown_forsythe"]),
+            p_text(each["pitman_morgan"]),
             _verdict(each),
         ]
         for each in comparisons
         if each["interval"]
     ]
     return Grid(head, rows).without_empty_columns()
+
+
+def _published(comparison: Mapping[str, Any]) -> str:
+    """Return a published difference and, where that can be told, whether it lies where ours predicts it."""
+    text, gain = _signed(comparison["published"]), comparison.get("published_gain")
+    if not gain or gain["low"] is None:
+        return text
+    return f"{text}, {'inside' if gain['inside'] else 'outside'} [{gain['low']:+.2f}, {gain['high']:+.2f}]"
 
 
 def interval_text(interval: Mapping[str, Any] | None) -> str:
@@ -234,6 +243,12 @@ def deciding_p(comparison: Mapping[str, Any]) -> str:
     if comparison["verdict"].startswith("equivalent"):
         return f"{p_text(comparison['p_equivalence'])} (equivalence)"
     return p_text(comparison["p"])
+
+
+def families_text(comparisons: Iterable[Mapping[str, Any]]) -> str:
+    """Return the families within which p-values are corrected, with their sizes: ``controls (4), baselines (11)``."""
+    sizes = {each["family"]: each["family_size"] for each in comparisons}
+    return ", ".join(f"{family} ({size})" for family, size in sizes.items())
 
 
 def p_text(value: float | None) -> str:

@@ -12,7 +12,7 @@ from hqzoo.errors import ConfigError
 from hqzoo.tasks.metric import Metric, by_name, standard_metrics
 from hqzoo.tasks.report import Report
 
-__all__ = ["Key", "Scores", "Unit", "headings", "metric_of", "published_folds", "scores_of", "units_of"]
+__all__ = ["Key", "Scores", "Unit", "headings", "metric_of", "paired", "published_folds", "scores_of", "units_of"]
 
 Key = tuple[int, int]  # fold and seed
 Scores = dict[Key, float]
@@ -57,6 +57,11 @@ def scores_of(reports: Mapping[Key, Report], metric: str) -> Scores:
     """
     found = {key: reports[key].score(metric) for key in sorted(reports)}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def paired(row: Scores, against: Scores) -> Scores:
+    """Return the differences of runs with the same fold and seed."""
+    return {key: row[key] - against[key] for key in row if key in against}
 
 
 def units_of(scores: Scores, unit: Unit) -> dict[int, float]:

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hqzoo.compare.differences import Judge, Keys, compare, paired
+from hqzoo.compare.differences import RULES, Judge, Keys, compare, rule_of
 from hqzoo.compare.result import Result, Results
 from hqzoo.compare.rows import summarize_row
-from hqzoo.compare.scores import Scores, Unit, headings, metric_of, published_folds, scores_of
+from hqzoo.compare.scores import Scores, Unit, headings, metric_of, paired, published_folds, scores_of
+from hqzoo.compare.sensitivity import assays
 from hqzoo.compare.table import Table
 
-__all__ = ["summarize"]
+__all__ = ["folds_of_data", "overlap_of", "summarize"]
 
 
 def summarize(table: Table, results: Results) -> dict[str, Any]:
@@ -25,11 +26,11 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
     Returns:
         The table's own words; the ``metric`` that is compared, its ``meaning`` and the ``margin`` of equivalence, None
         where there is none; the ``unit`` of all statistics, which is the fold with its seeds averaged, or, where one
-        split is all there is, the seed; ``shared_seeds`` of all rows, if some have more; ``beside``: headings of the
-        other scores that cells have; ``rows``; ``data``: class and fingerprint, None where no cell knows them;
-        ``comparisons`` of our scores and ``published_comparisons`` of the paper's, where it published them fold by
-        fold, each with the ``smallest_detectable`` difference (80 % power); ``missing`` cells; and what all cells ran
-        on.
+        split is all there is, the seed; the ``rule`` by which errors of differences are made, and it in words;
+        ``shared_seeds`` of all rows, if some have more; ``beside``: headings of the other scores that cells have;
+        ``rows``; ``data``: class and fingerprint, None where no cell knows them; ``comparisons`` of our scores and
+        ``published_comparisons`` of the paper's, where it published them fold by fold, each with the
+        ``smallest_detectable`` difference (80 % power); ``missing`` cells; and what all cells ran on.
 
     Raises:
         ConfigError: If a cell lacks the metric, or nothing says what it means.
@@ -50,29 +51,35 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
     of_folds = {name: set(folds) for name, folds in published.items()}
     unit: Unit = "fold" if len(table.folds) > 1 else "seed"
     shared = _shared_seeds(ours) if unit == "fold" else []
-    overlap = _overlap(_folds_of_data(table, every)) if unit == "fold" else 0.0
-    overlap_of_paper = _overlap(max(map(len, published.values())))
+    overlap = overlap_of(folds_of_data(table, every)) if unit == "fold" else 0.0
+    overlap_of_paper = overlap_of(max(map(len, published.values())))
     beside = headings((result.report for result in every), metric.partition("/")[2])
     beside.pop(metric, None)
     rows = [summarize_row(row, results[row.name], metric, beside, unit, shared) for row in table.rows]
     judge = Judge(meaning, margin, any(row["barely_trained"] for row in rows))
     judge_of_paper = Judge(meaning, margin)
+    compared = [
+        each | {"equal_steps": steps[each["row"]] == steps[each["against"]]}
+        for each in compare(table, judge, comparisons, ours, run, planned, unit, overlap)
+    ]
     return {
         "name": table.name, "title": table.title or table.name, "recipe": table.recipe, "metric": metric,
         "meaning": meaning.to_dict(), "margin": margin, "grade": table.grade,
+        "deviations": list(table.deviations),
         "folds": list(table.folds), "seeds": list(table.seeds),
-        "unit": unit, "cells": len(every),
+        "unit": unit, "rule": rule_of(table), "rule_text": RULES[rule_of(table)], "cells": len(every),
         "data": _data(every),
         "missing": [cell.name for cell in table.cells() if (cell.fold, cell.seed) not in results[cell.row]],
         "shared_seeds": shared, "beside": beside,
         "rows": rows,
-        "comparisons": [
-            each | {"equal_steps": steps[each["row"]] == steps[each["against"]]}
-            for each in compare(table, judge, comparisons, ours, run, planned, unit, overlap)
+        "comparisons": compared,
+        "assays": assays(table, ours, compared, meaning, margin),
+        "published_comparisons": [
+            each | {"published_gain": None}  # which is this difference itself
+            for each in compare(
+                table, judge_of_paper, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper
+            )
         ],
-        "published_comparisons": compare(
-            table, judge_of_paper, of_paper, published, of_folds, of_folds, "fold", overlap_of_paper
-        ),
         "steps": sorted({result.report.run["step"] for result in every}),
         "machines": sorted({_machine(result) for result in every}),
     }  # fmt: skip
@@ -85,12 +92,12 @@ def _shared_seeds(scores: Mapping[str, Scores]) -> list[int]:
     return sorted(shared) if any(each != shared for each in seeds) else []
 
 
-def _folds_of_data(table: Table, results: Iterable[Result]) -> int:
+def folds_of_data(table: Table, results: Iterable[Result]) -> int:
     """Return the number of folds that the images were divided into, of which a table may run a part."""
     return max([len(table.folds), *(result.report.data.get("folds") or 0 for result in results)])
 
 
-def _overlap(folds: int) -> float:
+def overlap_of(folds: int) -> float:
     """Return test images over training images of k folds."""
     return 1 / (folds - 1) if folds > 1 else 0.0
 

@@ -18,6 +18,7 @@ __all__ = [
     "CONTROL",
     "GRADES",
     "OWN_CONTROL",
+    "REPEATED",
     "SEED_RULES",
     "Cell",
     "Comparison",
@@ -27,7 +28,8 @@ __all__ = [
     "recipe_name",
 ]
 
-GRADES = ("replicated", "tested in kind", "implemented")
+REPEATED = "protocol repeated, with deviations"
+GRADES = ("replicated", REPEATED, "tested in kind", "implemented")
 BASELINES, CONTROLS = "baselines", "controls"  # the families of comparisons
 CONTROL = "--model.init_args.architecture_args.control"
 OWN_CONTROL = "--control"  # of a LightningModule that is no task of hqzoo
@@ -126,7 +128,9 @@ class Table:
         metric: The score that is compared: one of the test reports, ``miou``, or of one class, ``iou/lesion``. Empty:
             the first one of the reports, the one that the task thinks of first.
         meaning: What that score means; None: what the reports say.
-        grade: How close the table is to the published experiment, one of ``GRADES``, or empty.
+        grade: How close the table is to the published experiment, one of ``GRADES``, or empty. ``"replicated"``: data,
+            protocol and settings are the authors'.
+        deviations: What differs from the published experiment where its protocol was repeated.
         margin: The difference in the metric that nobody would mind; None: that of its meaning, which may have none.
         settings: What all rows change in the recipe.
         seed_rule: How the seeds of runs follow from fold and seed, see :meth:`Cell.run_seed`.
@@ -147,6 +151,7 @@ class Table:
     margin: float | None = None
     settings: tuple[str, ...] = ()
     seed_rule: SeedRule = "per_run"
+    deviations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (self.name, *(row.name for row in self.rows)):
@@ -158,6 +163,11 @@ class Table:
             raise ConfigError(f"Table '{self.name}' has no seeds: give at least one, such as seeds: [0].")
         if self.grade and self.grade not in GRADES:
             raise ConfigError(unknown_name("grade", self.grade, GRADES))
+        if (self.grade == REPEATED) != bool(self.deviations):
+            raise ConfigError(
+                f"Grade '{self.grade}' with {len(self.deviations)} deviations: '{REPEATED}' lists what differs from "
+                "the published experiment, no other grade does."
+            )
         if self.seed_rule not in SEED_RULES:
             raise ConfigError(unknown_name("seed_rule", self.seed_rule, SEED_RULES))
         if self.meaning and self.meaning.name != self.metric.partition("/")[0]:

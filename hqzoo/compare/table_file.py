@@ -15,7 +15,20 @@ from hqzoo.tasks.metric import Metric
 
 __all__ = ["dump_table", "read_table", "read_yaml"]
 
-TABLE_KEYS = ("name", "title", "recipe", "metric", "folds", "seeds", "seed_rule", "grade", "margin", "set", "rows")
+TABLE_KEYS = (
+    "name",
+    "title",
+    "recipe",
+    "metric",
+    "folds",
+    "seeds",
+    "seed_rule",
+    "grade",
+    "deviations",
+    "margin",
+    "set",
+    "rows",
+)
 METRIC_KEYS = ("name", "direction", "label", "unit", "margin")
 ROW_KEYS = ("set", "against", "repeats", "label", "published", "control_of", "family")
 
@@ -51,7 +64,8 @@ def dump_table(table: Table) -> str:
     """Return the table as a table file."""
     content: dict[str, Any] = {
         "name": table.name, "title": table.title, "recipe": table.recipe, "metric": _dump_metric(table),
-        "grade": table.grade, "margin": table.margin, "folds": list(table.folds), "seeds": list(table.seeds),
+        "grade": table.grade, "deviations": list(table.deviations), "margin": table.margin,
+        "folds": list(table.folds), "seeds": list(table.seeds),
         "seed_rule": table.seed_rule, "set": list(table.settings),
         "rows": {row.name: _dump_row(row) for row in table.rows},
     }  # fmt: skip
@@ -87,6 +101,7 @@ def _parse(content: Any) -> Table:  # noqa: ANN401 - whatever YAML holds
         metric=metric,
         meaning=meaning,
         grade=str(content.get("grade", "")),
+        deviations=tuple(map(str, _list(content.get("deviations", []), "deviations"))),
         margin=_number(content["margin"], "margin") if "margin" in content else None,
         settings=tuple(map(setting, _list(content.get("set", []), "set"))),
     )

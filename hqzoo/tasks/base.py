@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hqzoo._lightning import pl
+from hqzoo.data.base import DataModule
 from hqzoo.data.targets import Targets
 from hqzoo.errors import ConfigError
 from hqzoo.models import check_arguments, count_parameters, create_model
@@ -252,10 +253,19 @@ class Task(KnowsData):
         self._end("test")
 
     def _end(self, stage: Stage) -> None:
-        self._found = self.summarise(stage)
+        found = self.summarise(stage)
+        self._found = replace(found, samples=self._grouped(found.samples, stage))
         missing = math.nan  # keeps the columns of a table of epochs the same
         scores = {f"{stage}/{k}": missing if v is None else float(v) for k, v in self.logged(self._found).items()}
         self.log_dict(scores, sync_dist=True)  # equal on all processes, which gathered them
+
+    def _grouped(self, samples: Mapping[str, npt.NDArray[Any]], stage: Stage) -> Mapping[str, npt.NDArray[Any]]:
+        """Return columns with the scenes that a data module knows; without one they stay as they are."""
+        data = getattr(self.trainer, "datamodule", None)
+        if not (isinstance(data, DataModule) and "name" in samples):
+            return samples
+        scenes = {record.name: data.scene_of(record) for record in data.records(stage)}
+        return {**samples, "group": np.array([scenes.get(name, name) for name in samples["name"]], dtype=np.str_)}
 
     def on_validation_end(self) -> None:
         """Keep the loss of the split, which Lightning averages after the last batch."""

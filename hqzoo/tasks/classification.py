@@ -125,7 +125,9 @@ class ClassificationTask(Task):
         self._check(label, logits)
         probability: Tensor = logits.float().sigmoid() if self._several else logits.float().softmax(1)
         loss = self.losses(logits.float(), label)
-        self.images[stage].add(batch["name"], truth=label, probability=probability, loss=loss)
+        predicted = probability >= self.threshold if self._several else probability.argmax(1)
+        columns = {"truth": label, "prediction": predicted, "probability": probability, "loss": loss}
+        self.images[stage].add(batch["name"], batch.get("scene"), **columns)
         return probability
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

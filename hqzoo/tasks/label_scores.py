@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
-from hqzoo.tasks.calibration import CALIBRATION_BINS
+from hqzoo.tasks.count_scores import CALIBRATION_BINS
 
 __all__ = ["label_scores"]
 

@@ -33,10 +33,16 @@ class Samples:
     def __init__(self, windows: bool = False) -> None:
         self.windows = windows
         self._names: list[str] = []
+        self._groups: list[str] = []
         self._columns: dict[str, list[npt.NDArray[Any]]] = {}
 
-    def add(self, names: Sequence[str], **columns: Tensor) -> None:
+    def add(self, names: Sequence[str], groups: Sequence[str] | None = None, **columns: Tensor) -> None:
         """Add a batch: a name and one row of every column ``(B, ...)`` per sample.
+
+        Args:
+            names: Name of every sample.
+            groups: What it belongs to, such as its scene, location or patient; None: to itself.
+            **columns: One row per sample.
 
         Raises:
             DataError: If the columns differ from those of earlier batches, or in length from the names.
@@ -50,29 +56,33 @@ class Samples:
             kept = kept.float() if kept.dtype in (torch.bfloat16, torch.float16) else kept
             self._columns.setdefault(name, []).append(kept.cpu().numpy())
         self._names += map(str, names)
+        self._groups += map(str, names if groups is None else groups)
 
     def gather(self) -> Columns:
-        """Return ``name`` ``(N,)``, sorted, and all columns ``(N, ...)`` of all processes, and forget them here.
+        """Return all columns ``(N, ...)`` of all processes, and forget them here.
+
+        Beside those that were added there are ``name`` ``(N,)``, sorted, and ``group`` ``(N,)``.
 
         Every process must call it.
         """
-        names = np.array(self._names, dtype=np.str_)
+        rows = np.array([self._names, self._groups], dtype=np.str_)
         columns = {name: np.concatenate(parts) for name, parts in self._columns.items()}
         self.reset()
         if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            parts: list[tuple[npt.NDArray[Any], Columns]] = [(names, columns)] * dist.get_world_size()
-            dist.all_gather_object(parts, (names, columns))
-            parts = [part for part in parts if len(part[0])]
-            names = np.concatenate([part[0] for part in parts]) if parts else names
+            parts: list[tuple[npt.NDArray[Any], Columns]] = [(rows, columns)] * dist.get_world_size()
+            dist.all_gather_object(parts, (rows, columns))
+            parts = [part for part in parts if part[0].size]
+            rows = np.concatenate([part[0] for part in parts], 1) if parts else rows
             columns = {each: np.concatenate([part[1][each] for part in parts]) for each in parts[0][1]} if parts else {}
-        unique, first, place = np.unique(names, return_index=True, return_inverse=True)
+        unique, first, place = np.unique(rows[0], return_index=True, return_inverse=True)
+        named = {"name": unique, "group": rows[1][first]}
         if not self.windows:
-            return {"name": unique, **{name: values[first] for name, values in columns.items()}}
-        return {"name": unique, **{name: _totals(values, place, len(unique)) for name, values in columns.items()}}
+            return {**named, **{name: values[first] for name, values in columns.items()}}
+        return {**named, **{name: _totals(values, place, len(unique)) for name, values in columns.items()}}
 
     def reset(self) -> None:
         """Forget all rows."""
-        self._names, self._columns = [], {}
+        self._names, self._groups, self._columns = [], [], {}
 
 
 def _totals(values: npt.NDArray[Any], place: npt.NDArray[np.intp], count: int) -> npt.NDArray[Any]:

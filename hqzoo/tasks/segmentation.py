@@ -22,11 +22,12 @@ from hqzoo.scenes.inference import to_probabilities
 from hqzoo.tasks import metric
 from hqzoo.tasks.base import Batch, Found, Stage, Task
 from hqzoo.tasks.blended import BlendedWindows
-from hqzoo.tasks.calibration import ProbabilityMetrics
+from hqzoo.tasks.calibration import probability_counts
 from hqzoo.tasks.checks import check_mask
+from hqzoo.tasks.count_scores import calibration_error, soft_iou
 from hqzoo.tasks.losses import LossSettings, SegmentationLoss
 from hqzoo.tasks.metric import Metric
-from hqzoo.tasks.metrics import SegmentationMetrics
+from hqzoo.tasks.metrics import SegmentationMetrics, to_numbers
 from hqzoo.tasks.samples import Samples
 from hqzoo.tasks.settings import as_settings
 from hqzoo.tasks.small_objects import SmallObjectRecall
@@ -114,7 +115,6 @@ class SegmentationTask(Task):
         self.loss = SegmentationLoss(self.loss_settings, number)
         metrics = {stage: SegmentationMetrics(number, ignore, self.boundary_width) for stage in ("val", "test")}
         self.scores = nn.ModuleDict(metrics)
-        self.probabilities = ProbabilityMetrics(number, ignore)
         self.small_objects = SmallObjectRecall(number, ignore)
         self.scenes = Samples(windows=True)
         self.blended = BlendedWindows(number, ignore)
@@ -159,9 +159,9 @@ class SegmentationTask(Task):
         # Weighted by labelled pixels, so that the loss of a split does not depend on its batches either.
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=labelled, sync_dist=True)
         if stage == "test":
-            self.probabilities.update(logits, mask)
             self.small_objects.update(prediction, mask)
-            self.scenes.add(names, **_counts(prediction, mask, len(self.classes), self.ignore_index))
+            counts = _counts(prediction, mask, len(self.classes), self.ignore_index)
+            self.scenes.add(names, None, **counts, **probability_counts(logits, mask, self.ignore_index))
         return prediction
 
     # Whole images -------------------------------------------------------------------------------------------
@@ -227,22 +227,22 @@ class SegmentationTask(Task):
         run = {"prediction": self.scored}
         if stage == "val":
             return Found(scores, tuple(rows), {"pixels": found["pixels"], "confusion": found["confusion"]}, run=run)
-        probable, small = self.probabilities.report(), self.small_objects.report()
-        self.probabilities.reset()
+        samples, small = self.scenes.gather(), self.small_objects.report()
         self.small_objects.reset()
+        soft = to_numbers(torch.from_numpy(soft_iou(samples["soft"].sum(0))))
         for k, row in enumerate(rows):
-            row["soft_iou"] = probable["soft_iou"][k]
+            row["soft_iou"] = soft[k]
             row |= {"small_object_recall": small["recall"][k], "small_objects": small["objects"][k]}
-        present = [value for value in probable["soft_iou"] if value is not None]
+        present = [value for value in soft if value is not None]
         scores |= {
             "soft_iou": fmean(present) if present else None,
-            "ece": probable["ece"],
+            "ece": to_numbers(torch.from_numpy(calibration_error(samples["calibration"].sum(0)))),
             "small_object_recall": small["total_recall"],
         }
         details = {
             "pixels": found["pixels"], "confusion": found["confusion"], "small_objects": small["total_objects"],
         }  # fmt: skip
-        return Found(scores, tuple(rows), details, self.scenes.gather(), run)
+        return Found(scores, tuple(rows), details, samples, run)
 
     def logged(self, found: Found) -> Mapping[str, float | None]:
         """Return the means, and the IoU of every class."""

@@ -76,8 +76,8 @@ def settings(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Two controls on two folds, filled by two processes; the folder, and what was printed."""
     out = tmp_path_factory.mktemp("compare") / "out"
-    process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "1", "--out", str(out),
-                    "--workers", "2", "--", *OVERRIDES)  # fmt: skip
+    process = start("-c", str(settings), "--no-zero", "--controls", "quantum", "mlp", "--folds", "0", "1",
+                    "--out", str(out), "--workers", "2", "--", *OVERRIDES)  # fmt: skip
     printed, _ = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0, printed
     return out, printed
@@ -132,6 +132,22 @@ def test_the_report_written_again_is_the_same(finished: tuple[Path, str], capsys
     assert main(["compare", "--out", str(out), "--report-only"]) == 0
     assert {name: (out / name).read_bytes() for name in before} == before
     assert "Written: " in capsys.readouterr().out
+
+
+def test_scores_of_images_say_which_scene_they_are_of(
+    finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every fold of this table is one scene, so that images within it cannot say how much scenes vary."""
+    out = shutil.copytree(finished[0], tmp_path / "out")
+    found = samples(out, "mlp-fold0-seed0")
+    assert set(found) == {"name", "group", "tp", "fp", "fn", "soft", "calibration"}
+    assert (found["name"].tolist(), found["group"].tolist()) == (["scene0_0", "scene0_1"], ["scene0"] * 2)
+    (out / "report.md").unlink()
+    assert main(["compare", "--out", str(out), "--report-only", "--units"]) == 2
+    assert "A fold has one cluster" in capsys.readouterr().err
+    assert (out / "report.md").exists()
+    assert main(["compare", "--out", str(out), "--report-only", "--units", "miuo"]) == 2
+    assert "Unknown score of units 'miuo'. Did you mean 'miou'?" in capsys.readouterr().err
 
 
 def test_a_full_table_runs_nothing(finished: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +243,7 @@ def test_a_killed_run_goes_on_from_its_last_epoch(settings: Path, tmp_path: Path
 @pytest.mark.slow
 def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "--out", str(out),
+    process = start("-c", str(settings), "--no-zero", "--controls", "quantum", "mlp", "--folds", "0", "--out", str(out),
                     "--workers", "2", "--", "--trainer.max_epochs=2000")  # fmt: skip
     deadline = time.monotonic() + PATIENCE
     while len(list(out.glob("runs/*/checkpoints/last.ckpt"))) < 2:
@@ -246,8 +262,8 @@ def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> Non
 
 
 def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
-    process = start("-c", str(settings), "--controls", "quantum", "mlp", "--folds", "0", "--out", str(tmp_path),
-                    "--rows", "mlp", "--workers", "2", "--",
+    process = start("-c", str(settings), "--no-zero", "--controls", "quantum", "mlp", "--folds", "0",
+                    "--out", str(tmp_path), "--rows", "mlp", "--workers", "2", "--",
                     'model.init_args.optimizer.options={"betas": [2, 2]}')  # fmt: skip
     printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2, printed
@@ -312,6 +328,16 @@ def test_folds_of_data_that_have_one_split(settings: Path, tmp_path: Path, capsy
     ]
     assert main(["compare", *arguments, "--", f"data.root={root}"]) == 2
     assert "one split and no folds" in capsys.readouterr().err
+
+
+def test_tables_have_a_row_with_nothing_in_the_circuits_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = ["compare", "-c", "hq_unet/landscapes", "--out", str(tmp_path / "out")]
+    asked = ["--controls", "quantum", "mlp"]
+    for arguments, added in (([*asked], True), ([*asked, "zero"], False), ([*asked, "--no-zero"], False)):
+        assert main([*plain, *arguments, "--rows", "zero", "--report-only"]) == 2  # there is nothing to report
+        assert ("A row 'zero'" in capsys.readouterr().out) == added
 
 
 def test_help_is_instant_and_unknown_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

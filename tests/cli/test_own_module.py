@@ -154,7 +154,7 @@ def test_fit_and_test_with_a_control(folder):
 
 @pytest.mark.slow
 def test_compare(folder):
-    chosen = ["--controls", "quantum", "constant", "--seeds", "0", "1", "2", "--out", "table"]
+    chosen = ["--no-zero", "--controls", "quantum", "constant", "--seeds", "0", "1", "2", "--out", "table"]
     meaning = ["--metric", "val_acc", "--direction", "max", "--margin", "0.02"]
     run(folder, "compare", "-c", "own.yaml", *chosen, *meaning)
     table = read_table(folder / "table/table.yaml")

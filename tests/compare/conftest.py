@@ -50,7 +50,7 @@ def model_of(cell: Cell) -> dict[str, Any]:
 
 def result(own: Report, cell: Cell, **changes: Any) -> Result:
     """Return the cell of a report."""
-    identity = {key: changes.pop(key) for key in ("recipe", "recipe_digest", "settings") if key in changes}
+    identity = {key: changes.pop(key) for key in ("recipe", "recipe_digest", "settings", "seed_rule") if key in changes}
     machine = {"processor": "made up", "gpu": "none", "torch": "2.0"}
     parts = {"losses": (1.0, 0.5), "machine": machine, **changes}
     return Result(identity=Identity(cell, **{"recipe": RECIPE, **identity}), report=own, **parts)

@@ -27,7 +27,7 @@ def test_report_says_what_the_summary_found(out: Path) -> None:
     for number in (hybrid["score"]["mean"], hybrid["score"]["sd"], hybrid["published"]["mean"], hybrid["seed_sd"],
                    against_unet["interval"]["low"], against_unet["smallest_detectable"]):  # fmt: skip
         assert f"{abs(number):.4f}" in text
-    for words in ("*Replicated: the paper", "`unet` U-Net", "**better at one seed**", "(n=5)", "85,889",
+    for words in ("*Replicated: the authors", "`unet` U-Net", "**better**", "(n=5)", "85,889",
                   "boundary IoU", "ECE", "2.5", "12.5", "own published scores", "25 cells of 20 steps",
                   "Bootstrap over folds"):  # fmt: skip
         assert words in text
@@ -108,12 +108,12 @@ def test_a_score_with_a_unit_and_no_margin(tmp_path: Path) -> None:
     assert "Score: delay (s) of the fold left out, 5 folds, seeds averaged within each fold, lower is better;" in text
     assert "Nothing is called equivalent: no difference in delay is known that nobody would mind." in text
     assert "±0.01" not in text
-    assert "**worse at one seed**" in text
+    assert "**worse**" in text
     assert "| row | published | delay, last epoch | " in text
     (tmp_path / "table.yaml").write_text(dump_table(own))
     claims = {**CLAIMS, "claims": [{**CLAIMS["claims"][0], "table": tmp_path.name}]}
     page = write_claims(write(tmp_path / "claims.yaml", claims), tmp_path.parent, tmp_path / "page.md")
-    assert "**worse at one seed**" in page
+    assert "**worse**" in page
     assert "told from" not in page
 
 
@@ -131,13 +131,18 @@ def test_the_short_form_has_every_row_once_with_its_difference(out: Path) -> Non
     assert grid.rows[1][3].startswith(f"{fmean(values[0] for values in SCORES['hybrid'].values()):.4f} ± ")
     assert [row[4] for row in grid.rows] == ["", "`hybrid` − `unet`", "`hybrid` − `mlp`"]
     assert grid.head[5] == "published difference"
-    assert [row[5] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}", ""]
+    gain = against_unet["published_gain"]
+    where = f"{'inside' if gain['inside'] else 'outside'} [{gain['low']:+.2f}, {gain['high']:+.2f}]"
+    assert [row[5] for row in grid.rows] == ["", f"{against_unet['published']:+.4f}, {where}", ""]
     assert [row[6].endswith(" †") for row in grid.rows] == [False, True, False]  # U-Net has one seed, the hybrid two
     assert [row[8].strip("*") for row in grid.rows] == ["", against_unet["verdict"], against_mlp["verdict"]]
     text = brief(summary, "a/report.png", "a/report.md")
     assert "](a/report.png)" in text
     assert "](a/report.md)" in text
-    assert "Differences: 1 better at one seed, 1 better; `p` is corrected for their number." in text
+    families = "`p` is corrected (Holm) within families: baselines (1), controls (1)."
+    assert f"Differences: 2 better; {families} Rule of errors: components: " in text
+    assert "(2 from the family). In 1 of them no fold has several runs" in text
+    assert "p < .001 (Holm, baselines (1)): better." in sentence(against_unet, "miou", "fold")
     assert "† over the runs that both rows have" in text
     least, most = sorted(each["smallest_detectable"] for each in summary["comparisons"])
     assert f"four tables of five: {least:.4f} to {most:.4f}, by line." in text
@@ -172,7 +177,7 @@ def test_overview_has_a_line_per_table(out: Path, tmp_path: Path) -> None:
     write_cells(tmp_path / "part", {"hybrid": {0: (0.5,)}, "unet": {0: (0.4,)}})
     part = write_report(table(title="Half done", grade=""), tmp_path / "part")
     lines = overview({"a/report.md": whole, "b/report.md": part}).splitlines()
-    assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 5 folds | 1 better | 1 better at one seed |"
+    assert lines[2] == "| [made_up](a/report.md) | replicated | 25 | 5 folds | 1 better | 1 better |"
     assert lines[3] == "| [Half done](b/report.md) |  | 2 of 25 | 5 folds |  | 1 unfinished |"
 
 
@@ -231,9 +236,9 @@ def test_claims_beside_what_was_run(results: Path, tmp_path: Path) -> None:
     assert lines[0][3].startswith("U-Net: miou 0.4100 ± ")
     assert lines[0][3].endswith("(5 folds, 1 seed)")
     assert lines[0][4] == f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
-    assert lines[0][5:] == ["< .001", "replicated", "**better at one seed**"]
-    assert lines[1][4].startswith(f"sd {summary['comparisons'][1]['sd_row']:.4f} against ")
-    assert lines[1][5].endswith(" (Brown-Forsythe)")
+    assert lines[0][5:] == ["< .001", "replicated", "**better**"]
+    assert lines[1][4].startswith(f"sd over runs of a fold {summary['comparisons'][1]['sd_row']:.4f} against ")
+    assert lines[1][5].endswith(" (Pitman-Morgan)")
     assert lines[1][6:] == ["tested in kind", "**undecided**"]
     assert lines[2][3].startswith("U-Net: iou/lesion 0.3100 ± ")
     assert "Runs on hardware (no access)" in lines[3][0]
@@ -270,7 +275,7 @@ def test_claims_about_published_folds_and_about_costs(results: Path, tmp_path: P
     gap = fmean(published[1]) - fmean(published[0])
     assert lines[0][4].startswith(f"{gap:+.4f} [")
     assert lines[0][6:] == ["recomputed", "**better**"]
-    assert lines[1][4].startswith("sd 0.0777 against ")
+    assert lines[1][4].startswith("sd over folds 0.0777 against ")
     assert lines[1][6:] == ["recomputed", "**undecided**"]
     assert lines[2][2:] == ["hybrid: 48 circuit evaluations", "U-Net: 48 circuit evaluations", "1.00 times as many", "",
                             "replicated", "**equal**"]  # fmt: skip

@@ -12,12 +12,13 @@ from scipy import integrate, stats
 from hqzoo.compare.statistics import (
     Interval,
     _resampled_means,
-    brown_forsythe,
     fold_means,
     hierarchical_bootstrap,
     holm,
+    mean_of,
     median_iqr,
     paired_interval,
+    pitman_morgan,
     smallest_detectable,
     tost,
     verdict,
@@ -133,6 +134,38 @@ def test_differences_without_spread(value: float, p: float) -> None:
                                                             pytest.approx(value), p)  # fmt: skip
 
 
+def test_rounding_is_no_spread() -> None:
+    """The same difference five times, each rounded in its own way."""
+    differences = [0.1 + 0.2, 0.3, 0.3 + 1e-17, 0.6 - 0.3, 0.1 * 3]
+    assert np.ptp(differences) > 0
+    found = paired_interval(differences)
+    assert (found.sd, found.p, found.low) == (0.0, 0.0, pytest.approx(0.3))
+    assert mean_of(differences).error == 0.0
+
+
+def test_a_missing_run_keeps_the_seeds_in() -> None:
+    """One run of fifteen less must not halve an interval that rests on three seeds."""
+    generator = np.random.default_rng(1)
+    for _ in range(50):
+        whole = 0.01 * generator.normal(size=(5, 1)) + 0.2 * generator.normal(size=(1, 3)) + np.zeros((5, 3))
+        gap = whole.copy()
+        gap[2, 1] = np.nan
+        full, less = mean_of(whole, 0.25), mean_of(gap, 0.25)
+        # seeds 0 and 2 count a little more: sum of squared weights
+        weights = np.array([(4 / 3 + 1 / 2) / 5, (4 / 3) / 5, (4 / 3 + 1 / 2) / 5])
+        of_seeds = whole.mean(axis=0).var(ddof=1) * np.sum(weights**2)
+        units = np.nanmean(gap, axis=1)
+        assert less.error == pytest.approx(math.sqrt(of_seeds + units.var(ddof=1) * (1 / 5 + 0.25)))
+        assert less.error > 0.9 * full.error
+        assert less.degrees < 4.5
+
+
+def test_seeds_that_folds_do_not_share_have_no_part_of_their_own() -> None:
+    values = np.full((3, 3), np.nan)
+    np.fill_diagonal(values, [0.1, 0.3, 0.2])
+    assert mean_of(values, 0.5) == mean_of([0.1, 0.3, 0.2], 0.5)
+
+
 def test_seeds_are_averaged_within_their_fold() -> None:
     scores = {(1, 0): 0.5, (0, 0): 0.2, (0, 1): 0.4, (0, 2): 0.3}
     assert fold_means(scores) == {0: pytest.approx(0.3), 1: 0.5}
@@ -187,11 +220,11 @@ def test_bootstrap_of_dictionaries_finds_the_scenes_by_name() -> None:
 
 def test_bootstrap_covers_the_truth_as_often_as_its_docstring_says() -> None:
     generator, shares = np.random.default_rng(4), []
-    for scenes in (40, 5):
-        draws = [generator.normal(0.3, 1.0, (scenes, 1)) + generator.normal(0, 0.5, (scenes, 2)) for _ in range(800)]
+    for scenes in (40, 10, 5):
+        draws = [generator.normal(0.3, 1.0, (scenes, 1)) + generator.normal(0, 0.5, (scenes, 3)) for _ in range(1000)]
         found = [hierarchical_bootstrap(each, np.zeros_like(each), 600, seed) for seed, each in enumerate(draws)]
         shares.append(np.mean([each.low < 0.3 < each.high for each in found]))
-    assert shares == pytest.approx([0.945, 0.86], abs=0.025)
+    assert shares == pytest.approx([0.94, 0.91, 0.85], abs=0.025)
 
 
 @pytest.mark.parametrize(
@@ -276,15 +309,47 @@ def test_smallest_detectable_depends_on_spread_alone() -> None:
     assert smallest_detectable([0.1, 0.1]) == 0.0
 
 
-@given(st.lists(samples, min_size=2, max_size=4))
-def test_brown_forsythe_is_an_analysis_of_variance_of_distances_from_medians(groups: list[list[float]]) -> None:
-    distances = [np.abs(np.array(group) - np.median(group)) for group in groups]
-    if max(np.std(each) for each in distances) > 1e-6:
-        assert brown_forsythe(groups) == pytest.approx(stats.f_oneway(*distances).pvalue, abs=1e-9)
+@given(st.lists(st.tuples(numbers, numbers), min_size=3, max_size=12))
+def test_pitman_morgan_is_the_correlation_of_sums_and_differences(pairs: list[tuple[float, float]]) -> None:
+    a, b = np.array(pairs).T
+    if min(np.std(a + b), np.std(a - b)) > 1e-3:
+        assert pitman_morgan(a, b) == pytest.approx(stats.pearsonr(a + b, a - b).pvalue, abs=1e-6)
+        assert pitman_morgan(b, a) == pytest.approx(pitman_morgan(a, b), abs=1e-9)
 
 
-def test_brown_forsythe_without_any_spread() -> None:
-    assert brown_forsythe([[1, 1, 1], [2, 2, 2]]) == 1.0
+def test_pitman_morgan_within_folds_by_hand() -> None:
+    """Deviations from the folds' means correlate; of 9 runs in 3 folds 5 degrees of freedom are left."""
+    generator = np.random.default_rng(3)
+    a, b = generator.normal(size=(2, 3, 3)) + generator.normal(0, 50, (1, 3, 1))
+    own = [(each - each.mean(1, keepdims=True)).ravel() for each in (a + b, a - b)]
+    r = stats.pearsonr(*own).statistic
+    p = 2 * stats.t.sf(abs(r) * math.sqrt(5 / (1 - r**2)), 5)
+    folds = [fold for fold in range(3) for _ in range(3)]
+    assert pitman_morgan(a.ravel(), b.ravel(), folds) == pytest.approx(p)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_pitman_morgan_keeps_its_level_and_finds_what_is_there(grouped: bool) -> None:
+    """Paired scores that share their folds; spreads are equal, then one is three times the other."""
+    generator = np.random.default_rng(9)
+    folds = [fold for fold in range(5) for _ in range(3)]
+
+    def share(factor: float) -> float:
+        shared = generator.normal(0, 2, (3000, 5 if grouped else 15))
+        common = np.repeat(shared, 3, axis=1) if grouped else shared
+        a, b = common + generator.normal(size=(3000, 15)), common + factor * generator.normal(size=(3000, 15))
+        return float(
+            np.mean([pitman_morgan(*pair, folds if grouped else None) < 0.05 for pair in zip(a, b, strict=True)])
+        )
+
+    assert share(1.0) == pytest.approx(0.05, abs=0.012)
+    assert share(3.0) > (0.8 if grouped else 0.3)
+
+
+def test_pitman_morgan_without_any_spread() -> None:
+    assert pitman_morgan([1, 1, 1], [2, 2, 2]) == 1.0
+    assert pitman_morgan([0.1, 0.2, 0.4], [0.2, 0.3, 0.5]) == 1.0  # but for rounding, the same differences
+    assert pitman_morgan([0.1, 0.2, 0.4], [0.4, 0.3, 0.1]) == 1.0
 
 
 def test_median_and_quartiles() -> None:
@@ -330,13 +395,15 @@ def test_a_verdict_is_rarely_wrong() -> None:
 
 
 def test_what_the_published_qu_net_scores_support() -> None:
-    """None of the nine complete rows differs from U-Net once their number is counted; nor does any spread."""
+    """Once their number is counted, none of the nine complete rows differs from U-Net, and one varies less."""
     unet = np.array(PUBLISHED["unet"])
     rows = {name: np.array(scores) for name, scores in PUBLISHED.items() if name != "unet"}
     raw = [paired_interval(scores - unet).p for scores in rows.values()]
     assert min(raw) == pytest.approx(0.013, abs=0.0006)
     assert min(holm(raw)) == pytest.approx(0.12, abs=0.006)
-    assert min(brown_forsythe([scores, unet]) for scores in rows.values()) >= 0.20
+    spread = dict(zip(rows, holm([pitman_morgan(scores, unet) for scores in rows.values()]), strict=True))
+    assert [name for name, p in spread.items() if p < 0.05] == ["12_2"]
+    assert rows["12_2"].std() < 0.6 * unet.std()
 
 
 @pytest.mark.parametrize(
@@ -346,13 +413,15 @@ def test_what_the_published_qu_net_scores_support() -> None:
         (lambda: paired_interval(np.zeros((5, 0))), "folds x seeds"),
         (lambda: paired_interval(np.zeros((2, 2, 2))), "folds x seeds"),
         (lambda: paired_interval([0.1, math.nan]), "finite"),
+        (lambda: paired_interval([[0.1, 0.2], [math.nan, math.nan]]), "finite"),
         (lambda: paired_interval([0.1, 0.2], 95), "confidence=95 must lie between 0 and 1"),
         (lambda: tost([0.1]), "at least 2"),
         (lambda: tost([0.1, 0.2], 0), "margin=0 must be positive"),
         (lambda: smallest_detectable([0.1]), "at least 2"),
         (lambda: smallest_detectable([0.1, 0.2], power=0.01), "alpha < power"),
-        (lambda: brown_forsythe([[1, 2, 3]]), "at least two groups"),
-        (lambda: brown_forsythe([[1, 2, 3], [1, 2]]), "at least 3"),
+        (lambda: pitman_morgan([1, 2], [1, 2]), "at least 3"),
+        (lambda: pitman_morgan([1, 2, 4], [1, 2, 3, 5]), "3 and 4 scores"),
+        (lambda: pitman_morgan([1, 2, 4], [1, 2, 3], [0, 0, 1]), "too few"),
         (lambda: holm([0.5, 1.5]), "from 0 to 1"),
         (lambda: median_iqr([]), "at least 1"),
         (lambda: hierarchical_bootstrap(np.zeros((5, 1)), np.zeros((5, 1)), repeats=0), "repeats=0"),

@@ -15,6 +15,7 @@ from hqzoo.compare.cells import read_cells, recipe_digest
 from hqzoo.compare.statistics import paired_interval
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Cell, Row, Table
+from hqzoo.compare.table_file import read_table
 from hqzoo.errors import ConfigError
 from hqzoo.tasks.metric import LOSS, Metric
 from tests.compare.conftest import SCORES, put, report, result, table, write_cells
@@ -45,9 +46,14 @@ def test_rows_average_seeds_then_folds(out: Path) -> None:
     assert (costs["training_seconds"], costs["step_ms"], costs["peak_mb"]) == (12.0, 12.5, None)
 
 
-def test_comparisons_pair_the_same_fold_and_seed(out: Path) -> None:
+def test_comparisons_pair_the_same_fold_and_seed(tmp_path: Path) -> None:
     """U-Net has one seed only: the second seed of the hybrid must not enter its comparison."""
-    against_unet, against_mlp = summarize(table(), read_cells(table(), out))["comparisons"]
+    write_cells(tmp_path, seed_rule="shared")
+    own = table(seed_rule="shared")
+    summary = summarize(own, read_cells(own, tmp_path))
+    against_unet, against_mlp = summary["comparisons"]
+    assert summary["rule"] == "two_way"
+    assert "clustering" in summary["rule_text"]
     gaps = np.array(FIRST["hybrid"]) - FIRST["unet"]
     judge = stats.ttest_rel(FIRST["hybrid"], FIRST["unet"])
     assert (against_unet["row"], against_unet["against"], against_unet["runs"]) == ("hybrid", "unet", 5)
@@ -58,16 +64,107 @@ def test_comparisons_pair_the_same_fold_and_seed(out: Path) -> None:
     half = stats.t.ppf(0.975, 4) * np.sqrt(1 / 5 + 1 / 4) * gaps.std(ddof=1)
     assert against_unet["interval"]["low"] == pytest.approx(gaps.mean() - half)
     assert against_unet["verdict"] == "better at one seed"
+    assert (against_unet["error_from"], against_unet["components"]) == (None, None)
     assert (against_mlp["row"], against_mlp["against"], against_mlp["runs"]) == ("hybrid", "mlp", 10)
     judge = stats.ttest_rel(MEANS["hybrid"], MEANS["mlp"])
     assert against_mlp["p_plain"] == pytest.approx(judge.pvalue)  # the only control
     runs = np.array([SCORES["hybrid"][fold] for fold in range(5)]) - [SCORES["mlp"][fold] for fold in range(5)]
     assert against_mlp["p"] == pytest.approx(paired_interval(runs, overlap=1 / 4).p)
-    assert against_mlp["brown_forsythe"] == pytest.approx(
-        stats.levene(MEANS["hybrid"], MEANS["mlp"], center="median").pvalue
-    )
     assert against_mlp["bootstrap"]["n"] == 5
     assert against_mlp["bootstrap"]["mean"] == pytest.approx(against_mlp["interval"]["mean"])
+
+
+def test_runs_that_start_anew_have_components(out: Path) -> None:
+    """Two rows of 5 x 2 runs: mean squares of their differences, as in an analysis of variance by hand."""
+    summary = summarize(table(), read_cells(table(), out))
+    against_unet, against_mlp = summary["comparisons"]
+    assert (summary["rule"], against_mlp["error_from"], against_unet["error_from"]) == (
+        "components",
+        "family",
+        "family",
+    )
+    runs = np.array([SCORES["hybrid"][fold] for fold in range(5)]) - [SCORES["mlp"][fold] for fold in range(5)]
+    of_folds, of_runs = 2 * runs.mean(1).var(ddof=1), runs.var(axis=1, ddof=1).mean()
+    assert of_folds < of_runs  # so that no fold part is left, and all 9 degrees are those of runs
+    error = runs.std(ddof=1) / np.sqrt(10)
+    assert against_mlp["degrees"] == pytest.approx(9)
+    assert against_mlp["interval"]["high"] == pytest.approx(runs.mean() + stats.t.ppf(0.975, 9) * error)
+    assert against_mlp["p"] == pytest.approx(stats.ttest_1samp(runs.ravel(), 0).pvalue)
+    assert against_mlp["components"]["residual_sd"] == pytest.approx(runs.std(ddof=1) / np.sqrt(2))
+    assert against_mlp["p_equivalence"] == pytest.approx(stats.t.sf((0.01 - runs.mean()) / error, 9))
+    assert against_unet["components"]["confounded"]  # one seed: folds' luck and runs' luck are one
+    shrunk = stats.ttest_rel(FIRST["hybrid"], FIRST["unet"]).statistic / np.sqrt(1 + 5 / 4)
+    assert against_unet["p"] == pytest.approx(2 * stats.t.sf(abs(shrunk), 4))
+    assert against_unet["verdict"] == "better"  # every run has its own start: it is not that of one seed
+
+
+def test_spread_is_that_of_single_runs(out: Path) -> None:
+    against_unet, against_mlp = summarize(table(), read_cells(table(), out))["comparisons"]
+    a, b = (np.array([SCORES[row][fold] for fold in range(5)]) for row in ("hybrid", "mlp"))
+    a, b = ((each - each.mean(1, keepdims=True)) for each in (a, b))
+    r = stats.pearsonr((a + b).ravel(), (a - b).ravel()).statistic
+    assert against_mlp["pitman_morgan"] == pytest.approx(2 * stats.t.sf(abs(r) * np.sqrt(4 / (1 - r * r)), 4))
+    assert against_mlp["sd_row"] == pytest.approx(np.sqrt((a**2).sum() / 5))
+    assert against_mlp["spread_over"] == "runs of a fold"
+    first = np.array(FIRST["hybrid"]), np.array(FIRST["unet"])
+    assert against_unet["pitman_morgan"] == pytest.approx(
+        stats.pearsonr(first[0] + first[1], first[0] - first[1]).pvalue
+    )
+    assert (against_unet["spread_over"], against_unet["sd_against"]) == ("folds", pytest.approx(stdev(first[1])))
+
+
+def test_a_missing_run_does_not_narrow_an_interval(tmp_path: Path) -> None:
+    """Seeds that suit all folds are the larger part of the spread; with a run less they still count."""
+    of_seeds, of_folds = (0.10, -0.08, 0.01), (0.01, 0.0, -0.01, 0.005, -0.005)
+    gaps = {fold: tuple(0.5 + value + part for part in of_seeds) for fold, value in enumerate(of_folds)}
+    write_cells(tmp_path, {"hybrid": gaps, "mlp": dict.fromkeys(range(5), (0.5,) * 3)}, seed_rule="shared")
+    own = table(seeds=(0, 1, 2), seed_rule="shared")
+
+    def width() -> float:
+        interval = summarize(own, read_cells(own, tmp_path))["comparisons"][1]["interval"]
+        return float(interval["high"] - interval["low"])
+
+    whole = width()
+    cell_path(tmp_path, Cell("hybrid", 3, 1)).unlink()
+    assert width() > 0.9 * whole
+
+
+def test_rounding_is_no_spread(tmp_path: Path) -> None:
+    """Differences that are the same but for rounding: no p-value can be made of that."""
+    scores = {"hybrid": {k: (0.3 + 0.1 * k,) for k in range(5)}, "mlp": {k: (0.2 + 0.1 * k,) for k in range(5)}}
+    for rule in ("shared", "per_run"):
+        write_cells(tmp_path / rule, scores, seed_rule=rule)
+        own = table(seeds=(0,), seed_rule=rule)
+        found = summarize(own, read_cells(own, tmp_path / rule))["comparisons"][1]
+        assert len(set(found["units"].values())) > 1
+        assert (found["p"], found["p_equivalence"], found["smallest_detectable"]) == (None, None, None)
+        assert (found["interval"]["sd"], found["interval"]["low"]) == (0.0, None)
+        assert found["verdict"] == "undecided: no spread"
+
+
+def test_published_tables_keep_their_rule_and_numbers() -> None:
+    """As they were printed before runs had starts of their own: 9 digits of every interval and p-value."""
+    published = json.loads((Path(__file__).parents[1] / "fixtures" / "published_differences.json").read_text())
+    found = []
+    for folder in sorted(path.parent for path in RESULTS.glob("*/cells.jsonl")):
+        own = read_table(folder / "table.yaml")
+        if own.seed_rule == "shared":
+            summary = summarize(own, read_cells(own, folder))
+            assert summary["rule"] == "two_way"
+            found += [[folder.name, *line] for line in lines_of(summary)]
+    assert found == published
+
+
+def lines_of(summary: dict) -> list[list]:
+    found = []
+    for kind in ("comparisons", "published_comparisons"):
+        for each in summary[kind]:
+            interval = each["interval"] or dict.fromkeys(("mean", "low", "high", "sd"))
+            tests = (each[name] for name in ("p", "p_plain", "p_equivalence", "smallest_detectable"))
+            numbers = [*(interval[name] for name in ("mean", "low", "high", "sd")), *tests]
+            names = [each[name] for name in ("row", "against", "runs", "verdict")]
+            found.append([kind, *names, *(None if value is None else float(f"{value:.9g}") for value in numbers)])
+    return found
 
 
 def test_p_values_are_corrected_within_their_family(out: Path) -> None:
@@ -128,7 +225,7 @@ def test_published_scores_pass_through_the_same_statistics(out: Path) -> None:
 def test_lower_losses_are_better(metric: str, out: Path) -> None:
     own = table(metric=metric)
     comparison = summarize(own, read_cells(own, out))["comparisons"][0]
-    assert comparison["verdict"] == "better at one seed"
+    assert comparison["verdict"] == "better"
     assert (comparison["interval"]["mean"] < 0) == (metric == "loss")
 
 
@@ -146,9 +243,9 @@ def test_seeds_are_the_pairs_where_there_is_one_split(tmp_path: Path) -> None:
         assert against_mlp["p"] == pytest.approx(judge.pvalue)
         assert against_mlp["interval"]["high"] == pytest.approx(judge.confidence_interval().high)
         assert against_mlp["units"] == pytest.approx({0: 0.01, 1: 0.03, 2: -0.01})
-        assert against_mlp["brown_forsythe"] == pytest.approx(
-            stats.levene(seeds["hybrid"], seeds["mlp"], center="median").pvalue
-        )
+        sums, gaps = (np.add(seeds["hybrid"], seeds["mlp"]), np.subtract(seeds["hybrid"], seeds["mlp"]))
+        assert against_mlp["pitman_morgan"] == pytest.approx(stats.pearsonr(sums, gaps).pvalue)
+        assert against_mlp["spread_over"] == "seeds"
         assert against_mlp["p_plain"] is None  # p is plain: there are no other folds to share images with
         assert against_mlp["verdict"] == "undecided"
         assert against_unet["verdict"] == "undecided: one pair"
@@ -200,7 +297,7 @@ def test_there_is_no_verdict_before_all_runs_are_there(tmp_path: Path) -> None:
         write_cells(tmp_path, {"hybrid": {fold: (0.5 + gaps[fold],)}, "mlp": {fold: (0.5,)}})
         own = table(seeds=(0,))
         found = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
-        assert found["verdict"] == ("better at one seed" if number == 5 else f"unfinished: {number} of 5 runs")
+        assert found["verdict"] == ("better" if number == 5 else f"unfinished: {number} of 5 runs")
 
 
 def test_verdicts_need_more_than_the_plain_test(tmp_path: Path) -> None:
@@ -240,7 +337,7 @@ def test_a_difference_that_nobody_would_mind_is_told_so(tmp_path: Path) -> None:
     gaps = {0: 0.0010, 1: 0.0012, 2: 0.0011, 3: 0.0013, 4: 0.0009}
     write_cells(tmp_path, {"hybrid": {k: (0.5 + v,) for k, v in gaps.items()}, "mlp": dict.fromkeys(gaps, (0.5,))})
     found = summarize(table(seeds=(0,)), read_cells(table(seeds=(0,)), tmp_path))["comparisons"][1]
-    assert found["verdict"] == "better at one seed, but within the margin"
+    assert found["verdict"] == "better, but within the margin"
 
 
 def test_cells_of_other_images_are_refused(out: Path) -> None:
@@ -417,15 +514,15 @@ def test_without_a_margin_nothing_is_equivalent(tmp_path: Path) -> None:
         comparison = summarize(own, read_cells(own, tmp_path))["comparisons"][1]
         words[margin] = comparison["verdict"]
         assert (comparison["p_equivalence"] is None) == (margin is None)
-    assert words == {None: "undecided: no margin", 0.01: "equivalent at one seed"}
+    assert words == {None: "undecided: no margin", 0.01: "equivalent"}
 
 
 def test_a_table_says_what_a_score_of_ones_own_means(tmp_path: Path) -> None:
     write_cells(tmp_path, metric=Metric("val_acc", "min"))  # whoever logged it did not know
     own = table(metric="val_acc", meaning=Metric("val_acc", margin=0.02))
     found = summarize(own, read_cells(own, tmp_path))
-    assert (found["margin"], found["comparisons"][0]["verdict"]) == (0.02, "better at one seed")
-    assert summarize(table(), read_cells(table(), tmp_path))["comparisons"][0]["verdict"] == "worse at one seed"
+    assert (found["margin"], found["comparisons"][0]["verdict"]) == (0.02, "better")
+    assert summarize(table(), read_cells(table(), tmp_path))["comparisons"][0]["verdict"] == "worse"
 
 
 def test_cells_that_contradict_each_other_on_what_is_better(tmp_path: Path) -> None:

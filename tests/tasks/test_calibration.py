@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from hqzoo.errors import DivergedError
-from hqzoo.tasks.calibration import ProbabilityMetrics
+from hqzoo.tasks.calibration import probability_counts
+from hqzoo.tasks.count_scores import calibration_error, soft_iou
 
 K, IGNORE = 3, 255
 
@@ -26,10 +27,9 @@ def pixels(batches):
 
 
 def counted(batches):
-    metric = ProbabilityMetrics(K, IGNORE)
-    for logits, truth in batches:
-        metric.update(logits, truth)
-    return metric.report()
+    parts = [probability_counts(logits, truth, IGNORE) for logits, truth in batches]
+    totals = {name: sum(part[name].sum(0) for part in parts).numpy() for name in ("soft", "calibration")}
+    return {"soft_iou": soft_iou(totals["soft"]), "ece": calibration_error(totals["calibration"])}
 
 
 def test_soft_iou_is_over_all_pixels_at_once():
@@ -63,23 +63,19 @@ def test_sure_and_right_is_perfect():
 
 def test_an_absent_class_and_an_empty_split_have_no_score():
     report = counted([batch(6, classes=2)])
-    assert report["soft_iou"][2] is None
-    assert report["soft_iou"][0] is not None
-    empty = ProbabilityMetrics(K, IGNORE)
-    assert empty.report() == {"soft_iou": [None] * K, "ece": None}
+    assert np.isnan(report["soft_iou"]).tolist() == [False, False, True]
     logits, truth = batch(7)
-    empty.update(logits, torch.full_like(truth, IGNORE))
-    assert empty.report()["ece"] is None
+    empty = counted([(logits, torch.full_like(truth, IGNORE))])
+    assert np.isnan([*empty["soft_iou"], empty["ece"]]).all()
 
 
-def test_batching_does_not_matter():
+def test_every_window_has_counts_of_its_own():
     logits, truth = batch(8)
-    whole, parts = counted([(logits, truth)]), counted([(logits[:1], truth[:1]), (logits[1:], truth[1:])])
-    assert whole == parts
-
-
-def test_states_fit_devices_without_float64():
-    assert {state.dtype for state in (ProbabilityMetrics(K).sums, ProbabilityMetrics(K).bins)} == {torch.int64}
+    whole = probability_counts(logits, truth, IGNORE)
+    for k in range(2):
+        alone = probability_counts(logits[k : k + 1], truth[k : k + 1], IGNORE)
+        assert all(torch.equal(whole[name][k], alone[name][0]) for name in alone)
+    assert {counts.dtype for counts in whole.values()} == {torch.int64}  # fits devices without float64
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -87,4 +83,4 @@ def test_a_diverged_model_has_no_score(value):
     logits, truth = batch(0)
     logits[0, 1, 2, 3] = value
     with pytest.raises(DivergedError, match="outputs are not finite"):
-        ProbabilityMetrics(K).update(logits, truth)
+        probability_counts(logits, truth, IGNORE)

@@ -36,7 +36,7 @@ def test_it_learns_and_reports_what_it_predicts(tmp_path):
     assert report.score("accuracy") == pytest.approx(sk.accuracy_score(truth, predicted))
     assert report.details["confusion"] == sk.confusion_matrix(truth, predicted, labels=[0, 1, 2]).tolist()
     assert report.score("loss") == pytest.approx(loss)
-    assert sorted(own.samples()) == ["loss", "name", "probability", "truth"]
+    assert sorted(own.samples()) == ["group", "loss", "name", "prediction", "probability", "truth"]
 
 
 def test_losses_are_torchs():

@@ -16,7 +16,14 @@ def test_a_sample_that_only_fills_a_batch_counts_once():
     assert list(found["name"]) == ["a", "b", "c"]
     assert list(found["truth"]) == [0, 1, 2]
     np.testing.assert_allclose(found["chance"][:, 1], [0.5, 0.9, 0.8], rtol=1e-2)
-    assert list(samples.gather()) == ["name"]
+    assert list(samples.gather()) == ["name", "group"]
+
+
+def test_groups_are_those_of_the_samples_or_the_samples_themselves():
+    samples = Samples()
+    samples.add(["b", "a"], ["lake", "hill"], truth=torch.tensor([1, 0]))
+    samples.add(["c"], truth=torch.tensor([2]))
+    assert samples.gather()["group"].tolist() == ["hill", "lake", "c"]
 
 
 def test_windows_of_a_scene_are_added_up():

@@ -295,6 +295,15 @@ class TestTraining:
             table = sk.multilabel_confusion_matrix(t[t != 255], p[t != 255], labels=[0, 1, 2])
             for column, place in {"tp": (1, 1), "fp": (0, 1), "fn": (1, 0)}.items():
                 assert list(samples[column][k]) == [each[place] for each in table]
+        assert (samples["soft"][:, 1] == samples["tp"] + samples["fn"]).all()
+        assert (samples["calibration"][:, 0].sum(1) == (samples["tp"] + samples["fn"]).sum(1)).all()
+        assert (samples["calibration"][:, 2].sum(1) == samples["tp"].sum(1)).all()
+
+    def test_units_belong_to_the_scenes_of_the_data(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(SquaresDataModule, "scene_of", lambda self, record: f"of {record.name}")
+        task = tiny_task()
+        tiny_trainer(tmp_path).test(task, SquaresDataModule(), verbose=False)
+        assert task.samples()["group"].tolist() == ["of field_0", "of field_1"]
 
     def test_a_split_without_labels_reports_nothing_rather_than_zero(self, tmp_path):
         task, data = tiny_task(), SquaresDataModule()
