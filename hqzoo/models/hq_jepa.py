@@ -18,12 +18,12 @@ from hqzoo.models.registry import register_model
 from hqzoo.nn import Control, fill
 from hqzoo.nn.block_fusion import BlockFusion
 from hqzoo.nn.block_masks import Masks
-from hqzoo.nn.fidelity import FidelityAgreement, Projection
+from hqzoo.nn.fidelity import FidelityAgreement
 from hqzoo.nn.token_encoder import TokenEncoder, chosen_tokens, hybrid_pattern
 from hqzoo.nn.token_predictor import TokenPredictor
 from hqzoo.nn.transformer import TokenMlp
 
-__all__ = ["LOSSES", "Embedded", "HQJEPA", "hq_jepa"]
+__all__ = ["HQJEPA", "LOSSES", "Embedded", "hq_jepa"]
 
 LOSSES = ("token", "cross_modal", "sigreg", "fidelity")
 OF_BOTH_SENSORS = ("cross_modal", "sigreg")
@@ -127,6 +127,31 @@ class HQJEPA(Model):
             summary = self.predictor.summary(masks.targets)
             fidelity_loss = self.fidelity.loss(context.mean(1), compared.mean(2), summary)
         return Embedded(predicted, targets, other, fused, fidelity_loss)
+
+    @torch.no_grad()
+    def fidelities(self, images: Mapping[str, Tensor], masks: Masks) -> tuple[Tensor, Tensor]:
+        """Return the mean fidelity ``(B,)`` of each image's context with its own targets, and with the next image's.
+
+        Raises:
+            ConfigError: If the model has no fidelity loss.
+        """
+        if self.fidelity is None:
+            raise ConfigError("This HQ-JEPA has no fidelity loss.")
+        context = self.student(images[self.main], masks.context).mean(1)
+        targets = self._compared(images, masks).mean(2)
+        codes = self.predictor.summary(masks.targets)
+        others = targets.roll(1, 0)
+        own, of_others = (self.fidelity(context, each, codes).mean(1) for each in (targets, others))
+        return own, of_others
+
+    def _compared(self, images: Mapping[str, Tensor], masks: Masks) -> Tensor:
+        """Return the tokens of the target blocks that the fidelity compares the context with, ``(B, M, N, D)``."""
+        if self.pair == "cross" and self.other_encoder is not None and self.head is not None:
+            tokens = self.head(self.other_encoder(images[str(self.other)]))
+        else:
+            with torch.no_grad():
+                tokens = self.teacher(images[self.main])
+        return chosen_tokens(tokens, masks.targets)
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
