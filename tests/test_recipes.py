@@ -1,6 +1,7 @@
 """Every recipe runs through the command line's own ``main`` on data of its layout; every verb, in a process."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ from tests.fixtures.whole_images import write_fruitseg30, write_isbi2012, write_
 
 ROOT = Path(__file__).parents[1] / "recipes"
 SMALL = ["--model.init_args.architecture_args.width", "4", "--data.init_args.batch_size", "2"]
+# The weights of a backbone would have to be downloaded.
+TINY_BACKBONE = [
+    *("--model.init_args.architecture_args.backbone_weights", "random"),
+    *("--model.init_args.architecture_args.backbone_args", '{"embed_dim": 32, "depth": 4, "num_heads": 2}'),
+]
 SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published
 CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
 
@@ -60,10 +66,12 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         options = [option for name in counts for option in (f"--data.init_args.{name}", "1")]
         return [*options, "--data.init_args.size", "128"]
     makers = {
-        "hq_unet/aerial_dubai": lambda root: write_imagery(root, 5, 7, ".jpg"),
-        "hq_unet/folder": write_folder,
+        **dict.fromkeys(
+            ("hq_unet/aerial_dubai", "hqf_net/aerial_dubai"), lambda root: write_imagery(root, 5, 7, ".jpg")
+        ),
+        **dict.fromkeys(("hq_unet/folder", "hqf_net/folder"), write_folder),
         "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
-        "hq_unet/landcoverai": write_landcoverai,
+        **dict.fromkeys((f"{m}/landcoverai" for m in ("hq_unet", "hqf_net", "baselines")), write_landcoverai),
         **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),
         **dict.fromkeys(("hq_unet/isbi2012", "qu_net/isbi2012"), write_isbi2012),
         "qu_net/fruitseg30": write_fruitseg30,
@@ -83,7 +91,9 @@ def test_every_recipe_is_found() -> None:
 def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = data_options(recipe, tmp_path)
     monkeypatch.chdir(tmp_path)
-    small = SMALL if recipe.startswith("hq_unet/") else SMALL_BATCH
+    small = {"hq_unet": SMALL, "baselines": SMALL, "hqf_net": [*SMALL, *TINY_BACKBONE]}.get(
+        recipe.split("/")[0], SMALL_BATCH
+    )
     assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
     assert not (tmp_path / "runs").exists()
 
@@ -97,6 +107,30 @@ def test_recipe_has_its_own_run_folder_and_explains_itself(recipe: str) -> None:
     assert f"hqzoo fit  -c recipes/{recipe}.yaml" in text
     assert "--model.init_args.architecture_args.control mlp" in text
     assert "--trainer.logger WandbLogger" in text
+
+
+def switches(recipe: str) -> dict[str, list[str]]:
+    """Return the overrides that the head of an HQF-Net recipe lists, by its words, written out."""
+    head = [line.removeprefix("#") for line in list_recipes()[recipe].read_text().splitlines() if line.startswith("#")]
+    lines = [line[line.index(" A.") :].split("  ")[0].strip() for line in head if " A." in line]
+    wanted = ("A.fusion", "A.qskip", "A.qmoe", "A.experts", "A.router", "A.control ")
+    return {
+        line: [
+            option.replace("A.", "--model.init_args.architecture_args.", 1) if option.startswith("A.") else option
+            for option in shlex.split(line)
+        ]
+        for line in lines
+        if line.startswith(wanted)
+    }
+
+
+@pytest.mark.parametrize("switch", switches("hqf_net/folder"))
+def test_rows_of_the_ablation_are_switched_as_the_recipe_says(
+    switch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = [*data_options("hqf_net/folder", tmp_path), *SMALL, *TINY_BACKBONE, "--trainer.fast_dev_run", "true"]
+    assert main(["fit", "-c", "hqf_net/folder", *options, *switches("hqf_net/folder")[switch]]) == 0
 
 
 @pytest.mark.parametrize("control", CONTROLS)

@@ -76,6 +76,15 @@ CASES = {
     "hq_unet": Case(
         "HQ-UNet, width 16", "hq_unet", (REFERENCE, "mlp", "double_conv"), 16, (128, 128), 5, {"width": 16}
     ),
+    "hqf_net": Case(
+        "HQF-Net, width 16, DINOv3 ViT-S",
+        "hqf_net",
+        (REFERENCE, "mlp", "separable"),
+        16,
+        (128, 128),
+        5,
+        {"width": 16, "backbone": "vit_small_patch16_dinov3"},
+    ),
     "qu_net_4_1_1": Case("Qu-Net 4-1-1", "qu_net", (REFERENCE, "zero", "conv"), 18, (192, 256), 2, {"patch": (2, 2)}),
     "qu_net_12_2_1": Case(
         "Qu-Net 12-2-1", "qu_net", (REFERENCE, "zero", "conv"), 18, (192, 256), 2, {"patch": (3, 4), "n_filters": 2}

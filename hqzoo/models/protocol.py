@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Mapping
+from typing import Any, Protocol
 
+from torch import Tensor, nn
+
+from hqzoo.errors import ConfigError
 from hqzoo.quantum import QuantumLayer
 
-__all__ = ["Model", "as_model"]
+__all__ = ["Model", "Watch", "as_model"]
+
+
+class Watch(Protocol):
+    """What looks on while a model is tested."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Stop, and return plain values about all images since; every process calls it."""
 
 
 class Model(nn.Module):
@@ -36,6 +47,23 @@ class Model(nn.Module):
             ConfigError: If the model does not take images of this size.
         """
         return sum(isinstance(part, QuantumLayer) for part in self.quantum_parts().values())
+
+    def check_size(self, image: Tensor) -> None:
+        """Refuse images whose sides are no multiples of ``size_multiple``.
+
+        Raises:
+            ConfigError: If the model does not take images ``(B, C, H, W)`` of this size.
+        """
+        (rows, columns), (height, width) = self.size_multiple, image.shape[-2:]
+        if height % rows or width % columns:
+            raise ConfigError(
+                f"This model takes images of a height that {rows} divides and a width that {columns} divides; got "
+                f"{height}x{width}. Resize or pad to {-(-height // rows) * rows}x{-(-width // columns) * columns}."
+            )
+
+    def watch(self) -> Watch | None:
+        """Start to look on at what happens inside; None for models with nothing to say that scores do not."""
+        return None
 
 
 def as_model(module: nn.Module) -> Model:

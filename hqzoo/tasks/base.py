@@ -18,7 +18,8 @@ from hqzoo._lightning import pl
 from hqzoo.data.base import DataModule
 from hqzoo.data.targets import Targets
 from hqzoo.errors import ConfigError
-from hqzoo.models import check_arguments, count_parameters, create_model
+from hqzoo.models import as_model, check_arguments, count_parameters, create_model
+from hqzoo.models.protocol import Watch
 from hqzoo.models.registry import Kind
 from hqzoo.nn import Normalizer, several_processes, sum_over_processes
 from hqzoo.tasks.costs import model_costs
@@ -111,6 +112,7 @@ class Task(KnowsData):
         self._found: Found | None = None
         self._losses: dict[str, float | None] = {}
         self._costs: dict[str, Any] = {}
+        self._watch: Watch | None = None
         self.remember(
             architecture=architecture,
             architecture_args=self.architecture_args,
@@ -248,9 +250,16 @@ class Task(KnowsData):
         """Log the scores of the whole split under ``val/``."""
         self._end("val")
 
+    def on_test_start(self) -> None:
+        """Let the model's watch, if it has one, look on at the whole split."""
+        self._watch = as_model(self.model).watch()
+
     def on_test_epoch_end(self) -> None:
         """Log the scores of the whole split under ``test/``, and keep them for :meth:`report`."""
         self._end("test")
+        if self._watch is not None and self._found is not None:
+            self._found = replace(self._found, details={**self._found.details, "watched": self._watch.report()})
+            self._watch = None
 
     def _end(self, stage: Stage) -> None:
         found = self.summarise(stage)

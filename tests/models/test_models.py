@@ -6,6 +6,7 @@ import torch
 from hqzoo.errors import CircuitError, ConfigError
 from hqzoo.models import check_arguments, count_parameters, create_model, list_models, model_info, register_model
 from hqzoo.quantum import QuantumLayer
+from tests.fixtures.inputs import inputs_of
 
 
 def zoo() -> list[str]:
@@ -114,7 +115,7 @@ def test_two_architectures_of_one_name_are_refused():
 
 def test_cards_say_what_is_true():
     for name in zoo():
-        info, counts = model_info(name), count_parameters(create_model(name, in_channels=3, num_classes=5))
+        info, counts = model_info(name), count_parameters(create_model(name, inputs=inputs_of(), num_classes=5))
         assert (info.parameters, info.quantum_parameters) == (counts["parameters"], counts["quantum_parameters"])
     info = model_info("hq_unet")
     model = create_model("hq_unet", in_channels=3, num_classes=5, width=4)

@@ -46,24 +46,31 @@ def qskip(n_layers: int = 2) -> Circuit:
     return Circuit(_SKIP_WIRES, gates, [Pauli("Z", wire) for wire in wires])
 
 
-def qmoe(expert: Literal["local", "global", "diagonal"] = "local") -> Circuit:
+def qmoe(expert: Literal["local", "global", "diagonal"] = "local", periodic: bool | None = None) -> Circuit:
     """Return one expert of the quantum bottleneck on a 4x4 grid, qubit ``q = 4 * row + column``.
 
     The encoding, the layout and the outputs are HQ-UNet's: 48 data (all RX, RY, RZ angles), 8 weights (F of the first
     pass, F of the second), outputs all ``<Z_q>`` then all ``<X_q>``. All of it is a CHOICE.
 
     Args:
-        expert: ``local``: horizontal, then vertical pairs inside each 2x2 block. ``global``: row, then column sweeps
-            that close over the edge. ``diagonal``: pairs (r, c)→(r+1, c+1), then (r, c)→(r+1, c−1). A diagonal expert
-            that closes over the edge is not offered: its chains would meet twice.
+        expert: ``local``: horizontal, then vertical pairs inside each 2x2 block. ``global``: row, then column sweeps.
+            ``diagonal``: pairs (r, c)→(r+1, c+1), then (r, c)→(r+1, c−1).
+        periodic: Whether the sweeps of the global expert close over the edge, CHOICE True; without, it is HQ-UNet's own
+            circuit. The others never do: chains of diagonals that close over the edge would meet twice, which ends
+            their evaluation in small pieces.
 
     Raises:
-        CircuitError: If there is no such expert.
+        CircuitError: If there is no such expert, or it cannot close over the edge.
     """
     if expert == "global":
-        return hq_unet(_SIDE, _SIDE, periodic=True)
+        return hq_unet(_SIDE, _SIDE, periodic=periodic is not False)
     if expert not in ("local", "diagonal"):
         raise CircuitError(unknown_name("expert", expert, ("local", "global", "diagonal")))
+    if periodic:
+        raise CircuitError(
+            f"expert='{expert}' does not close over the edge of the grid: leave out periodic=True, or take "
+            "expert='global'."
+        )
     gates = encode_product(_SIDE**2)
     for number, step in enumerate(((0, 1), (1, 0)) if expert == "local" else ((1, 1), (1, -1))):
         for a, b in _block_pairs(*step) if expert == "local" else _neighbours(*step):

@@ -1,9 +1,11 @@
 """HQF-Net: the experts really are local, global and diagonal."""
 
 import pytest
+import torch
 
-from hqzoo.quantum import circuits
-from tests.quantum.circuits.judge import cells_seen, jacobians
+from hqzoo.errors import CircuitError
+from hqzoo.quantum import circuits, compile_circuit
+from tests.quantum.circuits.judge import cells_seen, jacobians, sample
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,24 @@ def test_quantum_skip(n_layers):
     assert pairs == [(0, 1), (2, 3), (4, 5), (6, 7), (1, 2), (3, 4), (5, 6), (7, 0)] * n_layers
     _, by_weight = jacobians(circuit)
     assert (by_weight.amax(0) > 1e-3).all()
+
+
+def test_a_global_expert_without_closed_edges_is_hq_unets_own_circuit():
+    assert circuits.qmoe("global", periodic=False) == circuits.hq_unet()
+    assert circuits.qmoe("global") == circuits.qmoe("global", periodic=True) == circuits.hq_unet(periodic=True)
+    for expert in ("local", "diagonal"):
+        assert circuits.qmoe(expert, periodic=False) == circuits.qmoe(expert)
+        with pytest.raises(CircuitError, match=f"expert='{expert}' does not close over the edge"):
+            circuits.qmoe(expert, periodic=True)
+
+
+@pytest.mark.parametrize("part", ["skip", "local", "global", "diagonal"])
+def test_small_pieces_give_what_the_whole_state_gives(part):
+    """The engine that is chosen never holds the 2^16 amplitudes of the state vector that it is compared with."""
+    circuit = circuits.qskip() if part == "skip" else circuits.qmoe(part)
+    inputs, weights = (each.detach().double().requires_grad_() for each in sample(circuit))
+    outputs = [compile_circuit(circuit, engine, torch.float64)(inputs, weights) for engine in ("auto", "statevector")]
+    torch.testing.assert_close(*outputs, atol=1e-10, rtol=0)
+    cotangent = torch.linspace(-1, 1, outputs[0].numel(), dtype=torch.float64).view_as(outputs[0])
+    gradients = [torch.autograd.grad(out, (inputs, weights), cotangent) for out in outputs]
+    torch.testing.assert_close(*gradients, atol=1e-9, rtol=0)
