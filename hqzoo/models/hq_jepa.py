@@ -240,7 +240,8 @@ def hq_jepa(
         if name not in inputs.sensors:
             raise ConfigError(
                 f"HQ-JEPA with the losses {', '.join(losses)} needs the sensor '{name}'; the data have "
-                f"{', '.join(inputs.sensors)}. Name it with main= and other=, or leave out {', '.join(OF_BOTH_SENSORS)}."
+                f"{', '.join(inputs.sensors)}. Name it with main= and other=, or leave out "
+                f"{', '.join(OF_BOTH_SENSORS)}."
             )
     grid = (image_size // patch, image_size // patch)
     student = TokenEncoder(len(inputs.sensors[main]), grid, patch, width, heads, pattern or hybrid_pattern(depth))

@@ -121,7 +121,7 @@ class BlockMasks:
         keep, rare = _usual_context(self.grid, self.number, context, target, self.inclusive)
         count, patches = 2 * (self.number + 1), math.prod(self.grid)
         numbers = keyed_uniform(keys, TRIES * count + patches, *streams)
-        places, order = numbers[:, :-patches].unflatten(1, (TRIES, count)), numbers[:, -patches:]
+        places, order = torch.unflatten(numbers[:, :-patches], 1, (TRIES, count)), numbers[:, -patches:]
         blocks, hidden, visible = _place(places, self.grid, context, target, self.inclusive)
         sizes = visible.flatten(2).sum(2)
         chosen = torch.where(sizes >= keep, sizes + patches * (TRIES - _steps(TRIES, sizes.device)), sizes).argmax(1)
@@ -138,9 +138,9 @@ class BlockMasks:
         """Draw as the official collator does: targets once, the context until enough of it is left."""
         tries = OFFICIAL_TRIES * (self.number + 1)
         numbers = keyed_uniform(keys, 2 * (self.number + tries), *streams)
-        own = numbers[:, : 2 * self.number].unflatten(1, (1, 2 * self.number))
+        own, contexts = numbers[:, None, : 2 * self.number], numbers[:, None, 2 * self.number :]
         blocks = _blocks(own, self.grid, target, self.inclusive)[:, 0]
-        blocked = _blocks(numbers[:, 2 * self.number :].unflatten(1, (1, -1)), self.grid, context, self.inclusive)[:, 0]
+        blocked = _blocks(contexts, self.grid, context, self.inclusive)[:, 0]
         # Every 20 tries, one target less is kept out of the context.
         excluded = [blocks[:, : self.number - drop].any(1) for drop in range(self.number + 1)]
         outside = torch.stack(excluded, 1).repeat_interleave(OFFICIAL_TRIES, 1)
@@ -178,7 +178,7 @@ def _place(numbers: Tensor, grid: Size, context: Size, target: Size, inclusive: 
 
 def _blocks(numbers: Tensor, grid: Size, size: Size, inclusive: bool) -> Tensor:
     """Return blocks ``(B, T, M, R, C)`` at places given by uniform numbers ``(B, T, 2 M)``."""
-    pairs = numbers.unflatten(-1, (-1, 2))
+    pairs = torch.unflatten(numbers, -1, (-1, 2))
     axes = []
     for axis, (cells, side) in enumerate(zip(grid, size, strict=True)):
         first = (pairs[..., axis] * (cells - side + inclusive)).long()[..., None]
@@ -190,7 +190,8 @@ def _blocks(numbers: Tensor, grid: Size, size: Size, inclusive: bool) -> Tensor:
 def _indices(chosen: Tensor, count: int) -> Tensor:
     """Return the first ``count`` true places ``(..., count)`` of masks ``(..., P)`` or ``(..., R, C)``."""
     flat = chosen if chosen.ndim == 2 else chosen.flatten(-2)
-    return (~flat).to(torch.uint8).sort(dim=-1, stable=True).indices[..., :count]
+    order: Tensor = (~flat).to(torch.uint8).sort(dim=-1, stable=True).indices
+    return order[..., :count]
 
 
 def _smallest(sizes: Tensor) -> int:

@@ -118,7 +118,7 @@ class FidelityAgreement(nn.Module):
     def loss(self, context: Tensor, targets: Tensor, queries: Tensor) -> Tensor:
         """Return the mean of ``1 - F`` (eq. 17); with ``contrastive`` the mean F with other images is added."""
         data = self.encode(context, targets, queries)
-        loss = 1 - self.core(data)[..., 0].mean()
+        loss: Tensor = 1 - self.core(data)[..., 0].mean()
         if self.projection == "contrastive":
             loss = loss + self.core(shuffled(data, self.angles))[..., 0].mean()
         return loss
@@ -175,7 +175,7 @@ def shuffled(data: Tensor, angles: int) -> Tensor:
 
 
 def _both(data: Tensor, angles: int) -> tuple[Tensor, Tensor]:
-    own, targets, predictor = data.split([angles, angles, data.shape[-1] - 2 * angles], -1)
+    own, targets, predictor = torch.split(data, [angles, angles, data.shape[-1] - 2 * angles], -1)
     return own + F.pad(predictor[..., :angles], (max(0, angles - predictor.shape[-1]), 0)), targets
 
 

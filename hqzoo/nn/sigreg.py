@@ -106,7 +106,8 @@ def epps_pulley(projected: Tensor, places: Tensor, weights: Tensor, normalize_by
     real, imaginary = sums / count
     error = (real - torch.exp(-(places**2) / 2)) ** 2 + imaginary**2
     statistic = (error @ weights).mean()
-    return statistic if normalize_by_n else statistic * count
+    scaled: Tensor = statistic if normalize_by_n else statistic * count
+    return scaled
 
 
 def exact_epps_pulley(numbers: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import torch
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
@@ -67,7 +68,7 @@ class TokenEncoder(nn.Module):
 def chosen_tokens(tokens: Tensor, patches: Tensor) -> Tensor:
     """Return the tokens ``(B, ..., D)`` of patches ``(B, ...)`` out of all tokens ``(B, P, D)``."""
     flat = patches.flatten(1)[..., None].expand(-1, -1, tokens.shape[-1])
-    return tokens.gather(1, flat).unflatten(1, patches.shape[1:])
+    return torch.unflatten(tokens.gather(1, flat), 1, tuple(patches.shape[1:]))
 
 
 def hybrid_pattern(depth: int) -> str:

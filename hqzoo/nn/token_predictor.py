@@ -76,7 +76,7 @@ class TokenPredictor(nn.Module):
             else:
                 known, asked = block(torch.cat([known, asked], 1)).split([known.shape[1], asked.shape[1]], 1)
         out: Tensor = self.leave(self.norm(asked))
-        return out.unflatten(0, (-1, blocks))
+        return torch.unflatten(out, 0, (-1, blocks))
 
     def summary(self, targets: Tensor) -> Tensor:
         """Return the mean positional code of each target block, ``(B, M, inner)``."""

@@ -1,4 +1,4 @@
-"""Whether embeddings say anything: spread, rank, alignment of two sensors, retrieval across them, neighbours' labels."""
+"""Whether embeddings say anything: spread, rank, two sensors' alignment, retrieval across them, neighbours' labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def health(own: Vectors, other: Vectors | None = None) -> dict[str, float]:
         * ``embedding_sd``: mean standard deviation of a channel over images; 0 after a collapse.
         * ``rank_me``: see :func:`rank_me`; 1 after a collapse.
         * ``cosine``: mean cosine of two images' embeddings; 1 after a collapse.
-        * ``uniformity``: log of the mean of :math:`e^{-2 d^2}` over pairs of images (Wang and Isola 2020), from -8 to 0.
+        * ``uniformity``: log of the mean of :math:`e^{-2 d^2}` over pairs of images (Wang and Isola 2020), -8 to 0.
 
         With another sensor also ``alignment``, the mean :math:`d^2` of an image's two embeddings (ibid.);
         ``modality_gap``, the distance of both sensors' means (Liang et al. 2022); all of unit vectors; and
@@ -85,9 +85,8 @@ def neighbour_accuracy(vectors: Vectors, labels: npt.NDArray[np.generic], neighb
     votes = several[nearest].mean(1)
     if labels.ndim == 1:
         return float((votes.argmax(1) == labels).mean())
-    predicted = votes > 0.5
-    hits = 2 * (predicted & (several > 0)).sum()
-    return float(hits / max(1, predicted.sum() + (several > 0).sum()))
+    predicted, true = votes > 0.5, several.astype(bool)
+    return float(2 * (predicted & true).sum() / max(1, predicted.sum() + true.sum()))
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError, DivergedError
 from hqzoo.models import create_model
-from hqzoo.models.hq_jepa import LOSSES, Embedded
+from hqzoo.models.hq_jepa import HQJEPA, LOSSES, Embedded
 from hqzoo.nn.block_masks import BlockMasks
 from hqzoo.nn.sigreg import SIGReg, exact_epps_pulley
 from hqzoo.tasks.base import Batch, Found, Stage, Task
@@ -39,7 +39,8 @@ class HQJEPATask(Task):
     * ``fidelity``: :class:`hqzoo.nn.fidelity.FidelityAgreement` of context and targets (eq. 17).
 
     A loss of weight 0 is off, and nothing of it is built. Masks, directions of SIGReg and block sizes are functions of
-    (seed, epoch, step, sample's name), so that a run goes on in mid-epoch, on any number of processes, as it would have.
+    (seed, epoch, step, sample's name), so that a run goes on in mid-epoch, on any number of processes, as it would
+    have.
 
     Args:
         architecture: A pretraining model with the interface of :class:`hqzoo.models.hq_jepa.HQJEPA`.
@@ -74,6 +75,7 @@ class HQJEPATask(Task):
         Metric("knn", label="kNN", margin=0.01),
     )
     model_kinds = ("pretraining",)
+    model: HQJEPA
 
     def __init__(
         self,
@@ -99,7 +101,8 @@ class HQJEPATask(Task):
                 raise ConfigError(f"{name}={value} is a share from 0 to 1.")
         if cross_modal_stop not in ("none", "main", "other") or on_collapse not in ("warn", "raise"):
             raise ConfigError(
-                f"cross_modal_stop='{cross_modal_stop}' is none, main or other; on_collapse='{on_collapse}' warn or raise."
+                f"cross_modal_stop='{cross_modal_stop}' is none, main or other; on_collapse='{on_collapse}' is warn or "
+                "raise."
             )
         self.on = tuple(name for name in LOSSES if self.loss_weights[name] > 0)
         self.learned_weights, self.momentum, self.momentum_end = learned_weights, momentum, momentum_end
@@ -230,7 +233,7 @@ class HQJEPATask(Task):
     def _fidelities(self, images: Mapping[str, Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean fidelity of each image's context with its own targets, and with the next image's."""
         masks = self.masks.draw(sample_keys(batch["name"]).to(self.device), 0, 0)
-        return self.model.fidelities(images, masks)  # type: ignore[no-any-return]
+        return self.model.fidelities(images, masks)
 
     def summarise(self, stage: Stage) -> Found:
         """Return the state of the embeddings of all images of the split."""
