@@ -163,10 +163,13 @@ def _usual_context(grid: Size, number: int, context: Size, target: Size, inclusi
     """Return how many patches contexts have, and how strongly rarely visible patches are preferred, ``(P,)``."""
     keys = torch.arange(CALIBRATION)
     places = keyed_uniform(keys, 2 * (number + 1), CALIBRATING)[:, None]
-    visible = _place(places, grid, context, target, inclusive)[2].flatten(1)
-    keep = max(1, int(visible.sum(1).sort().values[CALIBRATION // 10]))
+    seen = _place(places, grid, context, target, inclusive)[2][:, 0]
+    keep = max(1, int(seen.flatten(1).sum(1).sort().values[CALIBRATION // 10]))
+    often = seen.float().mean(0)
+    if inclusive:  # then up is like down, and left like right, which a finite number of draws does not quite show
+        often = (often + often.flip(0) + often.flip(1) + often.flip(0, 1)) / 4
     # CHOICE, found by trying: with the inverse square all patches are context about equally often, as far as they can.
-    return keep, visible.float().mean(0).clamp_min(1 / CALIBRATION) ** -2
+    return keep, often.flatten().clamp_min(1 / CALIBRATION) ** -2
 
 
 def _place(numbers: Tensor, grid: Size, context: Size, target: Size, inclusive: bool) -> tuple[Tensor, Tensor, Tensor]:

@@ -44,10 +44,10 @@ class _Scan(torch.autograd.Function):
     ) -> Tensor:  # fmt: skip
         state = values.new_zeros(values.shape[1], *rates.shape)
         out, starts = [], []
-        for part in zip(*(each.split(chunk) for each in (values, steps, write, read)), strict=True):
+        for x, step, b, c in zip(*(torch.split(each, chunk) for each in (values, steps, write, read)), strict=True):
             starts.append(state)
-            states = _states(*part[:3], rates, state)[1]
-            out.append(torch.einsum("tbds,tbs->tbd", states, part[3]))
+            states = _states(x, step, b, rates, state)[1]
+            out.append(torch.einsum("tbds,tbs->tbd", states, c))
             state = states[-1]
         ctx.save_for_backward(values, steps, write, read, rates, torch.stack(starts))
         ctx.chunk = chunk
