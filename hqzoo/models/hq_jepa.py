@@ -165,7 +165,7 @@ class HQJEPA(Model):
 @register_model(
     summary="masked prediction across two sensors: hybrid Mamba-ViT, EMA teacher, SIGReg, quantum fidelity loss",
     kind="pretraining",
-    parameters=0,
+    parameters=67_284_397,  # the teacher's among them, with 12 and 2 bands
     quantum_parameters=15,
     qubits=10,
     paper="arXiv 2605.31068",
