@@ -1,6 +1,7 @@
 """Pretraining of HQ-JEPA: its losses, its teacher, what it reports, and going on as if nothing had happened."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +43,17 @@ def batch(size: int = 4) -> dict[str, object]:
 def trainer(**arguments) -> pl.Trainer:
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     return pl.Trainer(**{**quiet, "max_epochs": 1, "enable_checkpointing": False, **arguments})
+
+
+class SaveAtStep(pl.Callback):
+    """Saves a checkpoint behind a step, in the middle of an epoch of five."""
+
+    def __init__(self, step: int, file: Path) -> None:
+        self.step, self.file = step, file
+
+    def on_train_batch_end(self, trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.file)
 
 
 def test_losses_are_those_of_the_paper() -> None:
@@ -96,16 +108,9 @@ def test_the_teacher_follows_the_student() -> None:
 
 def test_it_trains_reports_and_goes_on(tmp_path) -> None:
     data = {"batch_size": 8, "seed": 3}
-    settings = {"momentum": 0.9, "schedule": {"name": "constant", "warmup": 0.0}}  # another one would depend on max_steps
-    whole = task(**settings)
-    trainer(max_epochs=2).fit(whole, PairData(**data))
-
-    stopped = task(**settings)
-    first = trainer(max_epochs=2, max_steps=7)  # in the middle of the second epoch of five
-    first.fit(stopped, PairData(**data))
-    first.save_checkpoint(tmp_path / "last.ckpt")
-    resumed = task(**settings)
-    trainer(max_epochs=2).fit(resumed, PairData(**data), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    whole, resumed, file = task(momentum=0.9), task(momentum=0.9), tmp_path / "seventh.ckpt"
+    trainer(max_epochs=2, callbacks=[SaveAtStep(7, file)]).fit(whole, PairData(**data))
+    trainer(max_epochs=2).fit(resumed, PairData(**data), ckpt_path=file, weights_only=True)
     for (name, one), two in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, two), name
     assert resumed.micro_steps == 10
@@ -115,7 +120,7 @@ def test_it_trains_reports_and_goes_on(tmp_path) -> None:
     report = resumed.report()
     assert set(report.scores) >= {"loss", "recall_at_1", "rank_me", "cosine", "fidelity_gap", "epps_pulley"}
     assert report.details["chance_recall_at_1"] == pytest.approx(1 / 13)
-    assert set(resumed.samples()) == {"name", "rank", "average_precision", "fidelity", "fidelity_of_others"}
+    assert set(resumed.samples()) >= {"name", "rank", "average_precision", "fidelity", "fidelity_of_others"}
 
 
 def test_learned_weights_are_trained() -> None:
