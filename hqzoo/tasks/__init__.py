@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hqzoo.tasks.base import Found as Found
     from hqzoo.tasks.base import Task as Task
     from hqzoo.tasks.classification import ClassificationTask as ClassificationTask
+    from hqzoo.tasks.hq_jepa import HQJEPATask as HQJEPATask
     from hqzoo.tasks.losses import LossSettings as LossSettings
     from hqzoo.tasks.losses import SegmentationLoss as SegmentationLoss
     from hqzoo.tasks.metric import Metric as Metric
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "ClassificationTask": "classification",
         "Found": "base",
+        "HQJEPATask": "hq_jepa",
         "LossSettings": "losses",
         "Metric": "metric",
         "OptimizerSettings": "optim",

@@ -115,6 +115,8 @@ def test_two_architectures_of_one_name_are_refused():
 
 def test_cards_say_what_is_true():
     for name in zoo():
+        if model_info(name).kind == "pretraining":  # takes several sensors: tested beside its task
+            continue
         info, counts = model_info(name), count_parameters(create_model(name, inputs=inputs_of(), num_classes=5))
         assert (info.parameters, info.quantum_parameters) == (counts["parameters"], counts["quantum_parameters"])
     info = model_info("hq_unet")
