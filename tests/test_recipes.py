@@ -78,8 +78,8 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),
         **dict.fromkeys(("hq_unet/isbi2012", "qu_net/isbi2012"), write_isbi2012),
         "qu_net/fruitseg30": write_fruitseg30,
-        "hq_unet/openearthmap": write_openearthmap,
-        "hq_unet/seasonet": write_seasonet,
+        **dict.fromkeys(("hq_unet/openearthmap", "hqf_net/openearthmap"), write_openearthmap),
+        **dict.fromkeys(("hq_unet/seasonet", "hqf_net/seasonet"), write_seasonet),
         "hq_unet/flair": write_flair_folder,
         "hq_unet/chesapeake": write_chesapeake_folder,
     }
