@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
@@ -22,6 +23,7 @@ from hqzoo.errors import ConfigError, DataError, unknown_name
 
 __all__ = ["OpenEarthMapDataModule"]
 
+XBD_FILES = "xbd_files.csv"
 SENSOR = Sensor(("red", "green", "blue"))
 CLASS_MAP = ClassMap(
     names=("Bareland", "Rangeland", "Developed space", "Road", "Tree", "Water", "Agriculture", "Building"),
@@ -66,8 +68,9 @@ class OpenEarthMapDataModule(SegmentationDataModule):
             (``inner_val`` takes whole regions out of training to choose the best epoch on). CHOICE: labels of the
             official test are kept by its server, and publications score ``val.txt``. ``"test"``: ``val.txt`` validates,
             and ``test.txt`` is tested where there are labels, else only predicted.
-        xbd: Whether images of the xBD data set, which must be got and added separately, are there. False (the archive
-            ``OpenEarthMap_wo_xBD`` as it is): listed images that are absent are left out, and counted in a warning.
+        xbd: Whether images of the xBD data set, which must be got and added separately, take part. False (the archive
+            ``OpenEarthMap_wo_xBD`` as it is): those that its table ``xbd_files.csv`` names are left out, and no others;
+            without that table, listed images that are absent are left out, and counted in a warning.
         statistics_folder: Folder where statistics are kept from one run to the next; None: computed in each.
         **kwargs: Arguments of :class:`SegmentationDataModule`: ``batch_size``, ``crop_size``, ``seed``, ...
 
@@ -138,8 +141,10 @@ class OpenEarthMapDataModule(SegmentationDataModule):
                 f"The lists of {self.root} name {len(odd)} file(s) without a region: {some(odd)}. "
                 "Expected <region>_<number>.tif."
             )
+        left_out = frozenset() if self.xbd else self._of_xbd
+        lists = {name: split for name, split in lists.items() if name not in left_out}
         absent = [name for name in lists if not self._path(name, "images").exists()]
-        if absent and self.xbd:
+        if absent and (self.xbd or left_out):
             refuse(self._absent(absent, len(lists)))
         elif absent:
             warnings.warn(
@@ -149,6 +154,19 @@ class OpenEarthMapDataModule(SegmentationDataModule):
             )
         gone = set(absent)
         return {split: [name for name, its in lists.items() if its == split and name not in gone] for split in SPLITS}
+
+    @cached_property
+    def _of_xbd(self) -> frozenset[str]:
+        """Names of the images that come from xBD, where the archive's own table of them is there."""
+        path = self.root / XBD_FILES
+        if not path.exists():
+            return frozenset()
+        rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
+        if wrong := [row for row in rows if len(row) != 2]:
+            raise DataError(
+                f"{path} holds the line '{','.join(wrong[0])}'; expected <file of xBD>,<file of OpenEarthMap>."
+            )
+        return frozenset(Path(row[1].strip()).stem for row in rows)
 
     def _path(self, name: str, folder: Literal["images", "labels"]) -> Path:
         return self.root / region_of(name) / folder / f"{name}.tif"

@@ -129,6 +129,19 @@ def test_absent_images_are_named_or_left_out(root: Path) -> None:
     assert names(data, "test") == ["al_qurnah_8"]
 
 
+def test_the_archives_table_says_which_images_come_from_xbd(root: Path) -> None:
+    (root / "xbd_files.csv").write_text("guatemala-volcano_00000003_post_disaster.png,aachen_12.tif\n")
+    (root / "aachen/images/aachen_12.tif").unlink()
+    data = prepared(root, xbd=False)
+    assert names(data, "train") == [name for name in LISTS["train"] if name != "aachen_12"]
+    (root / "aachen/images/aachen_7.tif").unlink()
+    with pytest.raises(DataError, match=r"1 of 6 images of the lists are not in .*: aachen_7"):
+        prepared(root, xbd=False)
+    (root / "xbd_files.csv").write_text("aachen_12.tif\n")
+    with pytest.raises(DataError, match=r"expected <file of xBD>,<file of OpenEarthMap>"):
+        prepared(root, xbd=False)
+
+
 def test_missing_region_is_named(root: Path) -> None:
     shutil.rmtree(root / "al_qurnah")
     with pytest.raises(DataError, match=r"1 region\(s\) have no folder `images` at all: al_qurnah\."):
