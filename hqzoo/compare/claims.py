@@ -162,7 +162,9 @@ def _comparison(claim: Claim, summary: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _notes(summaries: Summaries) -> str:
-    """Return what a reader of verdicts must know."""
+    """Return what a reader of verdicts must know; nothing where no table was run."""
+    if not summaries:
+        return "None of these comparisons was run here."
     known = sorted({each["margin"] for each in summaries.values() if each["margin"] is not None})
     margins = f"equivalent: told from {', '.join(f'±{margin:g}' for margin in known)} of the score. " if known else ""
     families = dict.fromkeys(f"{table}: {families_text(each['comparisons'])}" for (table, _), each in summaries.items())

@@ -101,7 +101,7 @@ def test_files_folders_and_globs_are_mapped_with_one_model(
     (tmp_path / "a" / "notes.txt").write_text("no scene")
     loads = []
     load = checkpoints.load
-    monkeypatch.setattr(checkpoints, "load", lambda *args: loads.append(args) or load(*args))
+    monkeypatch.setattr(checkpoints, "load", lambda *args, **trusted: loads.append(args) or load(*args, **trusted))
     given = (tmp_path / "a", tmp_path / "a" / "one.tif", tmp_path / "b" / "**" / "*.tif")
     common = ("--checkpoint", checkpoint, "--device", "cpu", "--quiet")
     assert map_(*given, *common, "-o", tmp_path / "maps", "--probabilities", tmp_path / "p") == 0

@@ -43,7 +43,8 @@ def digest(data: SegmentationDataModule) -> str:
     for batch in islice(data.test_dataloader(), BATCHES):
         add(batch)
     statistics = data.statistics["image"]
-    found.update(repr((statistics.mean, statistics.std)).encode())
+    # The last digits depend on the processor, which sums in an order of its own.
+    found.update(repr([f"{value:.9g}" for value in (*statistics.mean, *statistics.std)]).encode())
     return found.hexdigest()[:16]
 
 
@@ -53,9 +54,9 @@ def _plain(value: Any) -> Any:
 
 def test_landscapes() -> None:
     data = LandscapesDataModule(4, 1, 2, size=64, crop_size=32, batch_size=4, inner_val=0.0)
-    assert digest(data) == "13c50c63e9734b4c"
+    assert digest(data) == "a30e3fad00a44a11"
     assert (
-        digest(LandscapesDataModule(4, 1, 2, size=64, crop_size=(24, 40), seed=3, augment=False)) == "4d554646493ed239"
+        digest(LandscapesDataModule(4, 1, 2, size=64, crop_size=(24, 40), seed=3, augment=False)) == "82ec74833258529c"
     )
 
 
@@ -63,27 +64,27 @@ def test_folder(tmp_path: Path) -> None:
     root = write_folder(tmp_path)
     assert (
         digest(FolderSegmentationDataModule(str(root), crop_size=32, batch_size=4, crops_per_epoch=40))
-        == "1891900f4f0d4df4"
+        == "fd3583a961f3689f"
     )
 
 
 @pytest.mark.real_data
 def test_dubai(real_data: Path) -> None:
     data = FolderSegmentationDataModule(str(real_data / "aerial_dubai"), batch_size=8, inner_val=0.0, **DUBAI)
-    assert digest(data) == "906f3fb51f7033b0"
+    assert digest(data) == "83b863f9a32d0b41"
     held = FolderSegmentationDataModule(
         str(real_data / "aerial_dubai"), batch_size=8, val_fold=None, inner_val=0.2, label_fraction=0.3, **DUBAI
     )
-    assert digest(held) == "721352507529994d"
+    assert digest(held) == "682195eaac773f57"
 
 
 @pytest.mark.real_data
 def test_ph2(real_data: Path) -> None:
     data = PH2DataModule(str(real_data / "ph2"), fold=2, batch_size=8, inner_val=0.1, standardise=True, augment=True)
-    assert digest(data) == "a3479193177a4ef6"
+    assert digest(data) == "9236792b0ecab004"
 
 
 @pytest.mark.real_data
 def test_isbi2012(real_data: Path) -> None:
     data = ISBI2012DataModule(str(real_data / "isbi2012"), fold=1, batch_size=4, grouped=True, inner_val=0.2)
-    assert digest(data) == "864290e7b10555d9"
+    assert digest(data) == "f5a365e802eca5cd"
