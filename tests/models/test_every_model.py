@@ -57,14 +57,16 @@ INERT = {
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:\\d+ of the circuit's \\d+ weights change no output")
 cells = pytest.mark.parametrize(("name", "control"), CELLS)
-# Compiling and exporting take seconds a model: in `make test` only what holds a circuit, or no control at all.
+# Compiling and exporting take seconds a model: in `make test` only what holds a circuit, or no control at all. Of large
+# models, which take half a minute each, no more than that among the slow tests either: their controls are others' too.
 QUICK = ("", "quantum", "separable")
-LARGE = ("hqf_net", "deeplabv3plus", "fpn", "segformer", "unetplusplus", "diresunet")  # up to half a minute each
+LARGE = ("hqf_net", "deeplabv3plus", "fpn", "segformer", "unetplusplus", "diresunet")
 compiled_cells = pytest.mark.parametrize(
     ("name", "control"),
     [
         cell if cell[1] in QUICK and cell[0] not in LARGE else pytest.param(*cell, marks=pytest.mark.slow)
         for cell in CELLS
+        if cell[1] in QUICK or cell[0] not in LARGE
     ],
 )
 
