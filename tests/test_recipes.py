@@ -29,7 +29,8 @@ TINY_BACKBONE = [
     *("--model.init_args.architecture_args.backbone_weights", "random"),
     *("--model.init_args.architecture_args.backbone_args", '{"embed_dim": 32, "depth": 4, "num_heads": 2}'),
 ]
-SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published
+SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published, OTHERS have no width
+OTHERS = ("deeplabv3plus", "fpn", "segformer", "unetplusplus")  # of one size, without circuits and their controls
 CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
 
 
@@ -74,7 +75,7 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         ),
         **dict.fromkeys(("hq_unet/folder", "hqf_net/folder"), write_folder),
         "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
-        **dict.fromkeys((f"{m}/landcoverai" for m in ("hq_unet", "hqf_net", "baselines")), write_landcoverai),
+        **dict.fromkeys((f"{m}/landcoverai" for m in ("hq_unet", "hqf_net", "baselines", *OTHERS)), write_landcoverai),
         **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),
         **dict.fromkeys(("hq_unet/isbi2012", "qu_net/isbi2012"), write_isbi2012),
         "qu_net/fruitseg30": write_fruitseg30,
@@ -112,7 +113,7 @@ def test_recipe_has_its_own_run_folder_and_explains_itself(recipe: str) -> None:
     content = yaml.safe_load(text)
     assert content["trainer"]["default_root_dir"] == f"runs/{recipe}"
     assert f"hqzoo fit  -c recipes/{recipe}.yaml" in text
-    assert "--model.init_args.architecture_args.control mlp" in text
+    assert ("--model.init_args.architecture_args.control mlp" in text) == (recipe.split("/")[0] not in OTHERS)
     assert "--trainer.logger WandbLogger" in text
 
 

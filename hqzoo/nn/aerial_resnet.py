@@ -30,11 +30,11 @@ class AerialResNet18(nn.Module):
         super().__init__()
         import timm  # half a second that other models need not wait for
 
+        self.set_in_channels(3)
         net = timm.create_model("resnet18", num_classes=0)
         self.bn1, self.layer1, self.layer2, self.layer3, self.layer4 = (
             getattr(net, name) for name in ("bn1", "layer1", "layer2", "layer3", "layer4")
         )
-        self.set_in_channels(3)
 
     def set_in_channels(self, in_channels: int, pretrained: bool = False) -> None:
         """Make a new first convolution, for this number of bands."""
