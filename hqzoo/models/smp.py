@@ -12,7 +12,7 @@ from hqzoo.models.protocol import Model
 from hqzoo.models.registry import register_model
 from hqzoo.nn import Rescale
 from hqzoo.nn.aerial_resnet import AerialResNet18
-from hqzoo.nn.packaged_weights import find_packaged
+from hqzoo.nn.packaged_weights import PACKAGES, find_packaged
 from hqzoo.nn.starting_weights import KnownBandsFirst, load_start
 
 __all__ = ["SmpModel", "deeplabv3plus", "fpn", "segformer", "smp_unet", "unetplusplus"]
@@ -22,6 +22,8 @@ AERIAL = "aerial_resnet18"  # hqzoo's own among the encoders
 # It halves three times; the other decoders of segmentation-models-pytorch need maps of an eighth and less.
 AERIAL_OPTIONS: dict[str, Any] = {"encoder_depth": 3, "decoder_channels": (256, 128, 64)}
 AERIAL_DECODERS = ("Unet", "UnetPlusPlus")
+WEIGHTS = tuple(PACKAGES)
+NOT_AERIAL = tuple(name for name, known in PACKAGES.items() if known.model != AERIAL)
 
 
 class SmpModel(Model):
@@ -37,7 +39,8 @@ class SmpModel(Model):
         encoder: Name of an encoder there, ``tu-NAME`` of timm, or ``"aerial_resnet18"``
             (:class:`hqzoo.nn.aerial_resnet.AerialResNet18`), which U-Net and U-Net++ take.
         encoder_weights: None: from scratch; the name of an installed package of weights
-            (:data:`hqzoo.nn.packaged_weights.PACKAGES`); or the path of a file from one.
+            (:data:`hqzoo.nn.packaged_weights.PACKAGES`); or the path of a file from one. ``geoembed`` has no licence
+            file: for experiments only.
         inputs: Sensor and statistics of the images; only pretrained weights need them.
 
     Raises:
@@ -125,6 +128,7 @@ class SmpModel(Model):
 
 
 @register_model(
+    tags=WEIGHTS,
     parameters=14_328_789,
     summary="U-Net of segmentation-models-pytorch, from scratch",
     paper="Ronneberger et al. 2015; He et al. 2016",
@@ -137,7 +141,7 @@ def smp_unet(
     encoder_weights: str | None = None,
     inputs: Inputs | None = None,
 ) -> SmpModel:
-    """Build a U-Net with an encoder of choice, at random weights.
+    """Build a U-Net with an encoder of choice. CHOICE ResNet-18.
 
     Args:
         in_channels: Bands of the image.
@@ -150,6 +154,7 @@ def smp_unet(
 
 
 @register_model(
+    tags=WEIGHTS,
     parameters=26_079_189,
     summary="U-Net++ of segmentation-models-pytorch, from scratch",
     paper="Zhou et al. 2018; arXiv 2604.27206, table I",
@@ -176,6 +181,7 @@ def unetplusplus(
 
 
 @register_model(
+    tags=NOT_AERIAL,
     parameters=22_438_485,
     summary="DeepLabV3+ of segmentation-models-pytorch, from scratch",
     paper="Chen et al. 2018",
@@ -204,6 +210,7 @@ def deeplabv3plus(
 
 
 @register_model(
+    tags=NOT_AERIAL,
     parameters=3_715_429,
     summary="SegFormer's decoder on a mix transformer, from scratch",
     paper="Xie et al. 2021",
@@ -229,6 +236,7 @@ def segformer(
 
 
 @register_model(
+    tags=NOT_AERIAL,
     parameters=23_155_909,
     summary="feature pyramid network of segmentation-models-pytorch, from scratch",
     paper="Lin et al. 2017",

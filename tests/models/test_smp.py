@@ -232,6 +232,7 @@ def test_what_does_not_fit_the_weights_is_named(package: str) -> None:
 def test_what_does_not_fit_the_encoder_is_named() -> None:
     with pytest.raises(ConfigError, match="Take it with smp_unet or unetplusplus"):
         build("fpn", encoder="aerial_resnet18")
+    assert [AERIAL in model_info(name).tags for name in NAMES] == [True, True, False, False, False]
     with pytest.raises(ConfigError, match=r"no encoder 'aerial_resnet_18'\. Did you mean 'aerial_resnet18'"):
         build("fpn", encoder="aerial_resnet_18")
     with pytest.raises(ConfigError, match=r"package of weights 'geombed'\. Did you mean 'geoembed'"):
