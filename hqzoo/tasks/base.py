@@ -303,6 +303,7 @@ class Task(KnowsData):
             "architecture": self.architecture,
             "architecture_args": to_plain(self.architecture_args),
             "frozen": self._frozen_references(),
+            "starting_weights": as_model(self.model).starting_weights(),
             **count_parameters(self.model),
         }
 
