@@ -151,13 +151,13 @@ def test_pretrained_encoders_are_two_overrides(
 ) -> None:
     if find_spec(package) is None:
         pytest.skip(f"the package {package} is not installed")
-    recipe = "unetplusplus/landcoverai"
+    recipe, row = "baselines/landcoverai", ["--model.init_args.architecture", "unetplusplus"]
     place = "--model.init_args.architecture_args"
     overrides = [f"{place}.encoder {encoder}", f"{place}.encoder_weights {package}"]
     assert all(each in list_recipes()[recipe].read_text() for each in overrides)
     monkeypatch.chdir(tmp_path)
     options = [*data_options(recipe, tmp_path), *SMALL_BATCH, "--trainer.fast_dev_run", "true"]
-    assert main(["fit", "-c", recipe, *options, *" ".join(overrides).split()]) == 0
+    assert main(["fit", "-c", recipe, *options, *row, *" ".join(overrides).split()]) == 0
 
 
 @pytest.mark.parametrize("control", CONTROLS)
