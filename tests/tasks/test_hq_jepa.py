@@ -154,6 +154,23 @@ def test_panel_shows_context_and_targets(tmp_path) -> None:
         assert picture.width > 3 * picture.height / 2
 
 
+@pytest.mark.slow
+def test_it_compiles_to_graphs_without_breaks() -> None:
+    module, given = task(), batch()
+    images, masks = module._images(given), module.masks.draw(sample_keys(given["name"]), 0, 0)
+    embed, fidelity = module.model.embed, module.model.fidelity.loss
+    compiled = (torch.compile(each, backend="aot_eager", fullgraph=True) for each in (embed, fidelity))
+    slopes = []
+    for see, agree in ((embed, fidelity), compiled):
+        module.zero_grad()
+        found = see(images, masks)
+        parts = [found.predicted, found.other, found.fused, agree(*found.compared)]
+        torch.stack([each.square().mean() for each in parts]).sum().backward()
+        slopes.append([each.grad for each in module.parameters() if each.grad is not None])
+    assert len(slopes[0]) > 90
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-5, atol=1e-7)
+
+
 def test_learned_weights_are_trained() -> None:
     module = task(learned_weights=True)
     module._weighted(module.losses(batch(), 0, 0)).backward()
