@@ -278,8 +278,8 @@ class HQJEPATask(Task):
         if "fidelity" in found:
             samples |= {name: found[name] for name in ("fidelity", "fidelity_of_others")}
             scores["fidelity_gap"] = float((found["fidelity"] - found["fidelity_of_others"]).mean())
-        if "label" in found:
-            scores["knn"] = neighbour_accuracy(main, found["label"])
+        if "label" in found and (known := _labelled(found["label"])).sum() > 1:
+            scores["knn"] = neighbour_accuracy(main[known], found["label"][known])
         scores["epps_pulley"] = _normality(main, self.seed)
         self._warn_of_collapse(scores)
         return Found(scores, details={"images": len(main), "chance_recall_at_1": 1 / len(main)}, samples=samples)
@@ -301,6 +301,12 @@ def sample_keys(names: list[str]) -> Tensor:
     """Return a number ``(B,)`` int64 for each sample's name, the same wherever and whenever it is seen."""
     digests = [hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in names]
     return torch.tensor([int.from_bytes(each, "little", signed=True) for each in digests], dtype=torch.int64)
+
+
+def _labelled(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which images have labels ``(N,)`` or ``(N, K)``: those of others are NaN."""
+    found: np.ndarray[Any, np.dtype[np.bool_]] = ~np.isnan(labels.reshape(len(labels), -1).astype(np.float64)).any(1)
+    return found
 
 
 def _normality(vectors: np.ndarray[Any, np.dtype[np.float64]], seed: int, directions: int = 64) -> float:
