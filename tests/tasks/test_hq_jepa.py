@@ -132,10 +132,11 @@ def test_training_is_watched_from_its_first_step(tmp_path) -> None:
     logger.save()
     with (tmp_path / "metrics.csv").open() as file:
         first = next(csv.DictReader(file))
-    watched = ("token", "sigreg", "rank_me", "embedding_sd", "cosine", "uniformity", "fidelity_gap")
+    state = ("rank_me", "embedding_sd", "cosine", "uniformity", "fidelity_gap")
+    watched = ("token", "sigreg", *(f"health/{name}" for name in state))
     assert first["step"] == "0"
     assert all(np.isfinite(float(first[f"train/{name}"])) for name in watched)
-    assert 1 <= float(first["train/rank_me"]) <= 8
+    assert 1 <= float(first["train/health/rank_me"]) <= 8
 
 
 def test_panel_shows_context_and_targets(tmp_path) -> None:
@@ -197,6 +198,19 @@ def test_health_of_known_embeddings() -> None:
     assert bad["uniformity"] == pytest.approx(0, abs=1e-6)
     assert rank_me(np.diag([1.0, 1.0, 1.0, 0.0])) == pytest.approx(3, abs=1e-4)
     assert recall_at_1(spread, rng.normal(size=(200, 6))) < 0.05
+
+
+def test_images_without_labels_do_not_count_among_neighbours() -> None:
+    module, given = task(), batch(8)
+    given["label"] = torch.full((8, 3), torch.nan)
+    given["label"][:5] = torch.tensor([[1.0, 0.0, 1.0]]).expand(5, 3)
+    module.trainer = trainer()
+    module.log = lambda *_, **__: None
+    with torch.no_grad():
+        module.evaluate(given, "test")
+    found = module.summarise("test")
+    assert found.scores["knn"] == 1  # all that are labelled have the same labels
+    assert found.details["labelled"] == 5
 
 
 def test_neighbours_labels() -> None:
