@@ -277,8 +277,7 @@ def sample_keys(names: list[str]) -> Tensor:
 
 def _labelled(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Return which images have labels ``(N,)`` or ``(N, K)``: those of others are NaN."""
-    found: np.ndarray[Any, np.dtype[np.bool_]] = ~np.isnan(labels.reshape(len(labels), -1).astype(np.float64)).any(1)
-    return found
+    return np.asarray(~np.isnan(labels.reshape(len(labels), -1).astype(np.float64)).any(1))
 
 
 def _normality(vectors: np.ndarray[Any, np.dtype[np.float64]], seed: int, directions: int = 64) -> float:
