@@ -69,7 +69,7 @@ def compare_names(trained: Sequence[Record], held: HeldOut) -> Compared:
     for reason in sorted(set(found.unknown.values())):
         which = [name for name, each in found.unknown.items() if each == reason]
         unknown.append(
-            f"Whether {held.source} holds out {len(which)} of {len(trained)} images to train on is unknown, for "
+            f"Whether {held.source} holds out {len(which)} of {len(trained)} images to train on is unknown, because "
             f"{reason}: {some(which)}."
         )
     return Compared(leaks, unknown)

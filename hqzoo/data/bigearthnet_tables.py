@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,9 +57,7 @@ def read_patches(root: Path, snow: bool = False, cloud: bool = False) -> list[Pa
             f"{root}. Get that table, or set `snow` and `cloud_or_shadow` to false."
         )
     patches = [patch for patch in patches if (snow or not patch.snow) and (cloud or not patch.cloud)]
-    names = [patch.name for patch in patches]
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
+    if twice := sorted(name for name, times in Counter(patch.name for patch in patches).items() if times > 1):
         raise DataError(f"{', '.join(map(str, files))}: {len(twice)} patch(es) stand there twice: {some(twice)}.")
     return patches
 

@@ -111,12 +111,12 @@ def overlap(records: Iterable[Record], held: HeldOut) -> Overlap:
 
 def _doubt(names: tuple[str, ...], acquired: set[str], unnamed: int) -> str | None:
     if unnamed:
-        return f"the samples of the partition are numbered (id_N), and {', '.join(V1_LISTS)} are not beside it"
+        return f"the partition numbers its samples (id_N), and {', '.join(V1_LISTS)} are not beside it"
     if not acquired or any(_V1.match(name) for name in names):
         return None
     if found := next((found for name in names if (found := _V2.match(name))), None):
-        return "its name in v1 (`s2v1_name`) is not known" if found[1] in acquired else None
-    return "its name does not say which patch it is"
+        return "their names in v1 (`s2v1_name`) are not known" if found[1] in acquired else None
+    return "their names do not say which patches they are"
 
 
 def _v1_names(*folders: Path) -> list[str] | None:

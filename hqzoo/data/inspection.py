@@ -217,6 +217,11 @@ def _sum_up(found: Inspection, module: DataModule[Any], looks: Sequence[Look]) -
     found.classes = {name: float(count / counted) for name, count in zip(classes, counts, strict=False)}
     found.ignored = float(counts[-1] / max(1, int(counts.sum())))
     if counts.any() and (absent := [name for name, share in found.classes.items() if not share]):
-        found.missing.append(f"No pixel has class {some(absent)}; {found.ignored:.1%} of the pixels are ignored.")
+        told = (
+            f"; {found.ignored:.1%} of the pixels are ignored"
+            if module.targets and module.targets.kind == "mask"
+            else ""
+        )
+        found.missing.append(f"No {'pixel' if told else 'image'} has class {some(absent)}{told}.")
     if incomplete := module.incomplete():
         found.missing.append(incomplete)
