@@ -294,9 +294,9 @@ class HQJEPATask(Task):
         if rank > COLLAPSED_RANK and cosine < COLLAPSED_COSINE:
             return
         sentence = (
-            f"After {self.global_step} steps all images look alike to the encoder: effective rank {rank:.2f}, mean cosine "
-            f"of two images {cosine:.4f}. If they go on to, the embeddings have collapsed: raise the weight of sigreg, or "
-            "lower the learning rate."
+            f"After {self.global_step} steps all images look alike to the encoder: effective rank {rank:.2f}, mean "
+            f"cosine of two images {cosine:.4f}. If they go on to, the embeddings have collapsed: raise the weight of "
+            "sigreg, or lower the learning rate."
         )
         if self.on_collapse == "raise" and not self.trainer.sanity_checking:
             raise DivergedError(sentence)

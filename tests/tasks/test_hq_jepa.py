@@ -200,6 +200,18 @@ def test_health_of_known_embeddings() -> None:
     assert recall_at_1(spread, rng.normal(size=(200, 6))) < 0.05
 
 
+@pytest.mark.parametrize("reaction", ["warn", "raise"])
+def test_a_collapse_is_told(reaction) -> None:
+    module = task(on_collapse=reaction)
+    module.trainer = trainer()
+    vector = torch.randn(1, 16)
+    with torch.no_grad():
+        module.held_out.add([f"{i}" for i in range(9)], main=vector + 1e-4 * torch.randn(9, 16))
+    told = pytest.warns(UserWarning, match="look alike") if reaction == "warn" else pytest.raises(DivergedError)
+    with told:
+        module.summarise("val")
+
+
 def test_images_without_labels_do_not_count_among_neighbours() -> None:
     module, given = task(), batch(8)
     given["label"] = torch.full((8, 3), torch.nan)
