@@ -109,7 +109,11 @@ class PairDataModule(DataModule[PairRecord]):
             raise ConfigError(f"`val_share` and `test_share` are shares between 0 and 1 that leave some; got {shares}.")
         if shares and split_file is not None:
             raise ConfigError("`split_file` says which pair is in which split: leave out `val_share` and `test_share`.")
-        self.labels, self.on_bad, self.drop_from = labels, on_bad, None if drop_from is None else Path(drop_from)
+        self.labels, self.on_bad, self.drop_from = (
+            labels,
+            on_bad,
+            None if drop_from is None else Path(drop_from).expanduser(),
+        )
         self.split_file, self.val_share, self.test_share = split_file, val_share, test_share
         self.draw_seed, self.augment, self.jitter = draw_seed, augment, jitter
         self.statistics_folder = None if statistics_folder is None else Path(statistics_folder).expanduser()

@@ -318,7 +318,7 @@ def test_missing_table_folder_or_column(own: Path) -> None:
     with pytest.raises(DataError, match=r"lacks the column\(s\) s1_name"):
         opened(own).records("train")
     write_table(table, [{k: v for k, v in row.items() if k != "labels"} for row in rows])
-    with pytest.raises(DataError, match="7 of 7 pairs have no labels.*labels: none"):
+    with pytest.raises(DataError, match=r"7 of 7 pairs have no labels.*labels: none"):
         opened(own).records("train")
     assert np.isnan(opened(own, labels="known").records("train")[0].arrays()["label"]).all()
     assert len(opened(own, labels="none").records("train")) == 3
