@@ -51,7 +51,7 @@ def test_what_cannot_be_known(tmp_path: Path) -> None:
 
 def test_numbers_are_lines_of_the_lists(tmp_path: Path) -> None:
     """GEO-Bench's converter counts through training, validation and test."""
-    folder = partition(tmp_path / "bench", train=["id_0000"], valid=["id_0002"], test=["id_0004"])
+    folder = partition(tmp_path / "m-bigearthnet", train=["id_0000"], valid=["id_0002"], test=["id_0004"])
     assert read_held_out(folder).unnamed == 2
     lists = tmp_path / "lists"
     lists.mkdir()
@@ -59,6 +59,9 @@ def test_numbers_are_lines_of_the_lists(tmp_path: Path) -> None:
         (lists / file).write_text("".join(f"{v1_name(number)},radar_{number}\n" for number in numbers))
     held = read_held_out(folder, lists)
     assert held.parts == {v1_name(2): "validation", v1_name(4): "test"}
+    other = partition(tmp_path / "m-eurosat", valid=["id_0002"], test=["id_0004"])
+    assert read_held_out(other, lists).unnamed == 2  # its numbers are other images
+    assert read_held_out(partition(lists, test=["id_0001"])).parts == {v1_name(1): "test"}
     partition(folder, valid=["id_0005"])
     with pytest.raises(DataError, match="id_5, but v1's lists name 5 patches"):
         read_held_out(folder, lists)
@@ -85,7 +88,7 @@ def test_v2_drops_what_is_held_out(tmp_path: Path) -> None:
     assert names(data, "train") == [s2_name(0), s2_name(2)]
     assert names(data, "val") == [s2_name(4)]
     assert data.dropped == {s2_name(1): "validation", s2_name(3): "test"}
-    numbered = partition(tmp_path / "numbered", valid=["id_0000"], test=["id_0001"])
+    numbered = partition(tmp_path / "m-bigearthnet", valid=["id_0000"], test=["id_0001"])
     with pytest.raises(DataError, match=r"cannot drop anything.*7 of 7.*bigearthnet-train\.csv"):
         names(BigEarthNetV2DataModule(str(root), drop_from=str(numbered)), "train")
     for file, number in zip(V1_LISTS, (2, 5, 6), strict=True):
@@ -105,7 +108,7 @@ def test_v2_without_names_of_v1(tmp_path: Path) -> None:
 
 def test_v1_drops_by_its_own_names(tmp_path: Path) -> None:
     root = write_v1(tmp_path / "set")
-    folder = partition(tmp_path / "bench", valid=["id_0001"], test=["id_0002"])  # the lists lie in the root
+    folder = partition(tmp_path / "m-bigearthnet", valid=["id_0001"], test=["id_0002"])  # the lists lie in the root
     data = BigEarthNetV1DataModule(str(root), drop_from=str(folder))
     assert names(data, "train") == [v1_name(0)]
     assert names(data, "val") == []
