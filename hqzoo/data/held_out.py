@@ -4,8 +4,9 @@ GEO-Bench's m-bigearthnet is cut from BigEarthNet v1, whose splits differ from v
 that it is scored on. Names tell: v2's table holds v1's name of each patch (column ``s2v1_name``).
 
 A converted sample may be called ``id_123`` in place of its patch: GEO-Bench's converter numbers the patches of v1's
-three lists in the order training, validation, test. With these lists beside the partition, or in the data's own folder,
-the numbers are names again; without, nobody can tell.
+three lists in the order training, validation, test. With these lists beside the partition, the numbers are names again;
+so they are with lists in the data's own folder, if the partition's folder is called after BigEarthNet, for other data
+sets are numbered as well. Without, nobody can tell.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def read_held_out(path: Path, *folders: Path) -> HeldOut:
     Args:
         path: JSON file ``{"train": [names], "valid": [...], "test": [...]}``, or the folder of its
             ``default_partition.json``.
-        *folders: Where v1's lists may lie, beside the partition's own folder.
+        *folders: Where v1's lists may lie, apart from the partition's own folder, if that is called after BigEarthNet.
 
     Raises:
         DataError: If there is no such file, it has another form, or a number has no line in v1's lists.
@@ -80,6 +81,8 @@ def read_held_out(path: Path, *folders: Path) -> HeldOut:
             '"test": [...]}.'
         )
     numbers = {name: int(found[1]) for name in parts if (found := _NUMBERED.match(name))}
+    if "bigearthnet" not in file.resolve().parent.name.casefold():
+        folders = ()
     lists = _v1_names(file.parent, *folders) if numbers else None
     if lists is None:
         return HeldOut(file, {name: part for name, part in parts.items() if name not in numbers}, len(numbers))

@@ -93,6 +93,7 @@ class _Arrays:
         try:
             self._arrays: Any = np.load(file, allow_pickle=False)
             self._keys = list(self._arrays.files)
+            self._read: dict[str, npt.NDArray[Any]] = {}
         except FileNotFoundError as error:
             raise DataError(f"The file of arrays {file} does not exist.") from error
         except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
@@ -113,7 +114,9 @@ class _Arrays:
     def read(self, key: str) -> npt.NDArray[Any]:
         """Read an array."""
         try:
-            return np.asarray(self._arrays[key])
+            if key not in self._read:
+                self._read[key] = np.asarray(self._arrays[key])
+            return self._read[key]
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"{self.file}: the array '{key}' is damaged, or holds objects: {error}.") from error
 

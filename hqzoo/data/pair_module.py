@@ -65,7 +65,7 @@ class PairDataModule(DataModule[PairRecord]):
         augment: Whether training pairs are turned and flipped, both sensors alike. CHOICE.
         jitter: Strength of changes of brightness and contrast of ``s2``. CHOICE: none, its values are calibrated.
         statistics_folder: Folder where statistics, and the pairs to skip, are kept from one run to the next; None: they
-            are found in each.
+            are found in each. Remove ``faults_*.json`` there after mending files.
         **kwargs: Arguments of :class:`~hqzoo.data.base.DataModule`: ``batch_size``, ``seed``, ``inner_val``, ...
 
     Attributes:
@@ -109,7 +109,8 @@ class PairDataModule(DataModule[PairRecord]):
             raise ConfigError(f"`val_share` and `test_share` are shares between 0 and 1 that leave some; got {shares}.")
         if shares and split_file is not None:
             raise ConfigError("`split_file` says which pair is in which split: leave out `val_share` and `test_share`.")
-        self.labels, self.on_bad, self.drop_from = labels, on_bad, None if drop_from is None else Path(drop_from)
+        self.labels, self.on_bad = labels, on_bad
+        self.drop_from = None if drop_from is None else Path(drop_from).expanduser()
         self.split_file, self.val_share, self.test_share = split_file, val_share, test_share
         self.draw_seed, self.augment, self.jitter = draw_seed, augment, jitter
         self.statistics_folder = None if statistics_folder is None else Path(statistics_folder).expanduser()

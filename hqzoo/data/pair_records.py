@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class PairRecord(Record):
         absent: str = "",
     ) -> None:
         super().__init__(name)
-        self.layout, self.labels, self.place, self.absent = layout, labels, place or name, absent
+        self.layout, self.labels, self.place, self.absent = layout, labels, intern(place) or name, absent
         self._aliases = tuple(aliases)
 
     @abstractmethod
@@ -143,7 +144,13 @@ class TiffPair(PairRecord):
         **known: Any,  # noqa: ANN401 - PairRecord's
     ) -> None:
         super().__init__(name, layout, **known)
-        self.folders = dict(folders)
+        # As texts: an archive has half a million pairs, and every process holds them all.
+        self._folders = tuple(str(folders.get(sensor, "")) for sensor in layout.sensors)
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Folder by sensor."""
+        return {sensor: Path(each) for sensor, each in zip(self.layout.sensors, self._folders, strict=True) if each}
 
     @property
     def placed(self) -> Path | None:

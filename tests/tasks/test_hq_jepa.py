@@ -234,6 +234,19 @@ def test_neighbours_labels() -> None:
     assert neighbour_accuracy(vectors, rng.permutation(labels)) < 0.6
 
 
+def test_neighbours_are_asked_for_known_labels_alone() -> None:
+    module = task({"cross_modal": 0, "sigreg": 0, "fidelity": 0})
+    module.trainer = trainer()
+    labels, rng = torch.eye(2).repeat(6, 1), np.random.default_rng(0)
+    vectors = labels.numpy() + 0.01 * rng.normal(size=(12, 2))
+    labels[8:] = torch.nan
+    vectors[8:] = vectors[8:, ::-1]  # would be wrong
+    module.held_out.add([str(i) for i in range(12)], main=torch.from_numpy(vectors), label=labels)
+    assert module.summarise("val").scores["knn"] == 1
+    module.held_out.add(["a", "b"], main=torch.randn(2, 2), label=torch.full((2, 2), torch.nan))
+    assert "knn" not in module.summarise("val").scores
+
+
 def test_cards_and_mistakes() -> None:
     inputs = Inputs(
         {"s2": Sensor(tuple(f"B{i}" for i in range(12))), "s1": Sensor(("VV", "VH"))},
