@@ -263,6 +263,10 @@ class DataModule(CountsSamples, Generic[R]):
         records = self.records("val")
         return self._evaluation_loader(records) if records else []
 
+    def evaluation_loader(self, split: Split) -> DataLoader[Batch]:
+        """Return a loader of a split's images as they are, once each: training images without augmentation."""
+        return self._evaluation_loader(self.records(split))
+
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of test samples."""
         records = self.records("test")

@@ -50,7 +50,7 @@ class Classifier(Model):
 @register_model(
     summary="an encoder with a hybrid, linear or nearest-neighbour head, for probes and fine-tuning",
     kind="classification",
-    parameters=117,  # a hybrid head on means and deviations of 3 bands
+    parameters=16_709,  # a hybrid head on 256 random filters of 3 bands, which are 12,544 of them
     quantum_parameters=16,
     qubits=8,
     controls=("quantum", "zero", "constant", "linear", "mlp", "mlp_time", "frozen", "separable", "identity"),
@@ -71,8 +71,7 @@ def classifier(
     """Build an encoder with a head.
 
     A frozen encoder and ``ProbeTask`` are a probe; ``encoder_args={"frozen": False}`` and ``ClassificationTask`` are
-    fine-tuning; ``encoder="image_statistics"`` and ``"random_convolutions"`` are the floors that any encoder has to
-    pass.
+    fine-tuning; ``encoder="image_statistics"`` and ``"random_convolutions"`` are floors that an encoder has to pass.
 
     Args:
         inputs: Sensors and statistics.

@@ -61,7 +61,7 @@ class RandomConvolutions(Encoder):
 @register_model(
     summary="floor of comparisons: random convolution filters, never trained",
     kind="features",
-    parameters=0,
+    parameters=12_544,
     limits={"any_size": "images are at least as large as a filter"},
 )
 def random_convolutions(

@@ -63,7 +63,7 @@ class TimmEncoder(Encoder):
 @register_model(
     summary="an image model of timm, pretrained or not, frozen or fine-tuned",
     kind="features",
-    parameters=0,
+    parameters=3_371_008,
 )
 def timm_encoder(
     inputs: Inputs,

@@ -62,10 +62,9 @@ class LinearHead(nn.Module):
 
 
 class HybridHead(nn.Module):
-    r"""Logits through a circuit: :math:`W_2\,\langle O \rangle(\pi \tanh(W_1 z + b_1)) + b_2` of standardised vectors z.
+    r"""Logits :math:`W_2\,\langle O \rangle(\pi \tanh(W_1 z + b_1)) + b_2` of standardised vectors z through a circuit.
 
-    CHOICE throughout, as no paper of this zoo has one: the widest bottleneck that a circuit of 8 qubits allows, which its
-    controls have, too.
+    CHOICE throughout, as no paper of this zoo has one: its controls have the circuit's narrow inputs, too.
 
     Args:
         width: Channels D of the vectors.
@@ -102,6 +101,7 @@ class NeighbourHead(nn.Module):
 
     vectors: Tensor
     targets: Tensor
+    chosen: Tensor
 
     def __init__(self, width: int, classes: int, neighbours: int = 20, temperature: float = 0.07) -> None:
         super().__init__()
