@@ -76,6 +76,7 @@ def completed_report(found: Report, source: Source, seconds: float) -> Report:
         "folds": None if module is None or source.part == "all" else len(module.fold_numbers()),
         "count": source.images,
         "pixels": found.details.get("pixels"),
+        "notes": [] if module is None else list(module.notes()),
     }
     run = {
         **found.run,

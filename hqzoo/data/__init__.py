@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hqzoo.data.base import DataModule as DataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
+    from hqzoo.data.geobench import GeoBenchDataModule as GeoBenchDataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
     from hqzoo.data.labelled import WholeSamples as WholeSamples
     from hqzoo.data.labels import IGNORE_INDEX as IGNORE_INDEX
@@ -48,6 +49,7 @@ __getattr__, __dir__, __all__ = attach(
         "EpochSampler": "sampling",
         "FolderSegmentationDataModule": "folder",
         "FruitSeg30DataModule": "fruitseg30",
+        "GeoBenchDataModule": "geobench",
         "GridSampler": "sampling",
         "IGNORE_INDEX": "labels",
         "ISBI2012DataModule": "isbi2012",
