@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hqzoo.data.augment import ColourJitter as ColourJitter
     from hqzoo.data.base import DataModule as DataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
+    from hqzoo.data.folder_labels import FolderClassificationDataModule as FolderClassificationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
     from hqzoo.data.geobench import GeoBenchDataModule as GeoBenchDataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
@@ -47,6 +48,7 @@ __getattr__, __dir__, __all__ = attach(
         "ColourJitter": "augment",
         "DataModule": "base",
         "EpochSampler": "sampling",
+        "FolderClassificationDataModule": "folder_labels",
         "FolderSegmentationDataModule": "folder",
         "FruitSeg30DataModule": "fruitseg30",
         "GeoBenchDataModule": "geobench",

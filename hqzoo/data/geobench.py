@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -247,7 +248,7 @@ class GeoBenchDataModule(AnyTargetsDataModule):
                 )
             )
         if len(set(named)) < len(named):
-            twice = sorted({name for name in named if named.count(name) > 1})
+            twice = sorted(name for name, times in Counter(named).items() if times > 1)
             refuse(LeakError(f"{path} names {len(twice)} sample(s) more than once: {some(twice)}."))
         present = {split: [name for name in names if name in there] for split, names in divided.items()}
         self._compare_with_statistics([name for names in present.values() for name in names][:_LOOKED_AT])
