@@ -12,6 +12,7 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.data.augment import ColourJitter as ColourJitter
     from hqzoo.data.base import DataModule as DataModule
+    from hqzoo.data.classification import ClassificationDataModule as ClassificationDataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
     from hqzoo.data.folder_labels import FolderClassificationDataModule as FolderClassificationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
@@ -45,6 +46,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "ArrayRecord": "records",
         "ClassMap": "labels",
+        "ClassificationDataModule": "classification",
         "ColourJitter": "augment",
         "DataModule": "base",
         "EpochSampler": "sampling",

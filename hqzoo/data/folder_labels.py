@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hqzoo.data._progress import progress
-from hqzoo.data.any_targets import AnyTargetsDataModule
 from hqzoo.data.band_names import BandNames, arrange
 from hqzoo.data.base import Split
+from hqzoo.data.classification import ClassificationDataModule
 from hqzoo.data.faults import going_on
 from hqzoo.data.pairs import list_images, some
 from hqzoo.data.readers import FileRecord, Header, read_header
@@ -35,7 +35,7 @@ _DRAWN = (
 )
 
 
-class FolderClassificationDataModule(AnyTargetsDataModule):
+class FolderClassificationDataModule(ClassificationDataModule):
     """Images in a folder for each class, in a folder for each split or all together.
 
     ``ROOT/train/<class>/*``, ``ROOT/val/<class>/*`` and ``ROOT/test/<class>/*`` are the splits. Where images lie in
@@ -57,8 +57,8 @@ class FolderClassificationDataModule(AnyTargetsDataModule):
         scene_pattern: Regular expression that finds the scene in an image's name (its first group, or all of it).
             None: each image is its own.
         remark: What readers of scores must know of the split, in a sentence: reports repeat it.
-        **kwargs: Arguments of :class:`~hqzoo.data.any_targets.AnyTargetsDataModule` (``size``, ``augment``, ...) and
-            :class:`~hqzoo.data.base.DataModule` (``batch_size``, ``seed``, ``inner_val``, ...).
+        **kwargs: Arguments of :class:`~hqzoo.data.classification.ClassificationDataModule` (``size``, ``augment``,
+            ``jitter``) and :class:`~hqzoo.data.base.DataModule` (``batch_size``, ``seed``, ``inner_val``, ...).
 
     Raises:
         ConfigError: If an argument does not make sense.
