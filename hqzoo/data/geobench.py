@@ -206,8 +206,7 @@ class GeoBenchDataModule(AnyTargetsDataModule):
         if not self._set.faulty:
             return None
         means = {band: each.mean for band, each in self._measured.items()}
-        found = find_order(means, self._set.faulty)
-        if found is None:
+        if (found := self._order_of(means)) is None:
             shown = ", ".join(f"{band} {mean:.4g}" for band, mean in means.items())
             raise DataError(
                 f"The bands of {self.dataset} lie neither in the published nor in the mended order, by the means of "
@@ -281,7 +280,10 @@ class GeoBenchDataModule(AnyTargetsDataModule):
                 sums += read_bands(file, path, every).mean(axis=(1, 2), dtype=np.float64)
         means = dict(zip(every.names, (sums / max(1, len(names))).tolist(), strict=True))
         odd = [band for band, mean in means.items() if not self._explains(self._measured[band], mean)]
-        other = self._order is not None and find_order(means, self._set.faulty) not in (self._order, None)
+        other = self._order is not None and find_order(means, self._set.faulty, self._set.darker) not in (
+            self._order,
+            None,
+        )
         if names and (odd or other):
             shown = ", ".join(
                 f"{band} {means[band]:.4g} (stated: {self._measured[band].mean:.4g})" for band in odd or means
@@ -290,6 +292,9 @@ class GeoBenchDataModule(AnyTargetsDataModule):
                 f"The statistics in {self.root / STATISTICS} are not those of its samples, or of another order of "
                 f"bands. The first {len(names)} have the means {shown}. Get samples and statistics from one source."
             )
+
+    def _order_of(self, means: Mapping[str, float]) -> Order | None:
+        return find_order(means, self._set.faulty, self._set.darker)
 
     @staticmethod
     def _explains(stated: Measured, mean: float) -> bool:

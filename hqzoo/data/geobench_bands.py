@@ -2,8 +2,9 @@
 
 Two data sets were written with the names of Sentinel-2's bands in their usual order over arrays in another one
 (https://github.com/ServiceNow/geo-bench/issues/28 and 29). Files may have been mended since, and neither names nor
-versions tell. Means do: the cirrus band of an image on the ground is nearly black, B8A looks at the same light as B08,
-and the short-wave infrared is darker at 2.2 than at 1.6 micrometres, but never as dark as a colour of 8 bits.
+versions tell. The means of a whole data set do: true colour of 8 bits lies below 256, and reflectance above; the
+cirrus band of images on the ground is nearly black; B07, B08 and B8A see nearly the same light; and of the others the
+darker ones are known. What means cannot tell is a swap among B07, B08 and B8A.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,10 +26,9 @@ Order = Literal["published", "mended"]
 SENTINEL2 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 
 _KEY = re.compile(r"(?P<number>\d\dA?) - (?P<what>.+?)(_\d{4}-\d{2}-\d{2}.*)?$")  # "08A - Vegetation Red Edge"
-_CIRRUS = 0.1  # of B8A, at most. CHOICE, as all of these: published means are 0.005 of it
-_SAME_LIGHT = (0.7, 1.5)  # B8A over B08; published means give 1.02 and 1.13
-_INFRARED = (0.15, 2.5)  # B11 over B8A; published means give 0.69 and 0.78, true colours taken for it 0.06
-_COLOUR = 255.0
+_CIRRUS = 0.1  # of B8A, at most; published means are 0.005 of it. CHOICE, as the next
+_SAME_LIGHT = (0.7, 1.5)  # B07 and B8A over B08; published means give 0.96 to 1.13
+_EIGHT_BITS = 255.0
 
 
 class Measured(NamedTuple):
@@ -79,35 +80,37 @@ def read_statistics(path: Path) -> dict[str, Measured]:
     return found
 
 
-def find_order(means: Mapping[str, float], faulty: Mapping[str, str]) -> Order | None:
+def find_order(means: Mapping[str, float], faulty: Mapping[str, str], darker: Sequence[str]) -> Order | None:
     """Tell whether means are those of the published, faulty order, or of bands that are what they claim to be.
 
     Args:
-        means: Claimed band to its mean.
+        means: Claimed band to its mean over the data set.
         faulty: Claimed band to the true one in the published files.
+        darker: True bands, each darker on average than the next.
 
     Returns:
-        None where neither or both could be.
+        None where it is neither.
     """
     orders: dict[Order, Mapping[str, str]] = {"published": faulty, "mended": {}}
-    fitting = [
-        order
-        for order, truth in orders.items()
-        if _plausible({truth.get(band, band): mean for band, mean in means.items()})
-    ]
-    return fitting[0] if len(fitting) == 1 else None
+    for order, truth in orders.items():
+        if _plausible({truth.get(band, band): mean for band, mean in means.items()}, darker):
+            return order
+    return None
 
 
-def _plausible(means: Mapping[str, float]) -> bool:
-    """Tell whether true bands can have these means, in one unit."""
-    if not {"B08", "B8A", "B11", "B12"} <= set(means) or means["B08"] <= 0 or means["B8A"] <= 0:
+def _plausible(means: Mapping[str, float], darker: Sequence[str]) -> bool:
+    """Tell whether true bands can have these means."""
+    if not {"B07", "B08", "B8A", "B11", "B12"} <= set(means):
         return False
+    colours = {band: mean for band, mean in means.items() if band.startswith("TCI")}
+    reflectances = [mean for band, mean in means.items() if band not in (*colours, "B10")]
+    if min(reflectances) <= _EIGHT_BITS or max(colours.values(), default=0.0) > _EIGHT_BITS:
+        return False
+    known = [means[band] for band in darker if band in means]
     return (
-        _SAME_LIGHT[0] <= means["B8A"] / means["B08"] <= _SAME_LIGHT[1]
-        and _INFRARED[0] <= means["B11"] / means["B8A"] <= _INFRARED[1]
-        and means["B12"] < means["B11"]
+        all(_SAME_LIGHT[0] <= means[band] / means["B08"] <= _SAME_LIGHT[1] for band in ("B07", "B8A"))
         and means.get("B10", 0.0) <= _CIRRUS * means["B8A"]
-        and all(mean <= _COLOUR for band, mean in means.items() if band.startswith("TCI"))
+        and all(first < second for first, second in pairwise(known))
     )
 
 

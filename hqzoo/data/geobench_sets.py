@@ -51,6 +51,7 @@ class GeoBenchSet:
         level: Processing level of its Sentinel-2 bands; empty: not stated.
         factor: What its Sentinel-2 values are multiplied by to be reflectance x 1e4; None: they are 8-bit numbers.
         faulty: Band that a file's name claims to the band that it holds, where the published files are wrong.
+        darker: There, true bands that are each darker on average than the next, as the published statistics have it.
         published: Numbers of its samples that are published, by split of the default partition.
     """
 
@@ -60,6 +61,7 @@ class GeoBenchSet:
     level: str = ""
     factor: float | None = 1.0
     faulty: Mapping[str, str] = field(default_factory=dict)
+    darker: tuple[str, ...] = ()
     published: tuple[int, int, int] = (0, 0, 0)
 
 
@@ -71,6 +73,7 @@ SETS: Mapping[str, GeoBenchSet] = {
         ("eurosat",),
         level="L1C",
         faulty={"B8A": "B09", "B09": "B10", "B10": "B11", "B11": "B12", "B12": "B8A"},
+        darker=("B10", "B09", "B12", "B11", "B8A"),
         published=(2000, 1000, 1000),
     ),
     "m-so2sat": GeoBenchSet("label", _LOCAL_CLIMATE_ZONES, ("so2sat",), factor=1e4, published=(19_992, 986, 986)),
@@ -87,6 +90,7 @@ SETS: Mapping[str, GeoBenchSet] = {
             "B11": "TCI_G",
             "B12": "TCI_B",
         },
+        darker=("TCI_B", "TCI_R", "TCI_G", "B12", "B11", "B07"),
         published=(15_063, 999, 999),
     ),
     "m-SA-crop-type": GeoBenchSet("mask", _CROPS, ("southAfricaCropType",), factor=None, published=(3000, 1000, 1000)),
