@@ -3,8 +3,8 @@
 Two data sets were written with the names of Sentinel-2's bands in their usual order over arrays in another one
 (https://github.com/ServiceNow/geo-bench/issues/28 and 29). Files may have been mended since, and neither names nor
 versions tell. The means of a whole data set do: true colour of 8 bits lies below 256, and reflectance above; the
-cirrus band of images on the ground is nearly black; B07, B08 and B8A see nearly the same light; and of the others the
-darker ones are known. What means cannot tell is a swap among B07, B08 and B8A.
+cirrus band of images on the ground is nearly black; B07, B08 and B8A see nearly the same light, brighter than the
+short-wave infrared; and of the others the darker ones are known. What means cannot tell is a swap among B07, B08 and B8A.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ def _plausible(means: Mapping[str, float], darker: Sequence[str]) -> bool:
     known = [means[band] for band in darker if band in means]
     return (
         all(_SAME_LIGHT[0] <= means[band] / means["B08"] <= _SAME_LIGHT[1] for band in ("B07", "B8A"))
+        and means["B11"] < min(means[band] for band in ("B07", "B08", "B8A"))
         and means.get("B10", 0.0) <= _CIRRUS * means["B8A"]
         and all(first < second for first, second in pairwise(known))
     )

@@ -90,7 +90,7 @@ SETS: Mapping[str, GeoBenchSet] = {
             "B11": "TCI_G",
             "B12": "TCI_B",
         },
-        darker=("TCI_B", "TCI_R", "TCI_G", "B12", "B11", "B07"),
+        darker=("TCI_B", "TCI_R", "TCI_G", "B12", "B11"),
         published=(15_063, 999, 999),
     ),
     "m-SA-crop-type": GeoBenchSet("mask", _CROPS, ("southAfricaCropType",), factor=None, published=(3000, 1000, 1000)),
