@@ -22,7 +22,7 @@ class AnyTargetsDataModule(ClassificationDataModule):
         crop_size: Height and width of training crops and evaluation windows of images with masks; None: whole images.
         crops_per_epoch: Training crops of images with masks in an epoch; None: one an image.
         **kwargs: Arguments of :class:`~hqzoo.data.classification.ClassificationDataModule` (``size``, ``augment``,
-            ``jitter``) and :class:`~hqzoo.data.base.DataModule` (``batch_size``, ``seed``, ``inner_val``, ...).
+            ``jitter``, ``remark``) and :class:`~hqzoo.data.base.DataModule` (``batch_size``, ``seed``, ...).
     """
 
     def __init__(

@@ -28,6 +28,8 @@ class ClassificationDataModule(DataModule[Any]):
         augment: Whether training images are augmented: their symmetries (eight of a square, four of another
             rectangle), and ``jitter``. CHOICE.
         jitter: Strength of the colour jitter. CHOICE.
+        remark: What readers of scores must know of the data, such as that a split was drawn image by image: a sentence
+            that reports repeat.
         **kwargs: Arguments of :class:`~hqzoo.data.base.DataModule`: ``batch_size``, ``seed``, ``inner_val``, ...
     """
 
@@ -36,11 +38,16 @@ class ClassificationDataModule(DataModule[Any]):
         size: tuple[int, int] | None = None,
         augment: bool = True,
         jitter: ColourJitter = ColourJitter(),  # noqa: B008 - frozen, and parsers show it as the default
+        remark: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - the base's arguments, which parsers resolve
     ) -> None:
         super().__init__(**kwargs)
         self.size = None if size is None else as_size("size", size)
-        self.augment, self.jitter = augment, jitter
+        self.augment, self.jitter, self.remark = augment, jitter, remark
+
+    def notes(self) -> Sequence[str]:
+        """Say how splits leak by their construction, and what the user remarks."""
+        return [*super().notes(), *([self.remark] if self.remark else [])]
 
     @abstractmethod
     def image_shapes(self) -> Mapping[str, tuple[int, int, int]]:

@@ -56,9 +56,8 @@ class FolderClassificationDataModule(ClassificationDataModule):
         fold_seed: Seed of the draw, which is not that of training.
         scene_pattern: Regular expression that finds the scene in an image's name (its first group, or all of it).
             None: each image is its own.
-        remark: What readers of scores must know of the split, in a sentence: reports repeat it.
         **kwargs: Arguments of :class:`~hqzoo.data.classification.ClassificationDataModule` (``size``, ``augment``,
-            ``jitter``) and :class:`~hqzoo.data.base.DataModule` (``batch_size``, ``seed``, ``inner_val``, ...).
+            ``jitter``, ``remark``) and :class:`~hqzoo.data.base.DataModule` (``batch_size``, ``seed``, ...).
 
     Raises:
         ConfigError: If an argument does not make sense.
@@ -79,7 +78,6 @@ class FolderClassificationDataModule(ClassificationDataModule):
         val_fold: ValFold = "next",
         fold_seed: int = 0,
         scene_pattern: str | None = None,
-        remark: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - the base's arguments, which parsers resolve
     ) -> None:
         super().__init__(**kwargs)
@@ -94,7 +92,7 @@ class FolderClassificationDataModule(ClassificationDataModule):
         self.root = Path(root).expanduser()
         self.splits, self.given_classes, self.bands, self.unit, self.scale = splits, classes, bands, unit, scale
         self.num_folds, self.fold, self.val_fold, self.fold_seed = num_folds, fold, val_fold, fold_seed
-        self.scene_pattern, self.remark = scene_pattern, remark
+        self.scene_pattern = scene_pattern
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -130,9 +128,8 @@ class FolderClassificationDataModule(ClassificationDataModule):
         return f"the images of {self.root} are divided into {self.num_folds} folds, fold={self.fold}"
 
     def notes(self) -> list[str]:
-        """Say what the user remarks, or that the split was drawn image by image."""
-        drawn = [] if self._split_folders or self.scene_pattern else [_DRAWN]
-        return [*super().notes(), *([self.remark] if self.remark else drawn)]
+        """Say as well where the split is drawn image by image."""
+        return [*super().notes(), *([] if self._split_folders or self.scene_pattern else [_DRAWN])]
 
     @cached_property
     def sensors(self) -> dict[str, Sensor]:  # type: ignore[override]

@@ -4,7 +4,8 @@ Two data sets were written with the names of Sentinel-2's bands in their usual o
 (https://github.com/ServiceNow/geo-bench/issues/28 and 29). Files may have been mended since, and neither names nor
 versions tell. The means of a whole data set do: true colour of 8 bits lies below 256, and reflectance above; the
 cirrus band of images on the ground is nearly black; B07, B08 and B8A see nearly the same light, brighter than the
-short-wave infrared; and of the others the darker ones are known. What means cannot tell is a swap among B07, B08 and B8A.
+short-wave infrared; and of the others the darker ones are known. What means cannot tell is a swap among B07, B08 and
+B8A.
 """
 
 from __future__ import annotations
