@@ -17,7 +17,7 @@ from hqzoo.data.plain_pickle import Array, load_plain
 from hqzoo.data.records import Image, ImageRecord, Mask, Record, Window
 from hqzoo.errors import ConfigError, DataError
 
-__all__ = ["Bands", "LabelledSample", "MaskedSample", "as_label", "open_sample", "read_bands", "stored_label"]
+__all__ = ["Bands", "LabelledSample", "MaskedSample", "as_label", "open_sample", "read_bands"]
 
 # Classes of the benchmark's own package whose objects describe bands and places inside samples.
 _BANDS = (
@@ -104,14 +104,13 @@ def _plane(array: Any, path: Path, window: Window | None) -> npt.NDArray[Any]:  
     return np.asarray(array[window.row : window.row + window.height, window.col : window.col + window.width])
 
 
-def stored_label(path: Path) -> object:
-    """Return the label of a sample out of its description, of which nothing is run.
+def stored_label(file: Any, path: Path) -> object:  # noqa: ANN401 - h5py's file
+    """Return the label of an open sample out of its description, of which nothing is run.
 
     Raises:
         DataError: If there is none, or the description is more than plain data.
     """
-    with open_sample(path) as file:
-        text = file.attrs.get("pickle")
+    text = file.attrs.get("pickle")
     if text is None:
         raise DataError(f"The sample {path} has no attribute 'pickle', which holds its label.")
     found = load_plain(text, path, _DESCRIBED)
@@ -182,9 +181,9 @@ class LabelledSample(Record):
         """Return an image per sensor, and ``label``: int64 (), or float32 (K,)."""
         with open_sample(self.path) as file:
             arrays = {name: read_bands(file, self.path, bands) for name, bands in self.sensors.items()}
+            label = stored_label(file, self.path) if self.stated is None else self.stated
         for name, image in arrays.items():
             check_shape(self.path, image.shape, self.shapes[name])
-        label = stored_label(self.path) if self.stated is None else self.stated
         return {**arrays, "label": as_label(label, self.classes, self.several, self.path)}
 
 
