@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hqzoo.data.corine_classes import CLASSES_43
+
 __all__ = ["SETS", "GeoBenchSet"]
 
 _EUROSAT = (
@@ -16,19 +18,6 @@ _LOCAL_CLIMATE_ZONES = (
     "Compact high rise", "Compact mid rise", "Compact low rise", "Open high rise", "Open mid rise", "Open low rise",
     "Lightweight low rise", "Large low rise", "Sparsely built", "Heavy industry", "Dense trees", "Scattered trees",
     "Bush, scrub", "Low plants", "Bare rock or paved", "Bare soil or sand", "Water",
-)  # fmt: skip
-# The third level of CORINE, in the order that TorchGeo gives to BigEarthNet; a test compares them.
-_CORINE = (
-    "Continuous urban fabric", "Discontinuous urban fabric", "Industrial or commercial units",
-    "Road and rail networks and associated land", "Port areas", "Airports", "Mineral extraction sites", "Dump sites",
-    "Construction sites", "Green urban areas", "Sport and leisure facilities", "Non-irrigated arable land",
-    "Permanently irrigated land", "Rice fields", "Vineyards", "Fruit trees and berry plantations", "Olive groves",
-    "Pastures", "Annual crops associated with permanent crops", "Complex cultivation patterns",
-    "Land principally occupied by agriculture, with significant areas of natural vegetation", "Agro-forestry areas",
-    "Broad-leaved forest", "Coniferous forest", "Mixed forest", "Natural grassland", "Moors and heathland",
-    "Sclerophyllous vegetation", "Transitional woodland/shrub", "Beaches, dunes, sands", "Bare rock",
-    "Sparsely vegetated areas", "Burnt areas", "Inland marshes", "Peatbogs", "Salt marshes", "Salines",
-    "Intertidal flats", "Water courses", "Water bodies", "Coastal lagoons", "Estuaries", "Sea and ocean",
 )  # fmt: skip
 _CROPS = (
     "No Data", "Lucerne/Medics", "Planted pastures", "Fallow", "Wine grapes", "Weeds", "Small grain grazing", "Wheat",
@@ -66,7 +55,9 @@ class GeoBenchSet:
 
 
 SETS: Mapping[str, GeoBenchSet] = {
-    "m-bigearthnet": GeoBenchSet("multilabel", _CORINE, ("bigearthnet",), level="L2A", published=(20_000, 1000, 1000)),
+    "m-bigearthnet": GeoBenchSet(
+        "multilabel", tuple(CLASSES_43), ("bigearthnet",), level="L2A", published=(20_000, 1000, 1000)
+    ),
     "m-eurosat": GeoBenchSet(
         "label",
         _EUROSAT,

@@ -181,6 +181,7 @@ def hq_jepa(
     predictor_width: int = 256,
     predictor_depth: int = 6,
     other_depth: int = 4,
+    other_pattern: str = "",
     fused_width: int = 128,
     losses: Collection[str] = LOSSES,
     fidelity: dict[str, Any] | None = None,
@@ -208,6 +209,7 @@ def hq_jepa(
         predictor_width: Its channels. CHOICE 256.
         predictor_depth: Its blocks. CHOICE 6.
         other_depth: Blocks of the other sensor's encoder. CHOICE 4.
+        other_pattern: Its pattern, as ``pattern``.
         fused_width: Channels of the joint vectors. CHOICE 128.
         losses: What it is trained for, of ``token``, ``cross_modal``, ``sigreg``, ``fidelity``; what no loss needs is
             not built.
@@ -243,7 +245,7 @@ def hq_jepa(
     encoder = head = fusion = agreement = None
     if both:
         bands = len(inputs.sensors[other])
-        encoder = TokenEncoder(bands, grid, patch, width, heads, hybrid_pattern(other_depth))
+        encoder = TokenEncoder(bands, grid, patch, width, heads, other_pattern or hybrid_pattern(other_depth))
         head = nn.Sequential(nn.LayerNorm(width, eps=1e-6), TokenMlp(width, 1.0))
     if "sigreg" in losses:
         fusion = BlockFusion(width, fused_width, heads)

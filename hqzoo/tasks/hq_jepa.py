@@ -133,7 +133,7 @@ class HQJEPATask(Task):
     # Training -----------------------------------------------------------------------------------------------
 
     def compute_loss(self, batch: Batch) -> Tensor:
-        """Return the weighted sum of the losses; logs each as ``train/NAME``, and the state of the embeddings.
+        """Return the weighted sum of the losses; logs each as ``train/NAME``, and ``train/health/...``.
 
         Raises:
             DivergedError: If one of them is not finite.
@@ -181,10 +181,11 @@ class HQJEPATask(Task):
         values = self._mean_where_logged(torch.stack([each.detach() for each in terms.values()]))
         found: dict[str, Any] = dict(zip(terms, values, strict=True))
         if len(embedded.image) > 1:
-            found |= health(embedded.image.double().cpu().numpy())
+            state: dict[str, Any] = dict(health(embedded.image.double().cpu().numpy()))
             if embedded.compared is not None:
                 own, others = self.model.fidelities(embedded.compared)
-                found["fidelity_gap"] = (own - others).mean()
+                state["fidelity_gap"] = (own - others).mean()
+            found |= {f"health/{name}": value for name, value in state.items()}
         self.log_dict({f"train/{name}": value for name, value in found.items()}, batch_size=self.size_of(batch))
 
     def _images(self, batch: Batch) -> dict[str, Tensor]:
@@ -278,19 +279,24 @@ class HQJEPATask(Task):
         if "fidelity" in found:
             samples |= {name: found[name] for name in ("fidelity", "fidelity_of_others")}
             scores["fidelity_gap"] = float((found["fidelity"] - found["fidelity_of_others"]).mean())
+        details = {"images": len(main), "chance_recall_at_1": 1 / len(main)}
         if "label" in found:
-            scores["knn"] = neighbour_accuracy(main, found["label"])
+            labelled = _labelled(found["label"])
+            details["labelled"] = int(labelled.sum())
+            if details["labelled"] > 1:
+                scores["knn"] = neighbour_accuracy(main[labelled], found["label"][labelled])
         scores["epps_pulley"] = _normality(main, self.seed)
         self._warn_of_collapse(scores)
-        return Found(scores, details={"images": len(main), "chance_recall_at_1": 1 / len(main)}, samples=samples)
+        return Found(scores, details=details, samples=samples)
 
     def _warn_of_collapse(self, scores: Mapping[str, float | None]) -> None:
         rank, cosine = scores["rank_me"] or 0.0, scores["cosine"] or 0.0
         if rank > COLLAPSED_RANK and cosine < COLLAPSED_COSINE:
             return
         sentence = (
-            f"The embeddings have collapsed: effective rank {rank:.2f}, mean cosine of two images {cosine:.4f}. All "
-            "images look alike to the encoder; raise the weight of sigreg, or lower the learning rate."
+            f"After {self.global_step} steps all images look alike to the encoder: effective rank {rank:.2f}, mean "
+            f"cosine of two images {cosine:.4f}. If they go on to, the embeddings have collapsed: raise the weight of "
+            "sigreg, or lower the learning rate."
         )
         if self.on_collapse == "raise" and not self.trainer.sanity_checking:
             raise DivergedError(sentence)
@@ -301,6 +307,12 @@ def sample_keys(names: list[str]) -> Tensor:
     """Return a number ``(B,)`` int64 for each sample's name, the same wherever and whenever it is seen."""
     digests = [hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in names]
     return torch.tensor([int.from_bytes(each, "little", signed=True) for each in digests], dtype=torch.int64)
+
+
+def _labelled(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which images have labels ``(N,)`` or ``(N, K)``: those of others are NaN."""
+    known = ~np.isnan(labels.reshape(len(labels), -1).astype(np.float64))
+    return np.asarray(known.all(1))
 
 
 def _normality(vectors: np.ndarray[Any, np.dtype[np.float64]], seed: int, directions: int = 64) -> float:

@@ -183,7 +183,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     assert sorted(trained, key=int) == [str(number) for number in range(40)]  # none twice, none missing
     assert seen(tmp_path) == seen(uninterrupted)
     assert losses(tmp_path) == pytest.approx(losses(uninterrupted), rel=1e-8)
-    for name in (*NAMES, "fidelity_gap"):
+    for name in (*NAMES, "health/fidelity_gap"):
         assert len(losses(tmp_path, name)) == 20
         if name in NAMES:
             assert losses(tmp_path, name) == pytest.approx(losses(uninterrupted, name), rel=1e-8)
