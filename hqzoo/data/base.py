@@ -166,6 +166,14 @@ class DataModule(CountsSamples, Generic[R]):
         """Say in a sentence how the splits leak by their construction, or return None."""
         return None
 
+    def notes(self) -> Sequence[str]:
+        """Say what readers of scores must know of the data, a sentence each: how splits leak, unless there is more.
+
+        Reports hold them; everything that they tell is prepared.
+        """
+        known = self.known_leak()
+        return [] if known is None else [known]
+
     def incomplete(self) -> str | None:
         """Say in a sentence what the published data set has that this one lacks, or return None."""
         return None
