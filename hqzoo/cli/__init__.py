@@ -59,6 +59,8 @@ VERBS: dict[str, Verb] = {
     "data": Verb("check a data folder, or compute its statistics", "data"),
     "noise": Verb("score a checkpoint under noise and finite shots", "noise", lightning=True),
     "bench": Verb("run a benchmark of the source tree: hqzoo bench quantum", "bench"),
+    "weights": Verb("list, verify, install, pack and push published weights", "weights"),
+    "export": Verb("write a trained model for other programs: ONNX, torch.export, safetensors", "export"),
     "map": Verb("turn a georeferenced scene into a class map", "map"),
 }
 
