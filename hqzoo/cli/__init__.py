@@ -128,7 +128,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _usage() -> str:
-    width = max(map(len, VERBS))
+    width = max(len(name) for name in VERBS)  # not map: once imported, that is the verb's module here
     verbs = "\n".join(f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
     return (
         "usage: hqzoo VERB [arguments]   (hqzoo VERB --help tells more)\n\n"

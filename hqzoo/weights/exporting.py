@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +44,12 @@ class Deployed(nn.Module):
                 f"{type(task).__name__} cannot be exported as a program of its own: that takes one sensor and classes; "
                 f"it has the sensors {sensors} and {len(task.classes)} classes. --format safetensors takes any."
             )
-        self.normalizer = next(iter(task.normalizers.values()))
-        self.model = task.model
+        self.task = task
         self.several = task.targets.kind == "multilabel"
 
     def forward(self, image: Tensor) -> Tensor:
         """Map images ``(B, C, H, W)`` in the sensor's unit to probabilities ``(B, K, H, W)`` or ``(B, K)``."""
-        logits: Tensor = self.model(self.normalizer(image))
+        logits: Tensor = self.task(image)
         return logits.sigmoid() if self.several else logits.softmax(dim=1)
 
 
@@ -123,6 +124,8 @@ def _program(task: Task, size: tuple[int, int]) -> tuple[Deployed, tuple[Tensor]
 
 
 def _onnx(task: Task, size: tuple[int, int], path: Path) -> None:
+    if find_spec("onnxscript") is None:
+        raise ConfigError("ONNX models are written by onnxscript: pip install 'hqzoo[onnx]'.")
     module, images, free = _program(task, size)
     metadata = {**deepness_metadata(task, size), "hqzoo": json.dumps(facts(task, size))}
     program = torch.onnx.export(
@@ -138,7 +141,8 @@ def _onnx(task: Task, size: tuple[int, int], path: Path) -> None:
 def _torch(task: Task, size: tuple[int, int], path: Path) -> None:
     module, images, free = _program(task, size)
     program = torch.export.export(module, images, dynamic_shapes=free)
-    with path.open("wb") as file:
+    with path.open("wb") as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No complete tensor found")  # of weights elsewhere than on the CPU
         torch.export.save(program, file, extra_files={"hqzoo.json": json.dumps(facts(task, size))})
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from hqzoo._files import write_text
@@ -63,6 +64,8 @@ def build_wheel(project: Path) -> Path:
     Raises:
         CheckpointError: If the builder refuses, for example because the licence is no SPDX expression.
     """
+    if find_spec("flit_core") is None:
+        raise CheckpointError("Wheels of weights are built by flit_core: pip install 'hqzoo[weights]'.")
     dist = project / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir()

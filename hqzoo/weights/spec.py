@@ -58,6 +58,7 @@ class WeightSpec(Plain):
         sensors: Name in the batch to sensor.
         statistics: Name in the batch to the statistics that normalise images.
         targets: Classes, palette and ignored index; None for weights that were trained without any.
+        outputs: Outputs of the model's head: one a class, or a single logit for two; None without a head.
         trained: Precision and window of the training (:class:`hqzoo.tasks.trained.Trained` as plain types).
         steps: Optimizer steps done.
         contents: Data module (name of its class) to the digest of the images that it trained on.
@@ -95,6 +96,7 @@ class WeightSpec(Plain):
     sensors: Mapping[str, Sensor]
     statistics: Mapping[str, Statistics]
     targets: Targets | None = None
+    outputs: int | None = None
     trained: Mapping[str, Any] | None = None
     steps: int = 0
     contents: Mapping[str, str] = field(default_factory=dict)

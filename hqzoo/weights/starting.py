@@ -79,7 +79,7 @@ def create_model(
             "with them without their names: give inputs= instead of in_channels=."
         )
     inputs = inputs or spec.inputs
-    classes = num_classes or (None if spec.targets is None else len(spec.targets))
+    classes = num_classes or spec.outputs
     arguments = {**spec.architecture_args, **arguments}
     model = models.create_model(name, inputs=inputs, num_classes=classes, **arguments)
     start_from(model, found, inputs, classes)
@@ -104,7 +104,7 @@ def start_from(model: nn.Module, found: Found, inputs: Inputs, classes: int | No
     if wrong := sorted(key for key in set(own) ^ set(given) if key in own or key not in model.state_dict()):
         raise CheckpointError(f"{_unfit(spec)} {len(wrong)} names differ, first '{wrong[0]}'.")
     bands = _band_axes(spec, model, inputs, given)
-    others = classes != (None if spec.targets is None else len(spec.targets))
+    others = classes != spec.outputs
     afresh = []
     with torch.no_grad():
         for key, value in own.items():
@@ -183,9 +183,8 @@ def _with_one_more(spec: WeightSpec, name: str) -> nn.Module:
         {**spec.sensors, name: replace(sensor, bands=(*sensor.bands, "one more"))},
         {**spec.statistics, name: Statistics((*statistics.mean, 0.0), (*statistics.std, 1.0))},
     )
-    classes = None if spec.targets is None else len(spec.targets)
     with torch.random.fork_rng():
-        return models.create_model(spec.architecture, inputs=more, num_classes=classes, **spec.architecture_args)
+        return models.create_model(spec.architecture, inputs=more, num_classes=spec.outputs, **spec.architecture_args)
 
 
 def _grown_axis(spec: WeightSpec, key: str, value: Tensor, old: Tensor) -> int:
@@ -208,9 +207,8 @@ def _unfit(spec: WeightSpec) -> str:
 
 
 def _warn_of_head(spec: WeightSpec, classes: int | None, afresh: list[str]) -> None:
-    had = 0 if spec.targets is None else len(spec.targets)
     warnings.warn(
-        f"The weights '{spec.name}' have {had} classes, the model {classes}. Not taken over, to be trained: "
+        f"The weights '{spec.name}' have {spec.outputs} outputs, the model {classes}. Not taken over, to be trained: "
         f"{', '.join(afresh)}.",
         stacklevel=4,
     )
