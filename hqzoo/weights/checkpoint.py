@@ -120,7 +120,7 @@ def _header(spec: WeightSpec) -> dict[str, Any]:
     return {
         "hyper_parameters": {**spec.task_args, **data, "_class_path": spec.task},
         "frozen": {place: origin.reference() for place, origin in spec.frozen.items()},
-        "trained": spec.trained,
+        "trained": plain.get("trained"),
         "global_step": spec.steps,
         "hqzoo_version": spec.code_version,
         **{module: {"contents": digest} for module, digest in spec.contents.items()},

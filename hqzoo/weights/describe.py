@@ -111,7 +111,7 @@ def describe(
         "frozen": _with_licences(header.get("frozen") or {}, licences),
         "started_from": _with_licences(as_model(task.model).starting_weights(), licences),
     }
-    return WeightSpec.from_dict({key: value for key, value in values.items() if value is not None}), tensors
+    return WeightSpec.from_dict(values), tensors
 
 
 def circuits(task: Task) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from hqzoo.data.plain import Plain
 from hqzoo.data.sensor import Inputs, Sensor, Statistics
 from hqzoo.data.targets import Targets
 from hqzoo.errors import CheckpointError, HqzooError
+from hqzoo.tasks.trained import Trained
 from hqzoo.weights.evidence import CircuitSize, ControlResult, DataSource, Origin, Score
 
 __all__ = ["SPEC_FILE", "TENSOR_FILE", "WeightSpec", "check_name", "read_spec"]
@@ -24,9 +25,11 @@ TENSOR_FILE = "weights.safetensors"
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RELEASE = re.compile(r"\d+(\.\d+)*")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+TEXTS = ("summary", "licence", "architecture", "task", "code_version", "created", "command", "recipe_sha256")
+TREES = ("architecture_args", "task_args", "contents")
 TAKEN = ("best", "last")  # what --ckpt_path calls the checkpoints of a run
 
-ONE: Mapping[str, Any] = {"targets": Targets, "control": ControlResult}
+ONE: Mapping[str, Any] = {"targets": Targets, "control": ControlResult, "trained": Trained}
 MANY: Mapping[str, Any] = {"scores": Score, "out_of_domain": Score, "training_data": DataSource}
 NAMED: Mapping[str, Any] = {
     "sensors": Sensor,
@@ -59,7 +62,7 @@ class WeightSpec(Plain):
         statistics: Name in the batch to the statistics that normalise images.
         targets: Classes, palette and ignored index; None for weights that were trained without any.
         outputs: Outputs of the model's head: one a class, or a single logit for two; None without a head.
-        trained: Precision and window of the training (:class:`hqzoo.tasks.trained.Trained` as plain types).
+        trained: Precision and window of the training; None where the checkpoint did not say.
         steps: Optimizer steps done.
         contents: Data module (name of its class) to the digest of the images that it trained on.
         training_data: What it was trained on, with licences.
@@ -97,7 +100,7 @@ class WeightSpec(Plain):
     statistics: Mapping[str, Statistics]
     targets: Targets | None = None
     outputs: int | None = None
-    trained: Mapping[str, Any] | None = None
+    trained: Trained | None = None
     steps: int = 0
     contents: Mapping[str, str] = field(default_factory=dict)
     training_data: tuple[DataSource, ...] = ()
@@ -122,6 +125,12 @@ class WeightSpec(Plain):
                 raise CheckpointError(
                     f"{key} of the weights '{self.name}' is {value!r}; {pattern.pattern} is expected."
                 )
+        for keys, kind in ((TEXTS, str), (TREES, Mapping), (("steps",), int)):
+            for key in keys:
+                if not isinstance(getattr(self, key), kind):
+                    raise CheckpointError(
+                        f"{key} of the weights '{self.name}' is {getattr(self, key)!r}; {kind.__name__} is expected."
+                    )
         if not (isinstance(self.size, int) and self.size > 0):
             raise CheckpointError(
                 f"size of the weights '{self.name}' is a positive number of bytes, got {self.size!r}."
@@ -151,7 +160,7 @@ class WeightSpec(Plain):
         Raises:
             CheckpointError: If it was written in a newer format, or a value is missing or malformed.
         """
-        values = dict(values)
+        values = {key: value for key, value in values.items() if value is not None}
         written = values.pop("format", None)
         if not isinstance(written, int) or written > cls.FORMAT:
             raise CheckpointError(
@@ -161,7 +170,7 @@ class WeightSpec(Plain):
             )
         try:
             for kinds, build in ((ONE, _one), (MANY, _many), (NAMED, _named)):
-                values |= {key: build(kind, values[key]) for key, kind in kinds.items() if values.get(key) is not None}
+                values |= {key: build(kind, values[key]) for key, kind in kinds.items() if key in values}
             values |= {"caveats": tuple(map(str, values.get("caveats", ())))}
             return super().from_dict(values)
         except CheckpointError:
@@ -215,7 +224,7 @@ def _named(kind: Any, value: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any tree of plain types and the classes above
-    if isinstance(value, Plain):
+    if isinstance(value, Plain | Trained):
         return value.to_dict()
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

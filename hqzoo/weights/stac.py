@@ -113,5 +113,5 @@ def _classes(targets: Targets) -> list[dict[str, Any]]:
 
 
 def _window(spec: WeightSpec) -> list[int]:
-    window = (spec.trained or {}).get("window")
-    return [-1, -1] if window is None else [int(side) for side in window]
+    window = None if spec.trained is None else spec.trained.window
+    return [-1, -1] if window is None else list(window)
