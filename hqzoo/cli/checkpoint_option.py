@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["WEIGHTS_HELP", "add_checkpoint", "chosen_checkpoint", "results_folder"]
+__all__ = ["WEIGHTS_HELP", "add_checkpoint", "chosen_checkpoint", "results_folder", "taken_weights"]
 
 WEIGHTS_HELP = (
     "published weights instead: a name of `hqzoo weights list`, NAME@DIGITS of its SHA-256, or "
@@ -13,20 +14,23 @@ WEIGHTS_HELP = (
 )
 
 
-def add_checkpoint(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
-    """Add the checkpoint and ``--weights``; one of the two must be given.
-
-    Args:
-        parser: Parser of the verb.
-        positional: Whether the checkpoint is an argument without ``--checkpoint`` in front.
-    """
+def add_checkpoint(parser: argparse.ArgumentParser) -> None:
+    """Add ``--checkpoint`` and ``--weights``, of which one must be given."""
     group = parser.add_mutually_exclusive_group(required=True)
-    text = "checkpoint of hqzoo fit, or its run folder"
-    if positional:
-        group.add_argument("checkpoint", metavar="CKPT", nargs="?", help=text)
-    else:
-        group.add_argument("--checkpoint", metavar="CKPT", help=text)
+    group.add_argument("--checkpoint", metavar="CKPT", help="checkpoint of hqzoo fit, or its run folder")
     group.add_argument("--weights", metavar="NAME", help=WEIGHTS_HELP)
+
+
+def taken_weights(argv: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the value of ``--weights``, and the arguments without it.
+
+    A verb whose checkpoint has no ``--checkpoint`` in front, and that passes unknown options on, takes it out first:
+    else a value of an option that it does not know would be the checkpoint.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--weights")
+    args, rest = parser.parse_known_args(argv)
+    return args.weights, rest
 
 
 def chosen_checkpoint(checkpoint: str | None, weights: str | None) -> Path:

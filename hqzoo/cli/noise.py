@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
-from hqzoo.cli.checkpoint_option import add_checkpoint, chosen_checkpoint, results_folder
+from hqzoo.cli.checkpoint_option import WEIGHTS_HELP, chosen_checkpoint, results_folder, taken_weights
 from hqzoo.cli.own_code import add_own_architecture
 from hqzoo.errors import ConfigError, did_you_mean
 
@@ -40,7 +40,12 @@ PASSED_ON = ("-c", "--config", "--data", "--trainer", "--seed_everything", "--mo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo noise`` itself."""
-    add_checkpoint(parser, positional=True)
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of hqzoo fit, or its run folder")
+    _add_options(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", metavar="NAME", help=WEIGHTS_HELP)
     parser.add_argument(
         "--channel", action="append", default=[], metavar="NAME=P", help="noise channel and probability; repeatable. "
         "NAME=P1,P2: after gates on one wire, and on more"
@@ -89,8 +94,15 @@ def main(verb: str, argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add_arguments(parser)
+    weights, argv = taken_weights(argv)
+    if weights is None:
+        add_arguments(parser)
+    else:
+        _add_options(parser)
+        parser.set_defaults(checkpoint=None, weights=weights)
     args, rest = parser.parse_known_args(argv)
+    if weights is not None and rest and not rest[0].startswith("-"):
+        raise ConfigError(f"--weights {weights} and {rest[0]} name two models: give one of them.")
     _check(rest, parser)
     return _run(args, rest, _study(args))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Iterator
@@ -12,14 +13,16 @@ from hqzoo.errors import CheckpointError
 from hqzoo.weights.cache import keep
 from hqzoo.weights.catalogue import Found, in_folder
 from hqzoo.weights.files import verified
-from hqzoo.weights.spec import SPEC_FILE, TENSOR_FILE
+from hqzoo.weights.spec import SPEC_FILE, TENSOR_FILE, WeightSpec
 
 __all__ = ["fetch", "files_to_push", "is_hub", "push"]
 
 PREFIX = "hf:"
 PLACE = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-PUBLIC = (SPEC_FILE, TENSOR_FILE, "README.md", "panel.png", "stac.json")
+CARD = "README.md"
+PUBLIC = (SPEC_FILE, TENSOR_FILE, CARD, "panel.png", "stac.json")
+PIPELINES = {"mask": "image-segmentation", "label": "image-classification", "multilabel": "image-classification"}
 
 
 def is_hub(given: str) -> bool:
@@ -68,9 +71,11 @@ def push(found: Found, given: str) -> str:
 
         hub = HfApi()
         hub.create_repo(repository, exist_ok=True)
+        contents = {path.name: path.read_bytes() for path in files}
+        contents[CARD] = _front_matter(found.spec).encode() + contents.get(CARD, b"")
         done = hub.create_commit(
             repository,
-            [CommitOperationAdd(path.name, path) for path in files],
+            [CommitOperationAdd(name, content) for name, content in contents.items()],
             commit_message=f"{found.spec.name} {found.spec.version}",
             revision=branch,
         )
@@ -88,6 +93,15 @@ def files_to_push(found: Found, given: str) -> list[Path]:
     return [found.folder / name for name in PUBLIC if (found.folder / name).is_file()]
 
 
+def _front_matter(spec: WeightSpec) -> str:
+    """Return what the hub reads at the head of a card."""
+    pipeline = PIPELINES[spec.targets.kind] if spec.targets else "image-feature-extraction"
+    return (
+        f"---\nlibrary_name: hqzoo\nlicense: other\nlicense_name: {json.dumps(spec.licence)}\n"
+        f"pipeline_tag: {pipeline}\ntags: [remote-sensing, quantum]\n---\n\n"
+    )
+
+
 def _place(given: str) -> tuple[str, str | None]:
     place = PLACE.fullmatch(given)
     if place is None:
@@ -102,6 +116,6 @@ def _told(given: str) -> Iterator[None]:
 
     try:
         yield
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise CheckpointError(f"The hub did not do what {given} needs: {reason}") from error

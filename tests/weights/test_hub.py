@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hqzoo.errors import CheckpointError
 from hqzoo.weights.catalogue import cache_folder, find_weights, in_folder
@@ -44,7 +45,9 @@ def test_weights_come_from_a_commit_into_the_cache(hub: Hub, folder: Path) -> No
     assert done.returncode == 0, done.stderr
     spec = in_folder(folder).spec
     assert find_weights(NAME).folder == cache_folder() / spec.sha256
-    assert all(commit in each for each in hub.asked)
+    files = [each for each in hub.asked if "/resolve/" in each]
+    assert files
+    assert all(f"/resolve/{commit}/" in each for each in files)
     asked = len(hub.asked)
     done = hqzoo(hub, "weights", "verify", NAME)
     assert (done.returncode, len(hub.asked)) == (0, asked)  # names alone never ask a hub
@@ -70,12 +73,20 @@ def test_other_tensors_than_the_spec_says_are_not_kept(hub: Hub, folder: Path, t
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_commit_that_is_not_there_and_a_hub_that_is_not(hub: Hub) -> None:
-    for where in (hub, "http://127.0.0.1:9"):
-        done = hqzoo(where, "weights", "install", f"hf:me/toys@{COMMIT}")
-        assert done.returncode == 2, done.stderr
-        assert f"The hub did not do what hf:me/toys@{COMMIT} needs" in done.stderr
-        assert "Traceback" not in done.stderr
+def check_refusal(where: Hub | str) -> None:
+    done = hqzoo(where, "weights", "install", f"hf:me/toys@{COMMIT}")
+    assert done.returncode == 2, done.stderr
+    assert f"The hub did not do what hf:me/toys@{COMMIT} needs" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_commit_that_is_not_there(hub: Hub) -> None:
+    check_refusal(hub)
+
+
+@pytest.mark.slow  # its client tries for twenty seconds
+def test_a_hub_that_is_not_there() -> None:
+    check_refusal("http://127.0.0.1:9")
 
 
 def test_pushed_weights_are_those_that_are_fetched(hub: Hub, folder: Path) -> None:
@@ -84,8 +95,12 @@ def test_pushed_weights_are_those_that_are_fetched(hub: Hub, folder: Path) -> No
     (commit,) = hub.commits
     assert f"hqzoo weights install hf:me/toys@{commit}" in done.stdout
     assert hub.branches == ["next"]
-    expected = {"weights.json", "weights.safetensors", "README.md", "stac.json"}
-    assert hub.commits[commit] == {name: data for name, data in content(folder).items() if name in expected}
+    pushed, own = hub.commits[commit], content(folder)
+    assert set(pushed) == {"weights.json", "weights.safetensors", "README.md", "stac.json"}
+    head, front, card = pushed.pop("README.md").decode().split("---\n", 2)
+    assert (head, card.strip()) == ("", own["README.md"].decode().strip())
+    assert yaml.safe_load(front)["license_name"] == "CC-BY-4.0"
+    assert all(own[name] == data for name, data in pushed.items())
     assert hqzoo(hub, "weights", "install", f"hf:me/toys@{commit}").returncode == 0
     assert find_weights(NAME).spec == in_folder(folder).spec
 
