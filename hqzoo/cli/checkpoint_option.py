@@ -41,12 +41,17 @@ def chosen_checkpoint(checkpoint: str | None, weights: str | None) -> Path:
         weights: Published weights.
 
     Raises:
-        CheckpointError: If there are none.
+        CheckpointError: If there are none, or published weights are not those that were published.
     """
     from hqzoo.weights.checkpoint import find_checkpoint
+    from hqzoo.weights.files import verified
     from hqzoo.weights.published import find_published
 
-    return find_published(weights).tensors if weights else find_checkpoint(str(checkpoint))
+    if not weights:
+        return find_checkpoint(str(checkpoint))
+    found = find_published(weights)
+    verified(found)  # here, where it is known how to get them again
+    return found.tensors
 
 
 def results_folder(checkpoint: Path) -> Path:

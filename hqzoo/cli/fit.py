@@ -22,7 +22,7 @@ from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
 from hqzoo.cli import EXIT_INTERRUPTED
-from hqzoo.cli.checkpoint_option import results_folder
+from hqzoo.cli.checkpoint_option import chosen_checkpoint, results_folder
 from hqzoo.cli.own_module import own_report
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
@@ -33,7 +33,6 @@ from hqzoo.cli.scored_data import choose_data
 from hqzoo.cli.trainer_settings import told_by_key
 from hqzoo.errors import CheckpointError, ConfigError, HqzooError
 from hqzoo.weights.checkpoint import find_checkpoint, read_header
-from hqzoo.weights.published import find_published
 
 if TYPE_CHECKING:
     from hqzoo.tasks import Task
@@ -214,7 +213,7 @@ def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
             raise ConfigError(f"--weights {weights} and --ckpt_path {given} name two models: give one of them.")
         if command.own:
             raise ConfigError("--weights are those of hqzoo's tasks; the recipe names a LightningModule of your own.")
-        checkpoint = find_published(weights).tensors
+        checkpoint = chosen_checkpoint(None, weights)
         return checkpoint, RunFolder(results_folder(checkpoint)) if usual else folder
     if given is None:
         given = "best" if folder.best.is_file() else "last"

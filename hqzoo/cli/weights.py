@@ -72,7 +72,7 @@ def _list(args: argparse.Namespace) -> int:
     found = list(all_weights())
     table = Table()
     for heading in ("name", "version", "architecture", "score", "licence", "size", "from"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")  # names are copied
     for each in found:
         if isinstance(each, Found):
             spec = each.spec

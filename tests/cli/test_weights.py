@@ -57,7 +57,7 @@ def test_pack_leaves_a_project_and_its_wheel(project: Path) -> None:
 
 def test_list_info_and_verify(there: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "list"]) == 0
-    assert "folder-toy" in capsys.readouterr().out.replace("\n", "")
+    assert "folder-toy" in capsys.readouterr().out
     assert main(["weights", "info", NAME]) == 0
     assert "Three squares of colour." in capsys.readouterr().out
     assert main(["weights", "info", NAME, "--json"]) == 0

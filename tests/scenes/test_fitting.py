@@ -251,4 +251,4 @@ def test_the_remedy_for_another_resolution_mends_it(tmp_path: Path) -> None:
     with pytest.raises(SensorError, match=r"gdalwarp -tr 1 1 -r average"):
         check(path, sensor)
     coarse = picture(32, 40).reshape(3, 8, 4, 10, 4).mean((2, 4)).astype(np.uint8)
-    check(write_raster(tmp_path / "t.tif", coarse, transform=POLAND * Affine.scale(4)), sensor)
+    check(write_raster(tmp_path / "t.tif", coarse, transform=POLAND @ Affine.scale(4)), sensor)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,8 +82,8 @@ def with_uv(root: Path, wheel: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("install", [with_pip, with_uv])
 def test_a_wheel_from_pack_to_refusal(
-    install, toy: tuple[SegmentationTask, Path], project: Path, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+    install: Callable[[Path, Path], None], toy: tuple[SegmentationTask, Path], project: Path, tmp_path: Path
+) -> None:
     task, _ = toy
     there = Environment(tmp_path / "new")
     install(there.root, build_wheel(project))
@@ -92,7 +93,7 @@ def test_a_wheel_from_pack_to_refusal(
     assert "the network was asked for" in blocked.stderr
     listed = there.run("-m", "hqzoo", "weights", "list")
     assert listed.returncode == 0, listed.stderr
-    assert NAME in listed.stdout.replace("\n", "")
+    assert NAME in listed.stdout
     done = there.run("-m", "hqzoo", "weights", "verify", NAME)
     assert (done.returncode, done.stdout.count("as published (the wheel hqzoo-weights-squares-toy 1.0.0)")) == (0, 1)
 
