@@ -51,6 +51,11 @@ def main(verb: str, argv: list[str]) -> int:
         The exit code.
     """
     _quieten()
+    if verb == "fit" and any(argument.partition("=")[0] == "--weights" for argument in argv):
+        raise ConfigError(
+            "hqzoo fit goes on from checkpoints, and published weights hold no optimizer. To start from them: "
+            "--trainer.callbacks+ StartFromWeights --trainer.callbacks.weights NAME."
+        )
     argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
     return {"fit": fit, "predict": predict}.get(verb, score)(command)

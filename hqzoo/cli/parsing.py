@@ -35,6 +35,7 @@ DESCRIPTIONS = {
 
 Start:     hqzoo fit -c hq_unet/landscapes         (a recipe that comes with hqzoo, or a file)
 Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
+Fine-tune: hqzoo fit -c RECIPE --trainer.callbacks+ StartFromWeights --trainer.callbacks.weights NAME
 Override:  any key of the recipe, such as --trainer.max_epochs 5
 Several:   torchrun --nproc_per_node 2 -m hqzoo fit ...      (or --trainer.devices 2 --trainer.strategy ddp)
 
@@ -250,5 +251,5 @@ def _make_short_names_known() -> None:
     for package in ("hqzoo.tasks", "hqzoo.data", "hqzoo.callbacks"):
         module = import_module(package)
         for name in module.__all__:
-            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress")):
+            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress", "Weights")):
                 getattr(module, name)

@@ -109,7 +109,7 @@ def describe(
         "created": datetime.now(UTC).replace(microsecond=0).isoformat(),
         "circuits": circuits(task),
         "frozen": _with_licences(header.get("frozen") or {}, licences),
-        "started_from": _with_licences(as_model(task.model).starting_weights(), licences),
+        "started_from": _with_licences({**_start_of_run(header), **as_model(task.model).starting_weights()}, licences),
     }
     return WeightSpec.from_dict(values), tensors
 
@@ -141,6 +141,14 @@ def _with_licences(origins: Mapping[str, Mapping[str, Any]], licences: Mapping[s
         }
         for place, origin in origins.items()
     }
+
+
+def _start_of_run(header: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return which published weights the run started from, which a callback remembers."""
+    for state in (header.get("callbacks") or {}).values():
+        if isinstance(state, Mapping) and "started_from" in state:
+            return {"model": state["started_from"]}
+    return {}
 
 
 def _is_data(value: object) -> bool:
