@@ -17,6 +17,7 @@ from PIL import Image
 from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
 from tests.fixtures.aerial_archives import write_chesapeake_folder, write_flair_folder
+from tests.fixtures.bigearthnet import write_pairs, write_v2
 from tests.fixtures.folder import write_csv, write_folder
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.openearthmap import write_openearthmap
@@ -29,6 +30,11 @@ SMALL = ["--model.init_args.architecture_args.width", "4", "--data.init_args.bat
 TINY_BACKBONE = [
     *("--model.init_args.architecture_args.backbone_weights", "random"),
     *("--model.init_args.architecture_args.backbone_args", '{"embed_dim": 32, "depth": 4, "num_heads": 2}'),
+]
+SMALL_JEPA = [
+    *("--model.init_args.architecture_args.width", "16", "--model.init_args.architecture_args.heads", "2"),
+    *("--model.init_args.architecture_args.predictor_width", "16", "--data.init_args.batch_size", "2"),
+    *("--trainer.devices", "1", "--trainer.accelerator", "cpu", "--trainer.strategy", "auto"),
 ]
 SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published, OTHERS have no width
 OTHERS = ("deeplabv3plus", "fpn", "segformer", "unetplusplus")  # of one size, without circuits and their controls
@@ -70,6 +76,8 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         counts = ["train_landscapes", "val_landscapes", "test_landscapes"]
         options = [option for name in counts for option in (f"--data.init_args.{name}", "1")]
         return [*options, "--data.init_args.size", "128"]
+    if recipe == "hq_jepa/pairs":
+        return ["--data.init_args.sources", f"[{write_pairs(tmp_path / 'pairs.npz')}]"]
     makers = {
         **dict.fromkeys(
             ("hq_unet/aerial_dubai", "hqf_net/aerial_dubai"), lambda root: write_imagery(root, 5, 7, ".jpg")
@@ -82,6 +90,7 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         "qu_net/fruitseg30": write_fruitseg30,
         **dict.fromkeys(("hq_unet/openearthmap", "hqf_net/openearthmap"), write_openearthmap),
         **dict.fromkeys(("hq_unet/seasonet", "hqf_net/seasonet"), write_seasonet),
+        **dict.fromkeys(("hq_jepa/bigearthnet", "hq_jepa/bigearthnet_one_gpu"), write_v2),
         "hq_unet/flair": write_flair_folder,
         "hq_unet/chesapeake": write_chesapeake_folder,
     }
@@ -100,7 +109,7 @@ def test_every_recipe_is_found() -> None:
 def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = data_options(recipe, tmp_path)
     monkeypatch.chdir(tmp_path)
-    small = {"hq_unet": SMALL, "baselines": SMALL, "hqf_net": [*SMALL, *TINY_BACKBONE]}.get(
+    small = {"hq_unet": SMALL, "baselines": SMALL, "hqf_net": [*SMALL, *TINY_BACKBONE], "hq_jepa": SMALL_JEPA}.get(
         recipe.split("/")[0], SMALL_BATCH
     )
     assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
@@ -114,7 +123,8 @@ def test_recipe_has_its_own_run_folder_and_explains_itself(recipe: str) -> None:
     content = yaml.safe_load(text)
     assert content["trainer"]["default_root_dir"] == f"runs/{recipe}"
     assert f"hqzoo fit  -c recipes/{recipe}.yaml" in text
-    assert ("--model.init_args.architecture_args.control mlp" in text) == (recipe.split("/")[0] not in OTHERS)
+    control = "cosine" if recipe.startswith("hq_jepa") else "mlp"
+    assert (f"--model.init_args.architecture_args.control {control}" in text) == (recipe.split("/")[0] not in OTHERS)
     assert "--trainer.logger WandbLogger" in text
 
 

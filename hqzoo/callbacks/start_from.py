@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from hqzoo._lightning import pl
+from hqzoo.data.sensor import Inputs
 from hqzoo.errors import ConfigError
 from hqzoo.tasks.base import Task
 from hqzoo.weights.published import find_published
@@ -35,7 +36,8 @@ class StartFromWeights(pl.Callback):
         if not isinstance(pl_module, Task):
             raise ConfigError(f"Published weights are those of hqzoo's tasks; {type(pl_module).__name__} is none.")
         if trainer.ckpt_path is None:
-            start_from(pl_module.model, self.found, pl_module.known_inputs(), pl_module.num_outputs())
+            inputs = Inputs(pl_module.sensors or {}, pl_module.statistics or {})
+            start_from(pl_module.model, self.found, inputs, pl_module.num_outputs())
 
     def state_dict(self) -> dict[str, Any]:
         spec = self.found.spec

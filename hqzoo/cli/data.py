@@ -3,7 +3,8 @@
     hqzoo data check ROOT                    what it is, what is missing, which splits leak into each other
     hqzoo data check ROOT --module CLASS     as this data module, by its name or path
     hqzoo data check ROOT --images sat --masks gt --mask-suffix _gt     a folder whose parts have other names
-    hqzoo data check ROOT --against OTHER    also whether images show ground that files of another data set show
+    hqzoo data check ROOT --against OTHER    also whether images show ground that files of another data set show, or
+                                             are images that its default_partition.json holds out
     hqzoo data stats -c RECIPE               mean and standard deviation of each band over the training split
 
 Both take a folder, a recipe, or both (the recipe's settings on this folder). `check` reads every image and mask of all
@@ -54,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, parents=[common], help=what, description=f"{what[0].upper()}{what[1:]}.")
         if name == "check":
             action.add_argument(
-                "--against", type=Path, metavar="OTHER", help="folder of another data set that may show the same ground"
+                "--against",
+                type=Path,
+                metavar="OTHER",
+                help="folder of another data set that may show the same ground, or hold out these images by name",
             )
 
 

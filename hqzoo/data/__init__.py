@@ -12,6 +12,8 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.data.augment import ColourJitter as ColourJitter
     from hqzoo.data.base import DataModule as DataModule
+    from hqzoo.data.bigearthnet import BigEarthNetV2DataModule as BigEarthNetV2DataModule
+    from hqzoo.data.bigearthnet_v1 import BigEarthNetV1DataModule as BigEarthNetV1DataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from hqzoo.data.landcoverai import LandCoverAIDataModule as LandCoverAIDataModule
     from hqzoo.data.landscapes import LandscapesDataModule as LandscapesDataModule
     from hqzoo.data.openearthmap import OpenEarthMapDataModule as OpenEarthMapDataModule
+    from hqzoo.data.pair_collection import PairCollectionDataModule as PairCollectionDataModule
+    from hqzoo.data.pair_module import PairDataModule as PairDataModule
+    from hqzoo.data.pair_records import PairRecord as PairRecord
     from hqzoo.data.ph2 import PH2DataModule as PH2DataModule
     from hqzoo.data.records import ArrayRecord as ArrayRecord
     from hqzoo.data.records import ImageRecord as ImageRecord
@@ -42,6 +47,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "ArrayRecord": "records",
+        "BigEarthNetV1DataModule": "bigearthnet_v1",
+        "BigEarthNetV2DataModule": "bigearthnet",
         "ClassMap": "labels",
         "ColourJitter": "augment",
         "DataModule": "base",
@@ -57,6 +64,9 @@ __getattr__, __dir__, __all__ = attach(
         "LandscapesDataModule": "landscapes",
         "OpenEarthMapDataModule": "openearthmap",
         "PH2DataModule": "ph2",
+        "PairCollectionDataModule": "pair_collection",
+        "PairDataModule": "pair_module",
+        "PairRecord": "pair_records",
         "Record": "records",
         "Resized": "resized",
         "SeasoNetDataModule": "seasonet",

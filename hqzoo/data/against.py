@@ -1,18 +1,21 @@
-"""Do the images of a data set show ground that another data set shows as well?"""
+"""Do the images of a data set show ground that another data set shows, or are they images that it scores on?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from hqzoo.data._progress import progress
 from hqzoo.data.faults import going_on
 from hqzoo.data.ground import Ground, ground_of, shared_ground
+from hqzoo.data.held_out import HeldOut, overlap
 from hqzoo.data.looks import Looks
 from hqzoo.data.pairs import some
+from hqzoo.data.records import Record
 from hqzoo.errors import DataError
 
-__all__ = ["Compared", "compare_ground"]
+__all__ = ["Compared", "compare_ground", "compare_names"]
 
 _SUFFIXES = (".tif", ".tiff")
 
@@ -49,6 +52,27 @@ def compare_ground(looks: Looks, other: Path) -> Compared:
             name, path = second.removeprefix("own "), Path(first.removeprefix("other "))
             overlaps[name] = max(overlaps.get(name, (0.0, "")), (pair.share, path.stem))
     return Compared(_leaks(overlaps, len(own), other), _unknown(own, theirs, other))
+
+
+def compare_names(trained: Sequence[Record], held: HeldOut) -> Compared:
+    """Compare the images that are trained or chosen on with those that a partition holds out, by their names.
+
+    Args:
+        trained: The images.
+        held: Validation and test images of the other data set.
+    """
+    found = overlap(trained, held)
+    leaks, unknown = [], []
+    if found.known:
+        which = [f"{name} ({part})" for name, part in found.known.items()]
+        leaks.append(f"{len(which)} of {len(trained)} images to train on are held out by {held.source}: {some(which)}.")
+    for reason in sorted(set(found.unknown.values())):
+        which = [name for name, each in found.unknown.items() if each == reason]
+        unknown.append(
+            f"Whether {held.source} holds out {len(which)} of {len(trained)} images to train on is unknown, because "
+            f"{reason}: {some(which)}."
+        )
+    return Compared(leaks, unknown)
 
 
 def _grounds(folder: Path) -> dict[Path, Ground | None]:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from hqzoo.data._progress import progress
-from hqzoo.data.against import compare_ground
+from hqzoo.data.against import Compared, compare_ground, compare_names
 from hqzoo.data.base import DataModule, Split
 from hqzoo.data.faults import collecting, going_on
+from hqzoo.data.held_out import find_partition, read_held_out
 from hqzoo.data.leaks import Splits, each_record, find_twins, leaks_of
 from hqzoo.data.looks import Look, Looks, key_of, look_at
 from hqzoo.data.pairs import some
@@ -110,7 +111,8 @@ def inspect(
     Args:
         build: Returns the data module for a fold; None for the fold that it takes by itself.
         fold: The one fold to look at; None for all.
-        against: Folder of another data set, whose files may show the same ground; None: none is compared.
+        against: Folder of another data set, whose files may show the same ground, or whose partition (GEO-Bench's form)
+            may hold out images of this one; None: none is compared.
 
     Raises:
         DataError: If there is no TIFF file in ``against``.
@@ -133,7 +135,7 @@ def inspect(
             _look_at_all(module, [("", record) for record in module.undivided_records()], found, looks)
     _compare_splits(found, looks, divided)
     if against is not None:
-        compared = compare_ground(looks, against)
+        compared = _compared(looks, divided, against)
         found.leaks += compared.leaks
         found.unknown += compared.unknown
     return found
@@ -190,6 +192,16 @@ def _compare_splits(
     found.leaks += _tested_twice(tested)
 
 
+def _compared(looks: Looks, divided: Mapping[int | None, tuple[DataModule[Any], Splits]], against: Path) -> Compared:
+    """Compare with another data set: names with a partition of it where it has one, else ground with its files."""
+    if (partition := find_partition(against)) is None:
+        return compare_ground(looks, against)
+    module, splits = next(iter(divided.values()), (None, {}))
+    trained = [record for split, record in each_record(splits) if split != "test"]
+    folders = [] if module is None or not hasattr(module, "root") else [Path(module.root)]
+    return compare_names(trained, read_held_out(partition, *folders))
+
+
 def _tested_twice(tested: Mapping[str, Sequence[int | None]]) -> list[str]:
     """Say which images several folds test: their scores would count twice, and are not independent."""
     several = [f"{name} in {', '.join(map(str, folds))}" for name, folds in tested.items() if len(folds) > 1]
@@ -205,6 +217,11 @@ def _sum_up(found: Inspection, module: DataModule[Any], looks: Sequence[Look]) -
     found.classes = {name: float(count / counted) for name, count in zip(classes, counts, strict=False)}
     found.ignored = float(counts[-1] / max(1, int(counts.sum())))
     if counts.any() and (absent := [name for name, share in found.classes.items() if not share]):
-        found.missing.append(f"No pixel has class {some(absent)}; {found.ignored:.1%} of the pixels are ignored.")
+        told = (
+            f"; {found.ignored:.1%} of the pixels are ignored"
+            if module.targets and module.targets.kind == "mask"
+            else ""
+        )
+        found.missing.append(f"No {'pixel' if told else 'image'} has class {some(absent)}{told}.")
     if incomplete := module.incomplete():
         found.missing.append(incomplete)

@@ -54,7 +54,7 @@ def look_at(record: Record, module: DataModule[Any]) -> Look | None:
             hashlib.blake2b(text, digest_size=16).hexdigest(),
             _counted(arrays, module.targets, own.labelled),
             sketch(images[0]),
-            None if own.file is None else ground_of(own.file),
+            None if own.placed is None else ground_of(own.placed),
         )
     return None
 

@@ -22,7 +22,7 @@ Part = Literal["train", "val", "test", "all"]
 
 DIVIDING = frozenset({
     "fold", "val_fold", "num_folds", "fold_seed", "folds", "split_file", "split", "splits", "test_share", "draw_seed",
-    "scene_pattern", "inner_val", "label_fraction", "ignore",
+    "scene_pattern", "inner_val", "label_fraction", "ignore", "val_share", "drop_from",
 })  # fmt: skip
 """Arguments of data modules that say how one data set is divided, and what of it is not counted: nothing to take to
 another one."""

@@ -76,6 +76,16 @@ class Record(ABC):
         return () if self.file is None else (self.file,)
 
     @property
+    def placed(self) -> Path | None:
+        """The file whose georeference says where the record lies; None: nothing says so."""
+        return self.file
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Names under which other data sets know the sample."""
+        return ()
+
+    @property
     def source(self) -> Record:
         """The record as its files hold it."""
         return self

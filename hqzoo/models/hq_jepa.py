@@ -38,14 +38,17 @@ class Embedded:
         targets: The teacher's, normalised, without gradient, ``(B, M, N, D)``.
         other: Projected tokens of the other sensor, ``(B, M, N, D)``.
         fused: Joint vectors of both sensors, ``(B, M, Z)``.
-        fidelity_loss: One minus the fidelity of context and targets, a scalar.
+        compared: What the fidelity loss compares: means of context ``(B, D)`` and target tokens ``(B, M, D)``, and
+            codes of the targets' places ``(B, M, Q)``.
+        image: Mean of all of the teacher's tokens, without gradient, ``(B, D)``.
     """
 
     predicted: Tensor
     targets: Tensor
     other: Tensor | None
     fused: Tensor | None
-    fidelity_loss: Tensor | None
+    compared: tuple[Tensor, Tensor, Tensor] | None
+    image: Tensor
 
 
 class HQJEPA(Model):
@@ -98,12 +101,13 @@ class HQJEPA(Model):
         out: Tensor = (self.teacher if teacher else self.student)(image).mean(1)
         return out
 
-    def features_of_other(self, images: Mapping[str, Tensor]) -> Tensor | None:
-        """Return the mean ``(B, D)`` of the other sensor's projected tokens; None without it."""
-        if self.other is None or self.other_encoder is None or self.head is None:
+    def aligned(self, images: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Return means ``(B, D)`` of what ``cross_modal`` aligns, both sensors' normalised tokens; None without."""
+        if self.other_encoder is None or self.head is None:
             return None
-        found: Tensor = self.head(self.other_encoder(images[self.other])).mean(1)
-        return found
+        tokens = self.teacher(images[self.main]), self.head(self.other_encoder(images[str(self.other)]))
+        main, other = (F.layer_norm(each, each.shape[-1:]).mean(1) for each in tokens)
+        return main, other
 
     def embed(self, images: Mapping[str, Tensor], masks: Masks) -> Embedded:
         """Return what the losses compare.
@@ -117,41 +121,31 @@ class HQJEPA(Model):
         with torch.no_grad():
             seen = self.teacher(images[self.main])
             targets = chosen_tokens(F.layer_norm(seen, seen.shape[-1:]), masks.targets)
-        other = fused = fidelity_loss = None
+        other = fused = compared = None
         if self.other_encoder is not None and self.head is not None:
             other = self.head(chosen_tokens(self.other_encoder(images[str(self.other)]), masks.targets))
         if self.fusion is not None and other is not None:
             fused = self.fusion(predicted.mean(2), other.mean(2))
         if self.fidelity is not None:
-            compared = other if self.pair == "cross" and other is not None else chosen_tokens(seen, masks.targets)
-            summary = self.predictor.summary(masks.targets)
-            fidelity_loss = self.fidelity.loss(context.mean(1), compared.mean(2), summary)
-        return Embedded(predicted, targets, other, fused, fidelity_loss)
+            tokens = other if self.pair == "cross" and other is not None else chosen_tokens(seen, masks.targets)
+            compared = context.mean(1), tokens.mean(2), self.predictor.summary(masks.targets)
+        return Embedded(predicted, targets, other, fused, compared, seen.mean(1))
 
     @torch.no_grad()
-    def fidelities(self, images: Mapping[str, Tensor], masks: Masks) -> tuple[Tensor, Tensor]:
+    def fidelities(self, compared: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return the mean fidelity ``(B,)`` of each image's context with its own targets, and with the next image's.
+
+        Args:
+            compared: As :meth:`embed` returns it.
 
         Raises:
             ConfigError: If the model has no fidelity loss.
         """
         if self.fidelity is None:
             raise ConfigError("This HQ-JEPA has no fidelity loss.")
-        context = self.student(images[self.main], masks.context).mean(1)
-        targets = self._compared(images, masks).mean(2)
-        codes = self.predictor.summary(masks.targets)
-        others = targets.roll(1, 0)
-        own, of_others = (self.fidelity(context, each, codes).mean(1) for each in (targets, others))
+        context, targets, codes = compared
+        own, of_others = (self.fidelity(context, each, codes).mean(1) for each in (targets, targets.roll(1, 0)))
         return own, of_others
-
-    def _compared(self, images: Mapping[str, Tensor], masks: Masks) -> Tensor:
-        """Return the tokens of the target blocks that the fidelity compares the context with, ``(B, M, N, D)``."""
-        if self.pair == "cross" and self.other_encoder is not None and self.head is not None:
-            tokens = self.head(self.other_encoder(images[str(self.other)]))
-        else:
-            with torch.no_grad():
-                tokens = self.teacher(images[self.main])
-        return chosen_tokens(tokens, masks.targets)
 
     @torch.no_grad()
     def update_teacher(self, momentum: float) -> None:
@@ -187,6 +181,7 @@ def hq_jepa(
     predictor_width: int = 256,
     predictor_depth: int = 6,
     other_depth: int = 4,
+    other_pattern: str = "",
     fused_width: int = 128,
     losses: Collection[str] = LOSSES,
     fidelity: dict[str, Any] | None = None,
@@ -214,6 +209,7 @@ def hq_jepa(
         predictor_width: Its channels. CHOICE 256.
         predictor_depth: Its blocks. CHOICE 6.
         other_depth: Blocks of the other sensor's encoder. CHOICE 4.
+        other_pattern: Its pattern, as ``pattern``.
         fused_width: Channels of the joint vectors. CHOICE 128.
         losses: What it is trained for, of ``token``, ``cross_modal``, ``sigreg``, ``fidelity``; what no loss needs is
             not built.
@@ -249,7 +245,7 @@ def hq_jepa(
     encoder = head = fusion = agreement = None
     if both:
         bands = len(inputs.sensors[other])
-        encoder = TokenEncoder(bands, grid, patch, width, heads, hybrid_pattern(other_depth))
+        encoder = TokenEncoder(bands, grid, patch, width, heads, other_pattern or hybrid_pattern(other_depth))
         head = nn.Sequential(nn.LayerNorm(width, eps=1e-6), TokenMlp(width, 1.0))
     if "sigreg" in losses:
         fusion = BlockFusion(width, fused_width, heads)

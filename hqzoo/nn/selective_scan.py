@@ -30,10 +30,8 @@ def selective_scan(values: Tensor, steps: Tensor, rates: Tensor, write: Tensor, 
     dtype = torch.promote_types(values.dtype, torch.float32)
     with torch.autocast(values.device.type, enabled=False):
         values, steps, rates, write, read = (each.to(dtype) for each in (values, steps, rates, write, read))
-        # Time first, so that what is needed together lies together.
-        sequences = (each.transpose(0, 1).contiguous() for each in (values, steps, write, read))
-        out: Tensor = _Scan.apply(*sequences, rates, chunk)  # type: ignore[no-untyped-call]
-        return out.transpose(0, 1)
+        out: Tensor = _Scan.apply(values, steps, write, read, rates, chunk)  # type: ignore[no-untyped-call]
+        return out
 
 
 class _Scan(torch.autograd.Function):
@@ -42,6 +40,7 @@ class _Scan(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401 - torch's own context
         values: Tensor, steps: Tensor, write: Tensor, read: Tensor, rates: Tensor, chunk: int,
     ) -> Tensor:  # fmt: skip
+        values, steps, write, read = (_swapped(each) for each in (values, steps, write, read))
         state = values.new_zeros(values.shape[1], *rates.shape)
         out, starts = [], []
         for x, step, b, c in zip(*(torch.split(each, chunk) for each in (values, steps, write, read)), strict=True):
@@ -51,12 +50,13 @@ class _Scan(torch.autograd.Function):
             state = states[-1]
         ctx.save_for_backward(values, steps, write, read, rates, torch.stack(starts))
         ctx.chunk = chunk
-        return torch.cat(out)
+        return _swapped(torch.cat(out))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]  # noqa: ANN401
         *sequences, rates, starts = ctx.saved_tensors
-        parts = list(zip(*(each.split(ctx.chunk) for each in (*sequences, gradient)), starts, strict=True))
+        sequences = (*sequences, _swapped(gradient))
+        parts = list(zip(*(each.split(ctx.chunk) for each in sequences), starts, strict=True))
         of_rates, later = torch.zeros_like(rates), torch.zeros_like(starts[0])
         found = []
         for values, steps, write, read, of_out, start in reversed(parts):
@@ -75,7 +75,12 @@ class _Scan(torch.autograd.Function):
             of_steps = torch.einsum("tbds,ds->tbd", of_exponent, rates) + of_pushed * values
             of_rates += torch.einsum("tbds,tbd->ds", of_exponent, steps)
             found.append((of_pushed * steps, of_steps, of_write, of_read))
-        return *(torch.cat(each[::-1]) for each in zip(*found, strict=True)), of_rates, None
+        return *(_swapped(torch.cat(each[::-1])) for each in zip(*found, strict=True)), of_rates, None
+
+
+def _swapped(sequences: Tensor) -> Tensor:
+    """Return them time first, so that what is needed together lies together; or batch first again."""
+    return sequences.transpose(0, 1).contiguous()
 
 
 def _states(values: Tensor, steps: Tensor, write: Tensor, rates: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:

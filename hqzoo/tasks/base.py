@@ -223,10 +223,14 @@ class Task(KnowsData):
         self.log("train/loss", self._mean_where_logged(loss.detach()), prog_bar=True, batch_size=self.size_of(batch))
         return loss
 
+    def _is_logged(self) -> bool:
+        """Say whether loggers get the values of this step, which may then be looked at."""
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return bool(every) and (self.global_step + 1) % every == 0
+
     def _mean_where_logged(self, loss: Tensor) -> Tensor:
         # Lightning's own `sync_dist` would make accelerators wait for each other in every step.
-        every = self.trainer.log_every_n_steps if several_processes() else 0  # type: ignore[attr-defined]
-        if not every or (self.global_step + 1) % every:
+        if not several_processes() or not self._is_logged():
             return loss
         return sum_over_processes(loss) / self.trainer.world_size
 

@@ -10,12 +10,13 @@ __all__ = ["health", "neighbour_accuracy", "rank_me", "recall_at_1"]
 Vectors = npt.NDArray[np.float64]
 
 
-def health(own: Vectors, other: Vectors | None = None) -> dict[str, float]:
+def health(own: Vectors, aligned: tuple[Vectors, Vectors] | None = None) -> dict[str, float]:
     r"""Return the state of embeddings, by name.
 
     Args:
-        own: Embeddings ``(N, D)`` of the main sensor, N at least 2.
-        other: Those of the other sensor, of the same images; None: there are none.
+        own: Embeddings ``(N, D)``, N at least 2.
+        aligned: Embeddings of the same images by two sensors, the main one first, that are trained to agree; None:
+            there are none.
 
     Returns:
         * ``embedding_sd``: mean standard deviation of a channel over images; 0 after a collapse.
@@ -23,7 +24,7 @@ def health(own: Vectors, other: Vectors | None = None) -> dict[str, float]:
         * ``cosine``: mean cosine of two images' embeddings; 1 after a collapse.
         * ``uniformity``: log of the mean of :math:`e^{-2 d^2}` over pairs of images (Wang and Isola 2020), -8 to 0.
 
-        With another sensor also ``alignment``, the mean :math:`d^2` of an image's two embeddings (ibid.);
+        With two sensors also ``alignment``, the mean :math:`d^2` of an image's two embeddings (ibid.);
         ``modality_gap``, the distance of both sensors' means (Liang et al. 2022); all of unit vectors; and
         ``recall_at_1`` of :func:`recall_at_1` from the other sensor to the main one.
     """
@@ -35,11 +36,11 @@ def health(own: Vectors, other: Vectors | None = None) -> dict[str, float]:
         "cosine": float(cosines.mean()),
         "uniformity": float(np.log(np.exp(-2 * (2 - 2 * cosines)).mean())),
     }
-    if other is not None:
-        others = _unit(other)
-        found["alignment"] = float(((units - others) ** 2).sum(1).mean())
-        found["modality_gap"] = float(np.linalg.norm(units.mean(0) - others.mean(0)))
-        found["recall_at_1"] = recall_at_1(other, own)
+    if aligned is not None:
+        main, other = map(_unit, aligned)
+        found["alignment"] = float(((main - other) ** 2).sum(1).mean())
+        found["modality_gap"] = float(np.linalg.norm(main.mean(0) - other.mean(0)))
+        found["recall_at_1"] = recall_at_1(aligned[1], aligned[0])
     return found
 
 

@@ -6,6 +6,7 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from hqzoo.nn.block_masks import BlockMasks
 from hqzoo.nn.sigreg import SIGReg, exact_epps_pulley
 from hqzoo.tasks.base import Batch, Found, Stage, Task
 from hqzoo.tasks.embedding_health import health, neighbour_accuracy, ranks
+from hqzoo.tasks.mask_panel import as_map, draw_masks
 from hqzoo.tasks.metric import LOSS, Metric
 from hqzoo.tasks.samples import Samples
 from hqzoo.tasks.settings import check_keys
@@ -131,29 +133,36 @@ class HQJEPATask(Task):
     # Training -----------------------------------------------------------------------------------------------
 
     def compute_loss(self, batch: Batch) -> Tensor:
-        """Return the weighted sum of the losses; logs each as ``train/NAME``.
+        """Return the weighted sum of the losses; logs each as ``train/NAME``, and ``train/health/...``.
 
         Raises:
             DivergedError: If one of them is not finite.
         """
-        terms = self.losses(batch, self.current_epoch, self.micro_steps)
+        embedded = self.embed(batch, self.current_epoch, self.micro_steps)
+        terms = self.terms(embedded, self.micro_steps)
         self.micro_steps += 1
         self._check_finite(terms, batch)
-        self.log_dict(
-            {f"train/{name}": value.detach() for name, value in terms.items()}, batch_size=self.size_of(batch)
-        )
+        if self._is_logged():
+            self._log_training(terms, embedded, batch)
         return self._weighted(terms)
 
     def losses(self, batch: Batch, epoch: int, step: int) -> dict[str, Tensor]:
-        """Return the losses that are on, by name, scalars before their weights.
+        """Return the losses that are on, by name, scalars before their weights; see :meth:`embed`."""
+        return self.terms(self.embed(batch, epoch, step), step)
+
+    def embed(self, batch: Batch, epoch: int, step: int) -> Embedded:
+        """Return what the losses compare.
 
         Args:
             batch: Images by sensor, and ``name``.
             epoch: Epoch whose masks it gets.
-            step: Step whose block sizes and directions it gets.
+            step: Step whose block sizes it gets.
         """
         masks = self.masks.draw(sample_keys(batch["name"]).to(self.device), epoch, step)
-        embedded: Embedded = self.model.embed(self._images(batch), masks)
+        return self.model.embed(self._images(batch), masks)
+
+    def terms(self, embedded: Embedded, step: int) -> dict[str, Tensor]:
+        """Return the losses that are on, by name, scalars before their weights, with a step's directions of SIGReg."""
         found = {"token": self._distance(embedded.predicted, embedded.targets)}
         if "cross_modal" in self.on and embedded.other is not None:
             predicted, other = embedded.predicted, F.layer_norm(embedded.other, embedded.other.shape[-1:])
@@ -163,16 +172,29 @@ class HQJEPATask(Task):
             )
         if self.sigreg is not None and embedded.fused is not None:
             found["sigreg"] = self.sigreg(embedded.fused, step)
-        if embedded.fidelity_loss is not None:
-            found["fidelity"] = embedded.fidelity_loss
+        if self.model.fidelity is not None and embedded.compared is not None:
+            found["fidelity"] = self.model.fidelity.loss(*embedded.compared)
         return found
+
+    def _log_training(self, terms: Mapping[str, Tensor], embedded: Embedded, batch: Batch) -> None:
+        """Log the losses, their mean over processes, and the state of this process's embeddings."""
+        values = self._mean_where_logged(torch.stack([each.detach() for each in terms.values()]))
+        found: dict[str, Any] = dict(zip(terms, values, strict=True))
+        if len(embedded.image) > 1:
+            state: dict[str, Any] = dict(health(embedded.image.double().cpu().numpy()))
+            if embedded.compared is not None:
+                own, others = self.model.fidelities(embedded.compared)
+                state["fidelity_gap"] = (own - others).mean()
+            found |= {f"health/{name}": value for name, value in state.items()}
+        self.log_dict({f"train/{name}": value for name, value in found.items()}, batch_size=self.size_of(batch))
 
     def _images(self, batch: Batch) -> dict[str, Tensor]:
         images = self.normalise(batch)
         return {next(iter(self.sensors or ())): images} if isinstance(images, Tensor) else images
 
     def _distance(self, first: Tensor, second: Tensor) -> Tensor:
-        return F.smooth_l1_loss(first.float(), second.float(), beta=self.beta)
+        dtype = torch.promote_types(first.dtype, torch.float32)  # bfloat16 would round small differences away
+        return F.smooth_l1_loss(first.to(dtype), second.to(dtype), beta=self.beta)
 
     def _weighted(self, terms: Mapping[str, Tensor]) -> Tensor:
         if not self.learned_weights:
@@ -215,54 +237,66 @@ class HQJEPATask(Task):
 
     # Evaluation ---------------------------------------------------------------------------------------------
 
-    def evaluate(self, batch: Batch, stage: Stage) -> None:
-        """Count one batch with the masks of epoch and step 0; logs ``<stage>/loss``."""
-        loss = self._weighted(self.losses(batch, 0, 0))
-        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=self.size_of(batch))
+    def evaluate(self, batch: Batch, stage: Stage) -> Tensor:
+        """Count one batch with the masks of epoch and step 0; logs ``<stage>/loss``.
+
+        Returns:
+            What became of each patch, ``(B, R, C)``, see :func:`hqzoo.tasks.mask_panel.as_map`.
+        """
+        masks = self.masks.draw(sample_keys(batch["name"]).to(self.device), 0, 0)
         images = self._images(batch)
-        columns = {"main": self.model(images)}
-        if (other := self.model.features_of_other(images)) is not None:
-            columns["other"] = other
-        if self.model.fidelity is not None:
-            own, others = self._fidelities(images, batch)
-            columns |= {"fidelity": own, "fidelity_of_others": others}
+        embedded = self.model.embed(images, masks)
+        loss = self._weighted(self.terms(embedded, 0))
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=self.size_of(batch))
+        columns = {"main": embedded.image}
+        if (aligned := self.model.aligned(images)) is not None:
+            columns["aligned"], columns["other"] = aligned
+        if embedded.compared is not None:
+            columns["fidelity"], columns["fidelity_of_others"] = self.model.fidelities(embedded.compared)
         if "label" in batch:
             columns["label"] = batch["label"]
-        self.held_out.add(batch["name"], **columns)
+        self.held_out.add(batch["name"], batch.get("scene"), **columns)
+        return as_map(masks, self.masks.grid)
 
-    def _fidelities(self, images: Mapping[str, Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the mean fidelity of each image's context with its own targets, and with the next image's."""
-        masks = self.masks.draw(sample_keys(batch["name"]).to(self.device), 0, 0)
-        return self.model.fidelities(images, masks)
+    def draw_panel(self, samples: list[Mapping[str, Any]], predictions: list[Tensor], path: Path) -> Path:
+        """Draw the sensors' images with the patches that are context, and those of each target (the paper's Fig. 4)."""
+        return draw_masks(samples, predictions, self._inputs().sensors, path)
 
     def summarise(self, stage: Stage) -> Found:
         """Return the state of the embeddings of all images of the split."""
         found = self.held_out.gather()
         main = found["main"].astype(np.float64)
-        other = found["other"].astype(np.float64) if "other" in found else None
+        aligned = None
+        if "other" in found:
+            aligned = found["aligned"].astype(np.float64), found["other"].astype(np.float64)
         samples = {"name": found["name"]}
         if len(main) < 2:
             raise ConfigError(f"Embeddings are compared with each other: {stage} needs two images, it has {len(main)}.")
-        scores: dict[str, float | None] = dict(health(main, other))
-        if other is not None:
-            samples["rank"] = ranks(other, main)
+        scores: dict[str, float | None] = dict(health(main, aligned))
+        if aligned is not None:
+            samples["rank"] = ranks(aligned[1], aligned[0])
             samples["average_precision"] = 1 / samples["rank"]  # one image alone is right
         if "fidelity" in found:
             samples |= {name: found[name] for name in ("fidelity", "fidelity_of_others")}
             scores["fidelity_gap"] = float((found["fidelity"] - found["fidelity_of_others"]).mean())
+        details = {"images": len(main), "chance_recall_at_1": 1 / len(main)}
         if "label" in found:
-            scores["knn"] = neighbour_accuracy(main, found["label"])
+            labelled = _labelled(found["label"])
+            details["labelled"] = int(labelled.sum())
+            if details["labelled"] > 1:
+                scores["knn"] = neighbour_accuracy(main[labelled], found["label"][labelled])
         scores["epps_pulley"] = _normality(main, self.seed)
         self._warn_of_collapse(scores)
-        return Found(scores, details={"images": len(main), "chance_recall_at_1": 1 / len(main)}, samples=samples)
+        return Found(scores, details=details, samples=samples)
 
     def _warn_of_collapse(self, scores: Mapping[str, float | None]) -> None:
         rank, cosine = scores["rank_me"] or 0.0, scores["cosine"] or 0.0
         if rank > COLLAPSED_RANK and cosine < COLLAPSED_COSINE:
             return
         sentence = (
-            f"The embeddings have collapsed: effective rank {rank:.2f}, mean cosine of two images {cosine:.4f}. All "
-            "images look alike to the encoder; raise the weight of sigreg, or lower the learning rate."
+            f"After {self.global_step} steps all images look alike to the encoder: effective rank {rank:.2f}, mean "
+            f"cosine of two images {cosine:.4f}. If they go on to, the embeddings have collapsed: raise the weight of "
+            "sigreg, or lower the learning rate."
         )
         if self.on_collapse == "raise" and not self.trainer.sanity_checking:
             raise DivergedError(sentence)
@@ -273,6 +307,12 @@ def sample_keys(names: list[str]) -> Tensor:
     """Return a number ``(B,)`` int64 for each sample's name, the same wherever and whenever it is seen."""
     digests = [hashlib.blake2b(str(name).encode(), digest_size=8).digest() for name in names]
     return torch.tensor([int.from_bytes(each, "little", signed=True) for each in digests], dtype=torch.int64)
+
+
+def _labelled(labels: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which images have labels ``(N,)`` or ``(N, K)``: those of others are NaN."""
+    known = ~np.isnan(labels.reshape(len(labels), -1).astype(np.float64))
+    return np.asarray(known.all(1))
 
 
 def _normality(vectors: np.ndarray[Any, np.dtype[np.float64]], seed: int, directions: int = 64) -> float:

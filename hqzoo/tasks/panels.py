@@ -18,7 +18,7 @@ from hqzoo.errors import ConfigError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_labels", "draw_panel", "red_green_blue"]
+__all__ = ["as_picture", "draw_labels", "draw_panel", "red_green_blue"]
 
 UNLABELLED = (255, 255, 255)
 RIGHT = (214, 214, 214)
@@ -77,7 +77,7 @@ def draw_panel(
     wrong = wrong_colour(colours)
     rows = [
         (
-            _picture(image, scale, bands),
+            as_picture(image, scale, bands),
             _colour(truth, colours, ignore_index),
             _colour(prediction, colours, ignore_index),
             _difference(truth, prediction, ignore_index, wrong),
@@ -88,6 +88,15 @@ def draw_panel(
     with replacing(Path(path)) as beside:
         figure.savefig(beside, format="png", dpi=120)
     return Path(path)
+
+
+def as_picture(image: npt.NDArray[Any], scale: float | None = None, bands: Sequence[int] = (0, 1, 2)) -> Pixels:
+    """Return an image ``(C, H, W)`` as colours ``(H, W, 3)``, see :func:`draw_panel`."""
+    chosen = image[list(bands)] if len(image) > max(bands) else image[[0, 0, 0]]
+    shown = np.moveaxis(chosen, 0, -1).astype(np.float64)
+    low, high = (0.0, scale) if scale else np.nanpercentile(shown, PERCENTILES)
+    shown = np.nan_to_num((shown - low) / max(high - low, 1e-12))
+    return (255 * shown.clip(0, 1)).round().astype(np.uint8)
 
 
 def red_green_blue(bands: Sequence[str]) -> tuple[int, int, int]:
@@ -114,14 +123,6 @@ def wrong_colour(colours: Pixels) -> tuple[int, int, int]:
 
 def _array(stack: Stack) -> npt.NDArray[Any]:
     return stack.detach().float().cpu().numpy() if isinstance(stack, Tensor) else np.asarray(stack)
-
-
-def _picture(image: npt.NDArray[Any], scale: float | None, bands: Sequence[int]) -> Pixels:
-    chosen = image[list(bands)] if len(image) > max(bands) else image[[0, 0, 0]]
-    shown = np.moveaxis(chosen, 0, -1).astype(np.float64)
-    low, high = (0.0, scale) if scale else np.nanpercentile(shown, PERCENTILES)
-    shown = np.nan_to_num((shown - low) / max(high - low, 1e-12))
-    return (255 * shown.clip(0, 1)).round().astype(np.uint8)
 
 
 def _colour(labels: npt.NDArray[Any], colours: Pixels, ignore_index: int) -> Pixels:
@@ -204,7 +205,7 @@ def draw_labels(
     grid = figure.subplots(1, len(images), squeeze=False)[0]
     for axes, image, truth, chances in zip(grid, images, truths, probabilities, strict=True):
         wanted = truth.nonzero().flatten().tolist() if truth.ndim else [int(truth)]
-        axes.imshow(_picture(_array(image), scale, bands), interpolation="nearest")
+        axes.imshow(as_picture(_array(image), scale, bands), interpolation="nearest")
         axes.set(xticks=[], yticks=[])
         axes.set_title(", ".join(classes[k] for k in wanted) or "none", fontsize=8, wrap=True)
         best = chances.argsort(descending=True)[:3].tolist()

@@ -76,9 +76,9 @@ def rows(root: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def losses(root: Path) -> list[float]:
-    """Return the loss of every step."""
-    return [float(row["train/loss"]) for row in rows(root) if row["train/loss"]]
+def losses(root: Path, name: str = "loss") -> list[float]:
+    """Return the loss of every step, or a part of it."""
+    return [float(row[f"train/{name}"]) for row in rows(root) if row[f"train/{name}"]]
 
 
 def checkpoint(root: Path, name: str = "last") -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Pretraining of HQ-JEPA: its losses, its teacher, what it reports, and going on as if nothing had happened."""
 
 import copy
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from hqzoo._lightning import pl
 from hqzoo.data.sensor import Inputs, Sensor, Statistics
@@ -15,6 +17,7 @@ from hqzoo.models import count_parameters, create_model, model_info
 from hqzoo.tasks import HQJEPATask
 from hqzoo.tasks.embedding_health import health, neighbour_accuracy, rank_me, recall_at_1
 from hqzoo.tasks.hq_jepa import sample_keys
+from hqzoo.tasks.mask_panel import as_map
 from tests.toys.sensors import PairData
 
 TINY = {
@@ -123,6 +126,52 @@ def test_it_trains_reports_and_goes_on(tmp_path) -> None:
     assert set(resumed.samples()) >= {"name", "rank", "average_precision", "fidelity", "fidelity_of_others"}
 
 
+def test_training_is_watched_from_its_first_step(tmp_path) -> None:
+    logger = pl.loggers.CSVLogger(tmp_path, name="", version="")
+    trainer(max_epochs=1, logger=logger, log_every_n_steps=1).fit(task(), PairData(batch_size=8, seed=3))
+    logger.save()
+    with (tmp_path / "metrics.csv").open() as file:
+        first = next(csv.DictReader(file))
+    state = ("rank_me", "embedding_sd", "cosine", "uniformity", "fidelity_gap")
+    watched = ("token", "sigreg", *(f"health/{name}" for name in state))
+    assert first["step"] == "0"
+    assert all(np.isfinite(float(first[f"train/{name}"])) for name in watched)
+    assert 1 <= float(first["train/health/rank_me"]) <= 8
+
+
+def test_panel_shows_context_and_targets(tmp_path) -> None:
+    module, given = task(), batch()
+    masks = module.masks.draw(sample_keys(given["name"]), 0, 0)
+    maps = as_map(masks, (8, 8))
+    for own, context, targets in zip(maps, masks.context, masks.targets, strict=True):
+        flat = own.flatten()
+        assert set((flat & 1).nonzero().flatten().tolist()) == set(context.tolist())
+        for number, patches in enumerate(targets, 1):
+            assert set((flat & 2**number).nonzero().flatten().tolist()) == set(patches.tolist())
+        assert not ((flat & 1).bool() & (flat > 1)).any()  # nothing of a target is seen
+    samples = [{name: given[name][i] for name in SENSORS} for i in range(2)]
+    path = module.draw_panel(samples, list(maps[:2]), tmp_path / "masks.png")
+    with Image.open(path) as picture:
+        assert picture.width > 3 * picture.height / 2
+
+
+@pytest.mark.slow
+def test_it_compiles_to_graphs_without_breaks() -> None:
+    module, given = task(), batch()
+    images, masks = module._images(given), module.masks.draw(sample_keys(given["name"]), 0, 0)
+    embed, fidelity = module.model.embed, module.model.fidelity.loss
+    compiled = (torch.compile(each, backend="aot_eager", fullgraph=True) for each in (embed, fidelity))
+    slopes = []
+    for see, agree in ((embed, fidelity), compiled):
+        module.zero_grad()
+        found = see(images, masks)
+        parts = [found.predicted, found.other, found.fused, agree(*found.compared)]
+        torch.stack([each.square().mean() for each in parts]).sum().backward()
+        slopes.append([each.grad for each in module.parameters() if each.grad is not None])
+    assert len(slopes[0]) > 90
+    torch.testing.assert_close(slopes[1], slopes[0], rtol=1e-5, atol=1e-7)
+
+
 def test_learned_weights_are_trained() -> None:
     module = task(learned_weights=True)
     module._weighted(module.losses(batch(), 0, 0)).backward()
@@ -141,7 +190,7 @@ def test_divergence_names_loss_and_images() -> None:
 def test_health_of_known_embeddings() -> None:
     rng = np.random.default_rng(0)
     spread, collapsed = rng.normal(size=(200, 6)), np.ones((200, 6)) + 1e-9 * rng.normal(size=(200, 6))
-    good, bad = health(spread, spread), health(collapsed)
+    good, bad = health(spread, (spread, spread)), health(collapsed)
     assert good["rank_me"] > 5.5
     assert bad["rank_me"] == pytest.approx(1, abs=1e-3)
     assert bad["cosine"] == pytest.approx(1)
@@ -151,6 +200,31 @@ def test_health_of_known_embeddings() -> None:
     assert recall_at_1(spread, rng.normal(size=(200, 6))) < 0.05
 
 
+@pytest.mark.parametrize("reaction", ["warn", "raise"])
+def test_a_collapse_is_told(reaction) -> None:
+    module = task(on_collapse=reaction)
+    module.trainer = trainer()
+    vector = torch.randn(1, 16)
+    with torch.no_grad():
+        module.held_out.add([f"{i}" for i in range(9)], main=vector + 1e-4 * torch.randn(9, 16))
+    told = pytest.warns(UserWarning, match="look alike") if reaction == "warn" else pytest.raises(DivergedError)
+    with told:
+        module.summarise("val")
+
+
+def test_images_without_labels_do_not_count_among_neighbours() -> None:
+    module, given = task(), batch(8)
+    given["label"] = torch.full((8, 3), torch.nan)
+    given["label"][:5] = torch.tensor([[1.0, 0.0, 1.0]]).expand(5, 3)
+    module.trainer = trainer()
+    module.log = lambda *_, **__: None
+    with torch.no_grad():
+        module.evaluate(given, "test")
+    found = module.summarise("test")
+    assert found.scores["knn"] == 1  # all that are labelled have the same labels
+    assert found.details["labelled"] == 5
+
+
 def test_neighbours_labels() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat([0, 1, 2], 20)
@@ -158,6 +232,19 @@ def test_neighbours_labels() -> None:
     assert neighbour_accuracy(vectors, labels) == 1
     assert neighbour_accuracy(vectors, np.eye(3)[labels]) == 1
     assert neighbour_accuracy(vectors, rng.permutation(labels)) < 0.6
+
+
+def test_neighbours_are_asked_for_known_labels_alone() -> None:
+    module = task({"cross_modal": 0, "sigreg": 0, "fidelity": 0})
+    module.trainer = trainer()
+    labels, rng = torch.eye(2).repeat(6, 1), np.random.default_rng(0)
+    vectors = labels.numpy() + 0.01 * rng.normal(size=(12, 2))
+    labels[8:] = torch.nan
+    vectors[8:] = vectors[8:, ::-1]  # would be wrong
+    module.held_out.add([str(i) for i in range(12)], main=torch.from_numpy(vectors), label=labels)
+    assert module.summarise("val").scores["knn"] == 1
+    module.held_out.add(["a", "b"], main=torch.randn(2, 2), label=torch.full((2, 2), torch.nan))
+    assert "knn" not in module.summarise("val").scores
 
 
 def test_cards_and_mistakes() -> None:

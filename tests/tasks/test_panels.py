@@ -5,7 +5,7 @@ from PIL import Image
 
 from hqzoo.data.labels import default_palette
 from hqzoo.errors import ConfigError
-from hqzoo.tasks.panels import RIGHT, UNLABELLED, WRONG, _picture, draw_panel, red_green_blue
+from hqzoo.tasks.panels import RIGHT, UNLABELLED, WRONG, as_picture, draw_panel, red_green_blue
 from tests.fixtures.tasks import CLASSES, PALETTE
 
 
@@ -74,16 +74,16 @@ def test_tensors_bands_and_default_colours(tmp_path):
     images, truths, predictions = (torch.from_numpy(part) for part in stacks())
     for bands in (1, 2, 3):
         draw_panel(images[:, :bands], truths, predictions, CLASSES, None, tmp_path / f"{bands}.png")
-    picture = _picture(np.arange(8.0).reshape(2, 2, 2), 8.0, (0, 1, 2))
+    picture = as_picture(np.arange(8.0).reshape(2, 2, 2), 8.0, (0, 1, 2))
     assert picture[..., 0].tolist() == picture[..., 2].tolist() == [[0, 32], [64, 96]]
 
 
 def test_stretch_and_missing_pixels():
     image = np.linspace(1000, 3000, 3 * 16).reshape(3, 4, 4)
     image[0, 0, 0] = np.nan
-    picture = _picture(image, None, (0, 1, 2))
+    picture = as_picture(image, None, (0, 1, 2))
     assert (picture.min(), picture.max()) == (0, 255)
-    flat = _picture(np.full((3, 4, 4), 7.0), None, (0, 1, 2))
+    flat = as_picture(np.full((3, 4, 4), 7.0), None, (0, 1, 2))
     assert flat.max() == 0
 
 
