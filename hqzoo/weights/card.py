@@ -54,7 +54,11 @@ def _images(spec: WeightSpec) -> Iterator[str]:
         )
     if spec.targets is not None:
         yield f"- classes ({spec.targets.kind}): {', '.join(spec.targets.classes)}"
-    yield from ("", "Images of other bands or units are refused, those of another resolution too.", "")
+    known = any(sensor.gsd for sensor in spec.sensors.values())
+    resolution = (
+        ", and scenes of another resolution" if known else "; the resolution of the training data is not stated"
+    )
+    yield from ("", f"Images of other bands or units are refused{resolution}.", "")
 
 
 def _evidence(spec: WeightSpec) -> Iterator[str]:
