@@ -125,12 +125,11 @@ class WeightSpec(Plain):
                 raise CheckpointError(
                     f"{key} of the weights '{self.name}' is {value!r}; {pattern.pattern} is expected."
                 )
-        for keys, kind in ((TEXTS, str), (TREES, Mapping), (("steps",), int)):
+        for keys, kind in ((TEXTS, str), (TREES, Mapping), (("steps",), int), (("outputs",), int | None)):
             for key in keys:
                 if not isinstance(getattr(self, key), kind):
-                    raise CheckpointError(
-                        f"{key} of the weights '{self.name}' is {getattr(self, key)!r}; {kind.__name__} is expected."
-                    )
+                    told = getattr(kind, "__name__", str(kind))
+                    raise CheckpointError(f"{key} of the weights '{self.name}' is {getattr(self, key)!r}, not {told}.")
         if not (isinstance(self.size, int) and self.size > 0):
             raise CheckpointError(
                 f"size of the weights '{self.name}' is a positive number of bytes, got {self.size!r}."
@@ -175,7 +174,7 @@ class WeightSpec(Plain):
             return super().from_dict(values)
         except CheckpointError:
             raise
-        except (HqzooError, TypeError, ValueError, AttributeError) as error:
+        except (HqzooError, TypeError, ValueError, AttributeError, LookupError) as error:
             raise CheckpointError(f"The description of the weights '{values.get('name')}' is wrong: {error}") from error
 
 
