@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import shutil
+import sys
 from collections import Counter
 from itertools import permutations
 from pathlib import Path
@@ -363,6 +364,12 @@ def test_arguments_that_make_no_sense(own: Path, tmp_path: Path) -> None:
         GeoBenchDataModule(str(own), band_map="names")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="holds no data set of GEO-Bench"):
         prepared(tmp_path, dataset="m-eurosat")
+
+
+def test_without_the_extra_the_error_says_how_to_get_it(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ConfigError, match=r'pip install "hqzoo\[geobench\]"'):
+        prepared(own)
 
 
 def test_a_constant_band_and_its_statistics(tmp_path: Path) -> None:
