@@ -177,7 +177,12 @@ def test_statistics_of_another_order_than_the_samples(tmp_path: Path) -> None:
         published = write_geobench(tmp_path / "a", name)
         mended = write_geobench(tmp_path / "b", name, order="mended")
         texts = [(folder / "band_stats.json").read_text() for folder in (published, mended)]
-        for folder, text in zip((mended, published), texts, strict=True):
+        stated = [json.loads(text) for text in texts]
+        for bands in stated:  # as wide as a large data set's: ranges alone tell nothing then
+            for band in bands.values():
+                band.update(min=0.0, max=28_000.0)
+        texts += map(json.dumps, stated)
+        for folder, text in zip((mended, published) * 2, texts, strict=True):
             (folder / "band_stats.json").write_text(text)
             with pytest.raises(DataError, match=r"not those of its samples, or of another order of bands"):
                 prepared(folder)
