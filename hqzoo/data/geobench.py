@@ -280,10 +280,7 @@ class GeoBenchDataModule(AnyTargetsDataModule):
                 sums += read_bands(file, path, every).mean(axis=(1, 2), dtype=np.float64)
         means = dict(zip(every.names, (sums / max(1, len(names))).tolist(), strict=True))
         odd = [band for band, mean in means.items() if not self._explains(self._measured[band], mean)]
-        other = self._order is not None and find_order(means, self._set.faulty, self._set.darker) not in (
-            self._order,
-            None,
-        )
+        other = self._order is not None and self._order_of(means) not in (self._order, None)
         if names and (odd or other):
             shown = ", ".join(
                 f"{band} {means[band]:.4g} (stated: {self._measured[band].mean:.4g})" for band in odd or means

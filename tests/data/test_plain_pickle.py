@@ -79,11 +79,18 @@ def test_described_classes_are_kept_still() -> None:
     assert vars(found) == {"name": "blue"}
 
 
+def test_classes_that_stand_for_others_cannot_be_changed() -> None:
+    # Sets an attribute of the class itself, which would outlive this pickle: STACK_GLOBAL, (None, {"x": "y"}), BUILD.
+    stored = b"\x80\x04\x8c\x08geobench\x8c\x05Thing\x93N}\x8c\x01x\x8c\x01ys\x86b."
+    with pytest.raises(DataError, match="it sets 'x' of a class"):
+        load_plain(stored, "file", frozenset({"geobench.Thing"}))
+    assert not hasattr(Description, "x")
+
+
 @pytest.mark.parametrize(
     "stored",
     [
-        # Sets an attribute of the class itself, which would outlive this pickle: STACK_GLOBAL, (None, {...}), BUILD.
-        b"\x80\x04\x8c\x05numpy\x8c\x07ndarray\x93N}\x8c\x01x\x8c\x01ys\x86b.",
+        b"\x80\x04\x8c\x05numpy\x8c\x07ndarray\x93N}\x8c\x01x\x8c\x01ys\x86b.",  # the same of an array
         # Reaches through a class with a dotted name.
         b"\x80\x04\x8c\x05numpy\x8c\x19ndarray.__init__.__globals__\x93.",
         b"\x80\x04\x8c\x0ddatetime.date\x8c\x05today\x93)R.",
