@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 
 from hqzoo.quantum import QuantumLayer
 from hqzoo.quantum.circuit import Circuit
+from hqzoo.tasks.base import Task
 
 __all__ = ["CircuitHealth", "CircuitWatch", "circuit_layers", "circuit_plans"]
 
@@ -41,9 +42,10 @@ class CircuitHealth:
     scores: Mapping[str, float]
 
 
-def circuit_layers(model: nn.Module) -> dict[str, QuantumLayer]:
-    """Return the quantum layers of a model by name; controls are none."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, QuantumLayer)}
+def circuit_layers(module: nn.Module) -> dict[str, QuantumLayer]:
+    """Return the quantum layers of a task's model, or of any other module, by name; controls are none."""
+    model = module.model if isinstance(module, Task) else module
+    return {name: part for name, part in model.named_modules() if isinstance(part, QuantumLayer)}
 
 
 def circuit_plans(layers: Mapping[str, QuantumLayer]) -> list[dict[str, Any]]:

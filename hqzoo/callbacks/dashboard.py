@@ -35,7 +35,8 @@ class Dashboard(pl.Callback):
     Weights & Biases gets both, interactive class maps, histograms and artifacts; TensorBoard pictures, tables and
     histograms. It shows, where the task has it:
 
-    * panels of validation samples (:class:`PredictionPanel`), their masks as files;
+    * panels of validation samples and their masks as files, as a :class:`PredictionPanel` draws them: that of the
+      trainer if it has one;
     * scores by class as table and curves, confusion matrix, reliability diagram;
     * speed, peak of memory, norm of gradients (all, and of quantum weights);
     * of each circuit its plan, and every epoch weight angles, variance of gradients, share of encoded angles that wrap
@@ -49,19 +50,18 @@ class Dashboard(pl.Callback):
         every_n_epochs: Epochs from one showing to the next.
         samples: Samples of a panel.
         looks: Training steps of an epoch in which circuits are looked at; nothing waits for the accelerator in them.
-        panel: Whether to draw panels; False where a :class:`PredictionPanel` of one's own does.
 
     Raises:
         ConfigError: If a number makes no sense.
     """
 
-    def __init__(self, every_n_epochs: int = 1, samples: int = 4, looks: int = 4, panel: bool = True) -> None:
+    def __init__(self, every_n_epochs: int = 1, samples: int = 4, looks: int = 4) -> None:
         if looks < 0:
             raise ConfigError(f"looks={looks}: the number of steps is not negative.")
         self.looks = looks
         self.every_n_epochs = every_n_epochs
         self.panel = PredictionPanel(every_n_epochs, samples)
-        self.draws_panels = panel
+        self._draws_panels = True  # itself
         self._pace = Pace()
         self._circuits = CircuitWatch({})
         self._inside: Watch | None = None
@@ -72,13 +72,16 @@ class Dashboard(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.folder = Path(trainer.default_root_dir) / "dashboard"
         self._board = Board(trainer, self.folder)
-        self.panel.setup(trainer, pl_module, stage)
+        own = [each for each in trainer.callbacks if isinstance(each, PredictionPanel)]  # type: ignore[attr-defined]
+        if own:
+            self.panel, self._draws_panels = own[0], False
+        else:
+            self.panel.setup(trainer, pl_module, stage)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        model = pl_module.model if isinstance(pl_module, Task) else pl_module
-        self._circuits = CircuitWatch(circuit_layers(model))
+        self._circuits = CircuitWatch(circuit_layers(pl_module))
         if plans := circuit_plans(self._circuits.layers):
             self._board.table("circuits/plan", plans, history=False)
         root = Path(trainer.default_root_dir)
@@ -150,7 +153,7 @@ class Dashboard(pl.Callback):
             for kind, values in (("weight_angles", each.weights), ("expectation_values", each.outputs)):
                 if len(values):
                     self._board.histogram(f"circuits/{name}/{kind}", values)
-        self._board.picture("circuits/health", draw_circuits(state, self.folder / "circuits" / "health.png"))
+        self._board.picture("circuits/state", draw_circuits(state, self.folder / "circuits" / "state.png"))
         return {
             f"circuits/{name}/{score}": value for name, each in state.items() for score, value in each.scores.items()
         }
@@ -158,22 +161,22 @@ class Dashboard(pl.Callback):
     # Validation ---------------------------------------------------------------------------------------------
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._pace.pause()
         if isinstance(pl_module, Task) and self._is_due(trainer):
             self._inside = as_model(pl_module.model).watch()
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.panel.on_validation_epoch_start(trainer, pl_module)
+        if self._draws_panels:
+            self.panel.on_validation_epoch_start(trainer, pl_module)
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        if self.draws_panels:
+        if self._draws_panels:
             self.panel.on_validation_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.draws_panels:
+        if self._draws_panels:
             self.panel.on_validation_epoch_end(trainer, pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

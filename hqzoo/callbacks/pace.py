@@ -25,23 +25,18 @@ class Pace:
 
     def begin(self) -> None:
         """Start anew."""
-        self._start = self._last = self._now()
-        self._paused_since: float | None = None
-        self._batches = self._samples = 0
-
-    def pause(self) -> None:
-        """Stop the clock, for a validation within the epoch."""
-        self._paused_since = self._now()
+        self._seconds, self._batches, self._samples = 0.0, 0, 0
+        self.go_on()
 
     def go_on(self) -> None:
-        """Go on after a pause."""
-        if self._paused_since is not None:
-            self._start += self._now() - self._paused_since
-            self._paused_since = None
+        """Leave out what has happened since the last batch, such as a validation within the epoch."""
+        self._mark = self._now()
 
     def count(self, samples: int) -> None:
-        """Count a batch."""
-        self._batches, self._samples, self._last = self._batches + 1, self._samples + samples, self._now()
+        """Count a batch, whose step is done."""
+        now = self._now()
+        self._seconds, self._mark = self._seconds + now - self._mark, now
+        self._batches, self._samples = self._batches + 1, self._samples + samples
 
     def report(self, device: torch.device, world: int = 1) -> dict[str, float]:
         """Return batches and samples a second, and the peak of memory until now (10^6 bytes), where they are known.
@@ -50,12 +45,11 @@ class Pace:
             device: Whose memory.
             world: Processes that see as many samples.
         """
-        seconds = self._last - self._start
         found: dict[str, float] = {}
-        if self._batches and seconds > 0:
-            found["speed/batches_per_second"] = self._batches / seconds
+        if self._seconds > 0:
+            found["speed/batches_per_second"] = self._batches / self._seconds
             if self._samples:
-                found["speed/samples_per_second"] = world * self._samples / seconds
+                found["speed/samples_per_second"] = world * self._samples / self._seconds
         if (peak := peak_megabytes(device)) is not None:
             found["memory/peak_mb"] = peak
         return found

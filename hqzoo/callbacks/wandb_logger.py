@@ -41,6 +41,7 @@ class SafeWandbLogger(pl.loggers.WandbLogger):
             arguments.setdefault("settings", {"init_timeout": SECONDS})
         try:
             super().__init__(**arguments)
+            self._wandb_init.pop("anonymous", None)  # W&B knows it no more, and says so in every run
         except ModuleNotFoundError as error:
             self.give_up(error)
 

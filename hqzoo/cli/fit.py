@@ -18,7 +18,6 @@ from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.clock import StepClock
 from hqzoo.callbacks.dashboard import Dashboard
 from hqzoo.callbacks.monitors import MonitorCheck
-from hqzoo.callbacks.panel import PredictionPanel
 from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
@@ -182,7 +181,7 @@ def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callba
     if (command.loggers or Dashboard in own) and not settings["fast_dev_run"]:
         callbacks.append(RunLoggers(command.folder, command.config.as_dict()))
         if Dashboard not in own:
-            callbacks.append(Dashboard(panel=PredictionPanel not in own))
+            callbacks.append(Dashboard())
     if WrappedShare not in own:
         callbacks.append(WrappedShare())
     if settings["enable_checkpointing"] is False:
