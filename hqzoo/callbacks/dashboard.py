@@ -77,6 +77,7 @@ class Dashboard(pl.Callback):
             self.panel, self._draws_panels = own[0], False
         else:
             self.panel.setup(trainer, pl_module, stage)
+            self.panel.board = self._board
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:

@@ -33,6 +33,7 @@ class PredictionPanel(pl.Callback):
 
     Attributes:
         overlays: The class maps of the last panel; None where the task has none.
+        board: Where panels are shown.
     """
 
     def __init__(self, every_n_epochs: int = 1, samples: int = 4, folder: str | None = None) -> None:
@@ -48,7 +49,7 @@ class PredictionPanel(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Find the loggers."""
-        self._board = Board(trainer, self._folder(trainer))
+        self.board = Board(trainer, self._folder(trainer))
 
     def _folder(self, trainer: pl.Trainer) -> Path:
         return Path(self.folder) if self.folder else Path(trainer.default_root_dir) / "panels"
@@ -84,7 +85,7 @@ class PredictionPanel(pl.Callback):
         folder = self._folder(trainer)
         path = pl_module.draw_panel(samples, predictions, folder / f"epoch_{trainer.current_epoch:04d}.png")
         if path is not None:
-            self._board.picture("val/panel", path)
+            self.board.picture("val/panel", path)
         self.overlays = pl_module.overlays(samples, predictions)
         if self.overlays is not None:
-            self._board.overlays("val/overlays", self.overlays)
+            self.board.overlays("val/overlays", self.overlays)
