@@ -77,7 +77,10 @@ class CircuitWatch:
     def __init__(self, layers: Mapping[str, QuantumLayer]) -> None:
         self.layers = dict(layers)
         self._start = {name: layer.weights.detach().clone() for name, layer in layers.items()}
-        self._encoded = {name: _encoded_angles(layer.circuit) for name, layer in layers.items()}
+        self._encoded = {
+            name: torch.from_numpy(_encoded_angles(layer.circuit)).to(layer.weights.device)
+            for name, layer in layers.items()
+        }
         self._handles: list[RemovableHandle] = []
         self._forget()
 
@@ -114,8 +117,7 @@ class CircuitWatch:
         if len(matrix):
             data = arguments[0].detach()
             rows = _thinned(data.reshape(-1, data.shape[-1]), max(1, VALUES // len(matrix))).float()
-            angles = rows @ torch.from_numpy(matrix).to(rows.device, non_blocking=True).T
-            self._wrapped[name].append((angles.abs() > math.pi).float().mean())
+            self._wrapped[name].append(((rows @ matrix.T).abs() > math.pi).float().mean())
 
     def report(self) -> dict[str, CircuitHealth]:
         """Return the state of every circuit, and forget what led to it."""

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import Namespace
+from jsonargparse import dict_to_namespace
 
 from hqzoo._lightning import pl
 from hqzoo.callbacks.circuit_watch import circuit_layers, circuit_plans
@@ -115,7 +115,8 @@ def with_full_names(given: Any, root: str) -> Any:  # noqa: ANN401 - a parsed co
         return [with_full_names(each, root) for each in given]
     if given == "wandb":
         project = os.environ.get("WANDB_PROJECT", "hqzoo")
-        given = Namespace(class_path=SAFE, init_args=Namespace(name=Path(root).name, project=project, save_dir="."))
+        arguments = {"name": Path(root).name, "project": project, "save_dir": "."}
+        given = dict_to_namespace({"class_path": SAFE, "init_args": arguments})
     if not hasattr(given, "get"):
         return given
     if str(given.get("class_path")).endswith(".WandbLogger"):

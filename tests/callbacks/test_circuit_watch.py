@@ -76,3 +76,15 @@ def test_what_is_kept_is_bounded(model: nn.Module) -> None:
     watch.look()
     model[1](torch.rand(3 * VALUES, 4))
     assert VALUES / 2 < len(watch.report()["1"].outputs) <= VALUES
+
+
+def test_the_accelerator_is_not_waited_for(model: nn.Module) -> None:
+    """Tensors without values stand for those of an accelerator: whoever looked at one would fail."""
+    layer = model[1].to("meta")
+    layer.weights.grad = torch.empty_like(layer.weights)
+    watch = CircuitWatch({"layer": layer})
+    watch.look()
+    (hook,) = layer._forward_hooks.values()
+    hook(layer, (torch.empty(5, 4, device="meta"),), torch.empty(5, 4, device="meta"))
+    watch.keep_gradients()
+    watch.rest()
