@@ -77,7 +77,10 @@ def _entry(logger: Any) -> dict[str, Any]:  # noqa: ANN401 - any logger
 def _identity(cls: type) -> str | None:
     if issubclass(cls, pl.loggers.CSVLogger):
         return None  # a second one empties the file of the first
-    return next((name for name in IDENTITIES if name in inspect.signature(cls).parameters), None)
+    known = {
+        name for each in cls.__mro__ for name in inspect.signature(each.__init__).parameters
+    }  # behind **kwargs too
+    return next((name for name in IDENTITIES if name in known), None)
 
 
 def join_run(config: Any, folder: RunFolder) -> None:  # noqa: ANN401 - a parsed configuration

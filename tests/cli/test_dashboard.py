@@ -19,7 +19,7 @@ from PIL import Image
 from hqzoo.cli import main
 from hqzoo.cli.provenance import git_state
 from tests.cli.conftest import recipe, write_recipe
-from tests.fixtures.wandb_file import Recorded, read_run
+from tests.fixtures.wandb_file import Recorded, read_runs
 from tests.processes.launch import free_port
 
 CURVES = (
@@ -57,17 +57,20 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("WANDB_MODE", "offline")
         patch.setenv("WANDB_SILENT", "true")
         assert main(["fit", "-c", str(path)]) == 0
+        assert main(["test", "--ckpt_path", str(root)]) == 0
     return root
 
 
 @pytest.fixture(scope="module")
 def recorded(run: Path) -> Recorded:
-    return read_run(run)
+    return read_runs(run)[0]
 
 
-def test_the_run_begins_and_ends(recorded: Recorded) -> None:
-    assert recorded.began
-    assert recorded.code == 0
+def test_training_and_test_are_one_entry(run: Path) -> None:
+    trained, tested = read_runs(run)
+    assert trained.code == tested.code == 0
+    assert trained.name == tested.name != ""
+    assert "test/miou" in tested.history
 
 
 def test_every_curve_and_picture_is_in_its_file(recorded: Recorded) -> None:
@@ -211,7 +214,8 @@ def test_a_server_that_refuses_makes_the_run_an_offline_one(
     monkeypatch.setenv("WANDB_INIT_TIMEOUT", "2")
     (sentence,) = told(folder, tmp_path, "--wandb")
     assert sentence.startswith("This run is logged offline, for `wandb sync` to send later: ")
-    assert "val/panel" in read_run(tmp_path / "run").history
+    (found,) = read_runs(tmp_path / "run")
+    assert "val/panel" in found.history
 
 
 def test_git_state(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.wandb_file import Recorded, read_run
+from tests.fixtures.wandb_file import Recorded, read_runs
 from tests.processes.conftest import fit, recipe
 
 
@@ -25,7 +25,7 @@ def test_two_processes_show_what_one_does(images: Path, tmp_path: Path, monkeypa
     for processes in (1, 2):
         root = tmp_path / str(processes)
         fit(recipe(images, root, processes), processes, "--wandb", "--trainer.max_epochs", "1")
-        found.append(read_run(root))  # the only one
+        found += read_runs(root)
     one, two = found
     assert one.code == two.code == 0
     assert names(two.history) == names(one.history) >= {"val/panel", "val/overlays", "circuits/layer/weight_angles"}
