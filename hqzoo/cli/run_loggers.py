@@ -77,9 +77,8 @@ def _entry(logger: Any) -> dict[str, Any]:  # noqa: ANN401 - any logger
 def _identity(cls: type) -> str | None:
     if issubclass(cls, pl.loggers.CSVLogger):
         return None  # a second one empties the file of the first
-    known = {
-        name for each in cls.__mro__ for name in inspect.signature(each.__init__).parameters
-    }  # behind **kwargs too
+    # Those of base classes may hide behind **kwargs.
+    known = {name for each in cls.__mro__ for name in inspect.signature(each).parameters}
     return next((name for name in IDENTITIES if name in known), None)
 
 
