@@ -1,18 +1,22 @@
 """What the dashboard shows of models and tasks that have more to say: experts, pretraining, labels."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import wandb
 
 from hqzoo._lightning import pl
-from hqzoo.callbacks import Dashboard, PredictionPanel
+from hqzoo.callbacks import Dashboard, PredictionPanel, SafeWandbLogger
 from hqzoo.errors import ConfigError
-from hqzoo.tasks import SegmentationTask
+from hqzoo.tasks import ClassificationTask, SegmentationTask
 from tests.fixtures.tasks import SquaresDataModule, tiny_task, tiny_trainer
+from tests.fixtures.wandb_file import read_runs
 from tests.models.test_hqf_net import TINY as TINY_HQF_NET
 from tests.tasks.test_hq_jepa import task as pretraining
+from tests.toys.labels import LabelData
 from tests.toys.sensors import PairData
 
 
@@ -38,33 +42,54 @@ def logged(folder: Path) -> set[str]:
     return {name for row in rows(folder / "metrics.csv") for name, value in row.items() if value}
 
 
-def fit(
-    folder: Path, task: pl.LightningModule, data: pl.LightningDataModule, *callbacks: pl.Callback, **more
-) -> PanelLogger:
+def fit(folder: Path, task: pl.LightningModule, data: pl.LightningDataModule, *callbacks, **more) -> PanelLogger:
     logger = PanelLogger(folder, more.pop("breaks", False))
-    settings = {"logger": logger, "log_every_n_steps": 1, "callbacks": list(callbacks) or [Dashboard()], **more}
-    tiny_trainer(folder, **settings).fit(task, data)
+    settings = {"logger": [logger, *more.pop("others", [])], "log_every_n_steps": 1, **more}
+    tiny_trainer(folder, callbacks=list(callbacks) or [Dashboard()], **settings).fit(task, data)
     return logger
 
 
-def test_shares_of_experts(tmp_path: Path) -> None:
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SafeWandbLogger]:
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    yield SafeWandbLogger(save_dir=str(tmp_path), mode="offline")
+    wandb.teardown()
+
+
+def test_shares_of_experts(tmp_path: Path, offline: SafeWandbLogger) -> None:
     torch.manual_seed(0)
-    fit(tmp_path, SegmentationTask("hqf_net", TINY_HQF_NET), SquaresDataModule(), limit_train_batches=1)
+    task = SegmentationTask("hqf_net", TINY_HQF_NET)
+    fit(tmp_path, task, SquaresDataModule(), limit_train_batches=1, others=[offline])
     found = {row["what"]: float(row["value"]) for row in rows(tmp_path / "dashboard" / "watched.csv")}
-    shares = [found[f"experts/{name}/share"] for name in ("local", "global", "diagonal")]
-    assert sum(shares) == pytest.approx(1)
-    assert "watched/experts/local/share" in logged(tmp_path)
+    shares = {f"experts/{name}/share" for name in ("local", "global", "diagonal")}
+    assert sum(found[name] for name in shares) == pytest.approx(1)
+    (recorded,) = read_runs(tmp_path)
+    assert {name: recorded.history[f"watched/{name}"] for name in shares} == {name: found[name] for name in shares}
+    circuits = [name for name in recorded.history if name.endswith("/weight_angles") and name.count("/") == 2]
+    assert set(task.model.quantum_parts()) == {name.split("/")[1] for name in circuits}
 
 
-def test_pretraining(tmp_path: Path) -> None:
-    logger = fit(tmp_path, pretraining(), PairData(batch_size=8, seed=3))
+def test_pretraining(tmp_path: Path, offline: SafeWandbLogger) -> None:
+    logger = fit(tmp_path, pretraining(), PairData(batch_size=8, seed=3), others=[offline])
     assert logger.pictures == {"val/panel", "circuits/state"}  # the panel shows masks
     names = {"train/token", "train/sigreg", "train/fidelity", "val/rank_me", "val/fidelity", "val/fidelity_of_others"}
     health = {"train/health/fidelity", "train/health/fidelity_of_others", "train/health/fidelity_gap"}
+    (recorded,) = read_runs(tmp_path)
+    assert names | health | {"val/panel", "val/knn"} <= recorded.history.keys()
     assert names | health <= logged(tmp_path)
     last = {name: float(row[name]) for row in rows(tmp_path / "metrics.csv") for name in row if row[name]}
     gap = last["val/fidelity"] - last["val/fidelity_of_others"]
     assert last["val/fidelity_gap"] == pytest.approx(gap, abs=1e-6)
+
+
+def test_labels(tmp_path: Path, offline: SafeWandbLogger) -> None:
+    task = ClassificationTask("toy_labels", {"control": "quantum"})
+    logger = fit(tmp_path, task, LabelData(), others=[offline])
+    pictures = {"val/panel", "val/class_curves", "val/confusion_matrix", "val/reliability", "circuits/state"}
+    assert logger.pictures == pictures
+    (recorded,) = read_runs(tmp_path)
+    tables = {"val/classes", "val/confusion", "val/calibration"}
+    assert pictures | tables | {f"val/f1/{name}" for name in task.classes} <= recorded.history.keys()
 
 
 def test_tables_go_on_where_a_run_does(tmp_path: Path) -> None:
