@@ -71,7 +71,7 @@ class HybridHead(nn.Module):
         classes: Classes K.
         circuit: The circuit; its data are the angles.
         scale: Largest angle s, in radians. CHOICE 1: on EuroSAT's validation images a probe of seed 0 reached .89 with
-            1, .85 with :math:`\pi / 2`, and .73 with :math:`\pi`, where a little more of a feature turns a state around.
+            1, .85 with :math:`\pi / 2`, .73 with :math:`\pi`, where a little more of a feature turns a state around.
         engine: Engine that runs it.
     """
 
