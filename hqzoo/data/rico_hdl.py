@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["Database", "EncodedPair"]
 
 
+_environments: dict[Path, tuple[int, lmdb.Environment]] = {}
+"""Folder to the process that opened it, and the open database: LMDB refuses to open a folder twice."""
+
+
 class Database:
     """An LMDB folder, which every process opens for itself.
 
@@ -32,13 +36,12 @@ class Database:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._opened: tuple[int, lmdb.Environment] | None = None
-        self._environment()
+        self.folder = folder.resolve()
+        _environment(self.folder)
 
     def names(self) -> frozenset[str]:
         """Return the names of all patches."""
-        with self._environment().begin() as transaction:
+        with _environment(self.folder).begin() as transaction:
             return frozenset(key.decode() for key in transaction.cursor().iternext(keys=True, values=False))
 
     def read(self, name: str) -> Planes:
@@ -50,39 +53,39 @@ class Database:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        with self._environment().begin() as transaction:
+        with _environment(self.folder).begin() as transaction:
             value = transaction.get(name.encode())
         if value is None:
             raise DataError(f"{self.folder} has no patch {name}. Encode the whole archive.")
         try:
             return dict(load(bytes(value)))
         except SafetensorError as error:
-            raise DataError(
-                f"The patch {name} in {self.folder} is damaged: {error}. Encode the archive anew."
-            ) from error
+            raise DataError(f"The patch {name} in {self.folder} is damaged: {error}. Encode it anew.") from error
 
-    def _environment(self) -> lmdb.Environment:
-        """Return the open database; it must not be used on the other side of a fork."""
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = os.getpid(), self._open()
-        return self._opened[1]
 
-    def _open(self) -> lmdb.Environment:
-        try:
-            import lmdb
-            import safetensors  # noqa: F401 - asked for now, not by a worker in the middle of an epoch
-        except ImportError as error:
-            raise ConfigError(
-                f"{self.folder} is LMDB, which needs: pip install 'hqzoo[bigearthnet]' ({error})."
-            ) from error
-        try:
-            # Without locks it is read from folders that cannot be written to; nobody changes it.
-            return lmdb.open(str(self.folder), readonly=True, lock=False, create=False, readahead=False)
-        except lmdb.Error as error:
-            raise DataError(f"{self.folder} is no LMDB database that can be read: {error}.") from error
+def _environment(folder: Path) -> lmdb.Environment:
+    """Return the open database of this process: one must not be used on the other side of a fork."""
+    process, found = _environments.get(folder, (0, None))
+    if found is None or process != os.getpid():
+        if found is not None:
+            found.close()
+        found = _open(folder)
+        _environments[folder] = os.getpid(), found
+    return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "_opened": None}
+
+def _open(folder: Path) -> lmdb.Environment:
+    try:
+        import lmdb
+        import safetensors  # noqa: F401 - asked for now, not by a worker in the middle of an epoch
+    except ImportError as error:
+        needed = "pip install 'hqzoo[bigearthnet]'"
+        raise ConfigError(f"{folder} is read by a package that is not there ({error}): {needed}.") from error
+    try:
+        # Without locks it is read from folders that cannot be written to; nobody changes it.
+        return lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False)
+    except lmdb.Error as error:
+        raise DataError(f"{folder} is no LMDB database that can be read: {error}.") from error
 
 
 class EncodedPair(PairRecord):
