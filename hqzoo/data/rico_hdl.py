@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from hqzoo.data.pair_records import PairLayout, PairRecord, Planes
 from hqzoo.errors import ConfigError, DataError
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Database", "EncodedPair"]
 
 
-_environments: dict[Path, tuple[int, lmdb.Environment]] = {}
-"""Folder to the process that opened it, and the open database: LMDB refuses to open a folder twice."""
+_environments: WeakValueDictionary[tuple[int, Path], lmdb.Environment] = WeakValueDictionary()
+"""Process and folder to the open database: LMDB refuses to open a folder twice in a process."""
 
 
 class Database:
@@ -37,11 +38,12 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        _environment(self.folder)
+        self._environment = _environment(self.folder)
+        self._process = os.getpid()
 
     def names(self) -> frozenset[str]:
         """Return the names of all patches."""
-        with _environment(self.folder).begin() as transaction:
+        with self._opened().begin() as transaction:
             return frozenset(key.decode() for key in transaction.cursor().iternext(keys=True, values=False))
 
     def read(self, name: str) -> Planes:
@@ -53,7 +55,7 @@ class Database:
         from safetensors import SafetensorError
         from safetensors.numpy import load
 
-        with _environment(self.folder).begin() as transaction:
+        with self._opened().begin() as transaction:
             value = transaction.get(name.encode())
         if value is None:
             raise DataError(f"{self.folder} has no patch {name}. Encode the whole archive.")
@@ -62,15 +64,22 @@ class Database:
         except SafetensorError as error:
             raise DataError(f"The patch {name} in {self.folder} is damaged: {error}. Encode it anew.") from error
 
+    def _opened(self) -> lmdb.Environment:
+        """Return the open database of this process: one must not be used on the other side of a fork."""
+        if self._process != os.getpid():
+            self._environment.close()
+            self._environment, self._process = _environment(self.folder), os.getpid()
+        return self._environment
+
+    def __reduce__(self) -> tuple[type[Database], tuple[Path]]:
+        return Database, (self.folder,)
+
 
 def _environment(folder: Path) -> lmdb.Environment:
-    """Return the open database of this process: one must not be used on the other side of a fork."""
-    process, found = _environments.get(folder, (0, None))
-    if found is None or process != os.getpid():
-        if found is not None:
-            found.close()
-        found = _open(folder)
-        _environments[folder] = os.getpid(), found
+    key = os.getpid(), folder
+    found = _environments.get(key)
+    if found is None:
+        found = _environments[key] = _open(folder)
     return found
 
 
@@ -83,7 +92,7 @@ def _open(folder: Path) -> lmdb.Environment:
         raise ConfigError(f"{folder} is read by a package that is not there ({error}): {needed}.") from error
     try:
         # Without locks it is read from folders that cannot be written to; nobody changes it.
-        return lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=False)
+        return lmdb.open(str(folder), readonly=True, lock=False, create=False)
     except lmdb.Error as error:
         raise DataError(f"{folder} is no LMDB database that can be read: {error}.") from error
 
