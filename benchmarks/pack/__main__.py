@@ -35,7 +35,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.pack.archive import write_archive
 from benchmarks.pack.formats import BATCH, Opened, write_formats
-from hqzoo.compare.grids import markdown_table
+from benchmarks.pack.report import markdown
 from hqzoo.compare.machine import describe_machine
 
 __all__ = ["main", "measure"]
@@ -66,8 +66,7 @@ def main(argv: list[str] | None = None) -> int:
             found["sources"]["real"] = measure(copy, Path(made) / "real formats", args.turns, args.workers, repeats)
     found["projected_hours"] = projected(found["sources"]["generated"])
     args.out.write_text(json.dumps(found, indent=1) + "\n")
-    for name, source in found["sources"].items():
-        print(f"\n{name}: {source['pairs']} pairs\n\n{table(source)}")
+    print(markdown(found))
     return 0
 
 
@@ -169,29 +168,16 @@ def size_of(files: Sequence[Path]) -> int:
 
 
 def projected(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hours that loading takes of a pretraining as published, by format, at the rates measured here."""
-    return {
-        "pairs": PAIRS,
-        "epochs": EPOCHS,
-        **{
-            f"{name}: {condition}": round(PAIRS * EPOCHS / each[condition]["pairs_per_second"] / 3600, 1)
-            for name, each in source["formats"].items()
-            for condition in each
+    """Return the hours that loading takes of a pretraining as published, at the rates measured here."""
+    hours = {
+        name: {
+            condition: round(PAIRS * EPOCHS / rates["pairs_per_second"] / 3600, 1)
+            for condition, rates in each.items()
             if condition != "bytes"
-        },
+        }
+        for name, each in source["formats"].items()
     }
-
-
-def table(source: Mapping[str, Any]) -> str:
-    """Return the rates as Markdown."""
-    formats = source["formats"]
-    conditions = [key for key in formats["tiff"] if key != "bytes"]
-    rows = [
-        [name, f"{each['bytes'] / 1e6:.0f}"]
-        + [f"{each[key]['pairs_per_second']:.0f} ({each[key]['times_tiff']:.1f}x)" for key in conditions]
-        for name, each in formats.items()
-    ]
-    return markdown_table(["format", "MB", *conditions], rows)
+    return {"pairs": PAIRS, "epochs": EPOCHS, "hours": hours}
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def write_pack(
     with _opened(folder) as files:
         before = files.written()
         samples = _Reading(records[before:], index, module.on_bad == "skip")
-        workers = module.num_workers if workers is None else workers
+        workers = min(module.num_workers if workers is None else workers, -(-len(samples) // BLOCK))
         loader: Any = DataLoader(samples, BLOCK, num_workers=workers, collate_fn=list)
         at = before
         for block in progress(loader, "pack"):
