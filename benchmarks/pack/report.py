@@ -21,8 +21,8 @@ def markdown(found: Mapping[str, Any]) -> str:
             f"Pairs a second that become batches, in brackets how many times TIFF's; best of {found['turns']} turns. "
             f"{machine['processor']}, {machine['cores']} cores shared with other programs (load {machine['load']}). At "
             f"these rates ({condition}), loading {hours['epochs']} epochs of {hours['pairs']:,} pairs takes "
-            f"{hours['hours']['tiff'][condition]:,.0f} hours from TIFF and {hours['hours']['pack'][condition]:,.0f} from "
-            "the pack.",
+            f"{hours['hours']['tiff'][condition]:,.0f} hours from TIFF and {hours['hours']['pack'][condition]:,.0f} "
+            "from the pack.",
         ]
     )
 

@@ -193,7 +193,6 @@ class Pack:
             DataError: If its bytes are not those that were written.
         """
         start = self._first + number * self._dtype.itemsize
-        _prefetch(self._map, start, self._dtype.itemsize)
         if not self.intact(number):
             raise DataError(
                 f"The record {self.rows[number].name} of the pack {self.folder} is damaged: its bytes do not fit their "
@@ -264,12 +263,6 @@ def _opened(file: Path) -> BinaryIO:
         return file.open("rb")
     except OSError as error:
         raise DataError(f"Cannot read {file}: {error.strerror or error}. Copy the pack again.") from error
-
-
-def _prefetch(mapped: mmap.mmap, start: int, size: int) -> None:
-    """Ask for all of a record at once: else the disk is asked for a few pages at a time."""
-    page = start - start % mmap.PAGESIZE
-    mapped.madvise(mmap.MADV_WILLNEED, page, start + size - page)
 
 
 def _bytes(file: Path) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from hqzoo.data.pack import Pack
 from hqzoo.data.pair_records import PairLayout, PairRecord, Planes
 from hqzoo.errors import DataError
@@ -45,14 +47,33 @@ class PackedPair(PairRecord):
         return {band: planes[band] for band in bands}
 
 
-def facts_of(record: PairRecord, split: str, classes: int) -> dict[str, Any]:
-    """Return what a pack keeps of a pair beside its bands; ``classes``: how many its labels are numbers of."""
+def facts_of(record: PairRecord, split: str, skip: bool) -> dict[str, Any]:
+    """Return what a pack keeps of a pair beside its bands.
+
+    Args:
+        record: The pair.
+        split: The split that its data set puts it in.
+        skip: Whether a pair whose label file is missing is noted as bad.
+
+    Raises:
+        DataError: If it is missing, and that is not allowed.
+    """
+    labels, absent = None, record.absent
+    if record.layout.classes and not absent:
+        try:
+            label = record.label()
+            labels = None if np.isnan(label).any() else np.flatnonzero(label).tolist()
+        except DataError as error:
+            if not skip:
+                raise
+            absent = str(error)
     return {
         "split": split,
         "place": record.place,
         "aliases": list(record.aliases),
-        "labels": None if record.labels is None else [int(label) for label in record.labels],
-        "classes": classes,
+        "labels": labels,
+        "classes": record.layout.classes,
+        "absent": absent,
     }
 
 
@@ -86,5 +107,12 @@ def packed_pairs(pack: Pack, layout: PairLayout) -> list[tuple[PairRecord, str]]
 def _pair(pack: Pack, layout: PairLayout, number: int, name: str, facts: dict[str, Any], fault: str) -> PackedPair:
     labels = facts["labels"] if layout.classes else None
     return PackedPair(
-        name, layout, pack, number, labels=labels, aliases=facts["aliases"], place=facts["place"], absent=fault
+        name,
+        layout,
+        pack,
+        number,
+        labels=labels,
+        aliases=facts["aliases"],
+        place=facts["place"],
+        absent=facts["absent"] or fault,
     )

@@ -201,8 +201,8 @@ class PairDataModule(DataModule[PairRecord]):
     def to_pack(self) -> list[tuple[PairRecord, dict[str, Any]]]:
         """Return the pairs of all splits, with their labels and with the splits of the data set itself."""
         wanted = {record.name for records in self._divided.values() for record in records}
-        classes = self.layout_of_pairs.classes
-        return [(pair, facts_of(pair, split, classes)) for pair, split in self._pairs if pair.name in wanted]
+        skip = self.on_bad == "skip"
+        return [(pair, facts_of(pair, split, skip)) for pair, split in self._pairs if pair.name in wanted]
 
     @cached_property
     def _pairs(self) -> Sequence[PlacedPair]:

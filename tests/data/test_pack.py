@@ -162,7 +162,8 @@ def test_half_precision_within_its_bound(tmp_path: Path) -> None:
 
 
 def test_folder_of_images_gives_the_same_crops_and_windows(tmp_path: Path) -> None:
-    write_images(tmp_path / "set", [f"image{number}" for number in range(6)], size=(64, 48))
+    for number in range(6):  # of one size
+        write_images(tmp_path / "set", [f"image{number}"], size=(64, 48), seed=number)
     root = str(tmp_path / "set")
     options: dict[str, Any] = {"root": root, "fold": 0, "crop_size": 32, "batch_size": 2, "cache_gib": 0}
     data = FolderSegmentationDataModule(**options)

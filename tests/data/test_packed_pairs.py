@@ -106,11 +106,23 @@ def test_other_bands_classes_and_labels_than_are_packed(root: Path, tmp_path: Pa
         opened("nowhere", packed=str(tmp_path / "four"), labels="none").records("train")
     with pytest.raises(DataError, match="7 of 7 pairs have no labels"):
         opened("nowhere", packed=str(tmp_path / "four"), bands=FINE, labels="required").records("train")
-    write_pack(BigEarthNetV1DataModule(str(write_v1(tmp_path / "v1")), num_classes=43), tmp_path / "pack")
+
+
+def test_labels_that_lie_beside_the_bands(tmp_path: Path) -> None:
+    files = BigEarthNetV1DataModule(str(write_v1(tmp_path / "v1")), num_classes=43, batch_size=1)
+    write_pack(files, tmp_path / "pack")
+    packed = str(tmp_path / "pack")
+    must_be_equal(files, BigEarthNetV1DataModule("nowhere", num_classes=43, batch_size=1, packed=packed))
     with pytest.raises(DataError, match="are of 43 classes, but 19 are asked for"):
-        BigEarthNetV1DataModule("nowhere", packed=str(tmp_path / "pack")).records("train")
+        BigEarthNetV1DataModule("nowhere", packed=packed).records("train")
     with pytest.raises(DataError, match="made by BigEarthNetV1DataModule, but it is BigEarthNetV2DataModule"):
-        opened("nowhere", packed=str(tmp_path / "pack"))
+        opened("nowhere", packed=packed)
+    next((tmp_path / "v1" / "BigEarthNet-v1.0").rglob("*_labels_metadata.json")).unlink()
+    with pytest.raises(DataError, match="label file of a patch is missing"):
+        write_pack(BigEarthNetV1DataModule(str(tmp_path / "v1")), tmp_path / "raise")
+    skipping = BigEarthNetV1DataModule(str(tmp_path / "v1"), on_bad="skip")
+    rows = write_pack(skipping, tmp_path / "skip").pack.rows
+    assert sum("label file" in row.facts["absent"] for row in rows) == 1
 
 
 def test_a_bad_pair_is_kept_out_or_stops(root: Path, tmp_path: Path) -> None:
