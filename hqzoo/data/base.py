@@ -70,7 +70,8 @@ class DataModule(CountsSamples, Generic[R]):
         label_fraction: Share of the remaining training records that are trained on (at least one). The draw
             is fixed and nested: the records of 5 % are among those of 10 %. Validation and test keep theirs.
         drop_last: Whether to leave out the last training batch of an epoch if it is smaller than the others.
-        packed: Folder that ``hqzoo data pack`` wrote of this data set: images are read there in place of their files.
+        packed: Folder that ``hqzoo data pack`` wrote of this data set: images are read there in place of their files,
+            and ``cache_gib`` has nothing to keep.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -158,7 +159,9 @@ class DataModule(CountsSamples, Generic[R]):
 
     def to_pack(self) -> Sequence[tuple[R, dict[str, Any]]]:
         """Return all records that a pack shall hold, each with what else it shall know of it, in plain types."""
-        return [(record, {}) for record in all_records(self)]  # type: ignore[misc]
+        splits: tuple[Split, ...] = ("train", "val", "test")
+        records = self.undivided_records() or [record for split in splits for record in self.load_records(split)]
+        return [(record, {}) for record in records]
 
     @classmethod
     def recognises(cls, root: Path) -> bool:

@@ -5,8 +5,8 @@ A pack is a folder of plain files that anybody can read:
 * ``index.json``: schema, number of records, and name, type and shape of their arrays, beside what the pack was made of;
 * ``records.npy``: the records, one behind the other, as a NumPy array of a structured type;
 * ``rows.jsonl``: a line for each record: its name, and what its data set knows about it;
-* ``checksums.npy``: for each record the CRC-32 of its bytes plus 1, or 0 where it is not written yet;
-* ``faults.jsonl``: records that could not be read from their files, if that was allowed; their bytes are 0.
+* ``checksums.npy``: for each record the CRC-32 of its bytes plus 1; 0 where it is not written yet, 2⁴⁰ where it is bad;
+* ``faults.jsonl``: what is wrong with bad records, which could not be read from their files, if that was allowed.
 
 No file depends on the number of processes that wrote it. NumPy's own format was chosen by measurement (see
 ``benchmarks/pack.py``): the system's page cache is all the machinery that reading needs.
@@ -32,6 +32,7 @@ from hqzoo.data.records import Record
 from hqzoo.errors import DataError
 
 __all__ = [
+    "BAD",
     "CHECKSUMS",
     "FAULTS",
     "INDEX",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+BAD = 1 << 40  # in place of a checksum
 KIND = "hqzoo pack"
 INDEX, RECORDS, ROWS, CHECKSUMS, FAULTS = "index.json", "records.npy", "rows.jsonl", "checksums.npy", "faults.jsonl"
 
@@ -167,7 +169,8 @@ class Pack:
         """Name of a record that could not be read when the pack was written, to its fault."""
         file = self.folder / FAULTS
         lines = _bytes(file).splitlines() if file.exists() else []
-        return dict(json.loads(line) for line in lines)
+        # A line that ends in the middle is of a block that was written once more.
+        return dict(json.loads(line) for line in lines if line.endswith(b"]"))
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
@@ -190,9 +193,12 @@ class Pack:
         """Return the arrays of a record, which cannot be written to.
 
         Raises:
-            DataError: If its bytes are not those that were written.
+            DataError: If its bytes are not those that were written, or it could not be read then.
         """
         start = self._first + number * self._dtype.itemsize
+        if self._checksums[number] == BAD:
+            name = self.rows[number].name
+            raise DataError(f"{name} was bad when {self.folder} was packed: {self.faults.get(name, 'unreadable')}")
         if not self.intact(number):
             raise DataError(
                 f"The record {self.rows[number].name} of the pack {self.folder} is damaged: its bytes do not fit their "
@@ -207,7 +213,9 @@ class Pack:
         return found
 
     def intact(self, number: int) -> bool:
-        """Return whether the bytes of a record fit their checksum."""
+        """Return whether the bytes of a record fit their checksum; a bad one has none."""
+        if self._checksums[number] == BAD:
+            return True
         start = self._first + number * self._dtype.itemsize
         with memoryview(self._map) as view, view[start : start + self._dtype.itemsize] as record:
             return zlib.crc32(record) + 1 == int(self._checksums[number])

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from hqzoo._files import write_text
 from hqzoo.data._progress import progress
 from hqzoo.data.base import DataModule
-from hqzoo.data.pack import CHECKSUMS, FAULTS, INDEX, RECORDS, ROWS, Pack, PackIndex, PackRow, find_records
+from hqzoo.data.pack import BAD, CHECKSUMS, FAULTS, INDEX, RECORDS, ROWS, Pack, PackIndex, PackRow, find_records
 from hqzoo.data.records import Record
 from hqzoo.errors import ConfigError, DataError, WriteError
 
@@ -220,22 +220,31 @@ class _Files:
             DataError: The first of the records, if any could not be read; those before it are written.
             WriteError: If they cannot be written.
         """
-        bad = next((place for place, each in enumerate(block) if isinstance(each, DataError)), len(block))
-        good = [bytes(self._size) if isinstance(each, str) else each for each in block[:bad]]
-        faults = [[row.name, each] for row, each in zip(rows, block[:bad], strict=False) if isinstance(each, str)]
-        sums = np.array([zlib.crc32(each) + 1 for each in good], np.uint64)  # type: ignore[arg-type]
+        fault, ready = None, list[bytes | str]()
+        for each in block:
+            if isinstance(each, DataError):
+                fault = each
+                break
+            ready.append(each)
+        whole = b"".join(bytes(self._size) if isinstance(each, str) else each for each in ready)
+        told = [(row.name, each) for row, each in zip(rows, ready, strict=False) if isinstance(each, str)]
+        sums = np.array([BAD if isinstance(each, str) else zlib.crc32(each) + 1 for each in ready], "<u8")
         try:
-            self._write(self._records, self._first + number * self._size, b"".join(good))  # type: ignore[arg-type]
-            if faults:
-                with (self.folder / FAULTS).open("a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(fault) + "\n" for fault in faults)
-                    file.flush()
-                    os.fsync(file.fileno())
-            self._write(self._checksums, self._first_sum + number * 8, sums.astype("<u8").tobytes())
+            self._write(self._records, self._first + number * self._size, whole)
+            if told:
+                self._tell(told)
+            self._write(self._checksums, self._first_sum + number * 8, sums.tobytes())
         except OSError as error:
             raise _cannot_write(self.folder, error) from error
-        if bad < len(block):
-            raise block[bad]  # type: ignore[misc]
+        if fault is not None:
+            raise fault
+
+    def _tell(self, faults: Sequence[tuple[str, str]]) -> None:
+        with (self.folder / FAULTS).open("a", encoding="utf-8") as file:
+            # Lines are ended from the front, as the one before may have been cut off.
+            file.writelines(f"\n{json.dumps(fault)}" for fault in faults)
+            file.flush()
+            os.fsync(file.fileno())
 
     @staticmethod
     def _write(file: BinaryIO, at: int, data: bytes) -> None:

@@ -303,6 +303,15 @@ def test_pack_of_another_data_module(own: Path, tmp_path: Path) -> None:
         FolderSegmentationDataModule(str(root), packed=str(own))
 
 
+def test_names_that_stand_in_two_splits(tmp_path: Path) -> None:
+    class Twice(Toy):
+        def load_records(self, split: Split) -> Sequence[Held]:
+            return [Held("a", {"x": np.arange(3)})]
+
+    with pytest.raises(DataError, match="Two records are named a"):
+        write_pack(Twice(), tmp_path / "pack")
+
+
 def test_records_that_do_not_fit_the_others(tmp_path: Path) -> None:
     content = numbers(4)
     content[2]["image"] = content[2]["image"][:, :6]

@@ -135,6 +135,9 @@ def test_a_bad_pair_is_kept_out_or_stops(root: Path, tmp_path: Path) -> None:
     skipping = opened(own, on_bad="skip")
     pack, _ = write_pack(skipping, tmp_path / "skip")
     assert list(pack.faults) == [s2_name(1)]
+    assert pack.damaged() == []
+    with pytest.raises(DataError, match=rf"{s2_name(1)} was bad when .*{bad.name}"):
+        pack.read(1)
     packed = opened("nowhere", packed=str(pack.folder), on_bad="skip")
     with pytest.warns(UserWarning, match=f"1 of 3 pairs .* are skipped .*{s2_name(1)}"):
         assert [record.name for record in packed.records("train")] == [s2_name(0), s2_name(2)]
