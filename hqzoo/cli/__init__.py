@@ -59,6 +59,8 @@ VERBS: dict[str, Verb] = {
     "data": Verb("check a data folder, compute its statistics, or pack it for training", "data"),
     "noise": Verb("score a checkpoint under noise and finite shots", "noise", lightning=True),
     "bench": Verb("run a benchmark of the source tree: hqzoo bench quantum", "bench"),
+    "weights": Verb("list, verify, install, pack and push published weights", "weights"),
+    "export": Verb("write a trained model for other programs: ONNX, torch.export, safetensors", "export"),
     "map": Verb("turn a georeferenced scene into a class map", "map"),
 }
 
@@ -126,7 +128,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _usage() -> str:
-    width = max(map(len, VERBS))
+    width = max(len(name) for name in VERBS)  # not map: once imported, that is the verb's module here
     verbs = "\n".join(f"  {name:{width}}  {verb.summary}" for name, verb in VERBS.items())
     return (
         "usage: hqzoo VERB [arguments]   (hqzoo VERB --help tells more)\n\n"

@@ -188,10 +188,12 @@ def _check(build: Build, fold: int | None, against: Path | None) -> tuple[dict[s
         "clean": found.clean,
         "images": found.images,
         "masks": found.masks,
+        "counted": found.counted,
         "splits": [{"fold": number, **splits} for number, splits in found.splits.items()],
         "sizes": [{"height": h, "width": w, "images": count} for (h, w), count in found.sizes.most_common()],
         "classes": found.classes,
         "ignored": found.ignored,
+        "notes": found.notes,
         "missing": found.missing,
         "leaks": found.leaks,
         "unknown": found.unknown,
@@ -211,11 +213,13 @@ def _print_inspection(name: str, found: Inspection) -> None:
             table.add_row("-" if fold is None else str(fold), *(str(splits[s]) for s in ("train", "val", "test")))
         console.print(table)
     if found.classes:
-        shares = Table("class", "share", title=f"classes ({found.ignored:.2%} of the pixels ignored)")
+        ignored = f"{found.ignored:.2%} of the pixels ignored" if found.counted == "pixel" else "share of the images"
+        shares = Table("class", "share", title=f"classes ({ignored})")
         for label, share in found.classes.items():
             shares.add_row(label, f"{share:.4f}")
         console.print(shares)
-    for kind, sentences in (("missing", found.missing), ("leak", found.leaks), ("unknown", found.unknown)):
+    told = {"note": found.notes, "missing": found.missing, "leak": found.leaks, "unknown": found.unknown}
+    for kind, sentences in told.items():
         for sentence in sentences[:SHOWN]:
             console.print(f"{kind}: {sentence}", markup=False)
         if len(sentences) > SHOWN:
@@ -232,7 +236,7 @@ def _contents(found: Inspection) -> str:
     more = f" and {len(found.sizes) - 5} more size(s)" if len(found.sizes) > 5 else ""
     unread = found.images - found.sizes.total()
     parts = [
-        f"{found.images} images, {found.masks} masks",
+        f"{found.images} images, {found.masks} {'masks' if found.counted == 'pixel' else 'labelled'}",
         sizes + more,
         f"{unread} refused (see below)" * bool(unread),
     ]

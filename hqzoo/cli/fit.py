@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import sys
 import time
 import warnings
@@ -12,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import torch
 
 from hqzoo._files import write_text
 from hqzoo._lightning import pl
@@ -25,6 +22,7 @@ from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
 from hqzoo.cli import EXIT_INTERRUPTED
+from hqzoo.cli.checkpoint_option import chosen_checkpoint, results_folder
 from hqzoo.cli.own_module import own_report
 from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
@@ -34,7 +32,7 @@ from hqzoo.cli.run_loggers import RunLoggers
 from hqzoo.cli.scored_data import choose_data
 from hqzoo.cli.trainer_settings import told_by_key
 from hqzoo.errors import CheckpointError, ConfigError, HqzooError
-from hqzoo.weights.checkpoint import find_checkpoint
+from hqzoo.weights.checkpoint import find_checkpoint, read_header
 
 if TYPE_CHECKING:
     from hqzoo.tasks import Task
@@ -53,6 +51,11 @@ def main(verb: str, argv: list[str]) -> int:
         The exit code.
     """
     _quieten()
+    if verb == "fit" and any(argument.partition("=")[0] == "--weights" for argument in argv):
+        raise ConfigError(
+            "hqzoo fit goes on from checkpoints, and published weights hold no optimizer. To start from them: "
+            "--trainer.callbacks+ StartFromWeights --trainer.callbacks.weights NAME."
+        )
     argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
     return {"fit": fit, "predict": predict}.get(verb, score)(command)
@@ -208,13 +211,19 @@ def _with_config_of_run(argv: list[str]) -> list[str]:
 
 def _checkpoint_and_folder(command: CommandLine) -> tuple[Path, RunFolder]:
     """Return the checkpoint to use and the folder to write into."""
-    folder, given = command.folder, command.config["ckpt_path"]
+    folder, given, weights = command.folder, command.config["ckpt_path"], command.config["weights"]
+    usual = str(folder.root) == DEFAULT_ROOT
+    if weights is not None:
+        if given is not None:
+            raise ConfigError(f"--weights {weights} and --ckpt_path {given} name two models: give one of them.")
+        if command.own:
+            raise ConfigError("--weights are those of hqzoo's tasks; the recipe names a LightningModule of your own.")
+        checkpoint = chosen_checkpoint(None, weights)
+        return checkpoint, RunFolder(results_folder(checkpoint)) if usual else folder
     if given is None:
         given = "best" if folder.best.is_file() else "last"
     checkpoint = folder.checkpoint(given)
-    if str(folder.root) == DEFAULT_ROOT:
-        folder = RunFolder.of_checkpoint(checkpoint) or folder
-    return checkpoint, folder
+    return checkpoint, (RunFolder.of_checkpoint(checkpoint) or folder) if usual else folder
 
 
 def _load(checkpoint: Path, command: CommandLine) -> Task:
@@ -246,16 +255,8 @@ def _precision(task: Task | None) -> str | None:
 def _steps_done(checkpoint: Path) -> int:
     """Return the number of optimizer steps done in a checkpoint."""
     try:
-        return int(torch.load(checkpoint, map_location="meta", weights_only=True)["global_step"])
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        pickle.UnpicklingError,
-    ) as error:
+        return int(read_header(checkpoint)["global_step"])
+    except (CheckpointError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{checkpoint} is no checkpoint to go on from: it is damaged, or nothing that Lightning wrote ({error})."
         ) from error

@@ -2,6 +2,7 @@
 
     hqzoo map SCENE.tif --checkpoint CKPT -o MAP.tif
     hqzoo map FOLDER "tiles/**/*.tif" --checkpoint CKPT -o MAPS/
+    hqzoo map SCENE.tif --weights NAME -o MAP.tif
 
 A scene streams through overlapping windows whose predictions are blended; memory does not grow with it.
 Missing pixels (nodata, alpha 0) stay missing: nodata in the map, which is 255 where no class has that code. With the
@@ -17,6 +18,7 @@ import argparse
 import signal
 from pathlib import Path
 
+from hqzoo.cli.checkpoint_option import add_checkpoint, chosen_checkpoint
 from hqzoo.cli.own_code import add_own_architecture
 
 __all__ = ["add_arguments", "run"]
@@ -30,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="rasters with the bands that the model was trained on: files, folders, or globs in quotes",
     )
-    parser.add_argument(
-        "--checkpoint", required=True, metavar="CKPT", help="checkpoint of hqzoo fit, or its run folder"
-    )
+    add_checkpoint(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -107,7 +107,7 @@ def _map(args: argparse.Namespace) -> None:
     scenes = find_scenes(args.scenes)
     maps = map_names(scenes, args.output)
     chances = map_names(scenes, args.probabilities, "--probabilities") if args.probabilities else [None] * len(scenes)
-    task = load(args.checkpoint, own_architecture=args.own_architecture)
+    task = load(chosen_checkpoint(args.checkpoint, args.weights), own_architecture=args.own_architecture)
     sensor, _ = known_data(task)
     for scene in scenes if len(scenes) > 1 else ():
         with open_scene(scene, sensor) as opened:

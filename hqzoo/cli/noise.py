@@ -2,6 +2,7 @@
 
     hqzoo noise RUN/checkpoints/best.ckpt --channel depolarizing=0.01 --shots 1024
     hqzoo noise CKPT --data CLASS --data.ARG ... --channel amplitude_damping=0.001,0.01 --channel readout=0.02 --zne
+    hqzoo noise --weights NAME --data CLASS --data.ARG ... --channel depolarizing=0.01
 
 The checkpoint is tested on the test split as `hqzoo test` does, with its circuits run under each condition: noise from
 none to several times what --channel says, exact expectation values and each number of --shots. Channels act after every
@@ -20,6 +21,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
+from hqzoo.cli.checkpoint_option import WEIGHTS_HELP, chosen_checkpoint, results_folder, taken_weights
 from hqzoo.cli.own_code import add_own_architecture
 from hqzoo.errors import ConfigError, did_you_mean
 
@@ -38,7 +40,12 @@ PASSED_ON = ("-c", "--config", "--data", "--trainer", "--seed_everything", "--mo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``hqzoo noise`` itself."""
-    parser.add_argument("checkpoint", metavar="CKPT", type=Path, help="checkpoint of hqzoo fit, or its run folder")
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of hqzoo fit, or its run folder")
+    _add_options(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--weights", metavar="NAME", help=WEIGHTS_HELP)
     parser.add_argument(
         "--channel", action="append", default=[], metavar="NAME=P", help="noise channel and probability; repeatable. "
         "NAME=P1,P2: after gates on one wire, and on more"
@@ -87,8 +94,15 @@ def main(verb: str, argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add_arguments(parser)
+    weights, argv = taken_weights(argv)
+    if weights is None:
+        add_arguments(parser)
+    else:
+        _add_options(parser)
+        parser.set_defaults(checkpoint=None, weights=weights)
     args, rest = parser.parse_known_args(argv)
+    if weights is not None and rest and not rest[0].startswith("-"):
+        raise ConfigError(f"--weights {weights} and {rest[0]} name two models: give one of them.")
     _check(rest, parser)
     return _run(args, rest, _study(args))
 
@@ -127,9 +141,9 @@ def _run(args: argparse.Namespace, rest: Sequence[str], study: NoiseStudy) -> in
     from hqzoo.cli.run_folder import RunFolder
     from hqzoo.cli.scored_data import choose_data
     from hqzoo.tasks.noise_study import draw_outcomes
-    from hqzoo.weights.checkpoint import find_checkpoint, load
+    from hqzoo.weights.checkpoint import load
 
-    args.checkpoint = find_checkpoint(args.checkpoint)
+    args.checkpoint = chosen_checkpoint(args.checkpoint, args.weights)
     task = load(args.checkpoint, own_architecture=args.own_architecture)
     home = RunFolder.of_checkpoint(args.checkpoint)
     config = home.config if home is not None and home.config.is_file() else None
@@ -138,7 +152,7 @@ def _run(args: argparse.Namespace, rest: Sequence[str], study: NoiseStudy) -> in
         "test", [*recipe, *with_recipe_paths(list(rest)), *QUIET, "--ckpt_path", str(args.checkpoint)]
     )
     chosen = choose_data(command, args.checkpoint)
-    folder = RunFolder(args.output or (home.root if home is not None else args.checkpoint.parent))
+    folder = RunFolder(args.output or results_folder(args.checkpoint))
     outcomes = _outcomes(study, task, command)
     report = {
         "checkpoint": str(args.checkpoint),

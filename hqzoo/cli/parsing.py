@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hqzoo._lightning import pl
 from hqzoo.cli.blame import blame, check_architecture
+from hqzoo.cli.checkpoint_option import WEIGHTS_HELP
 from hqzoo.cli.explain import BASES, explain, wrong_values
 from hqzoo.cli.launched import build_trainer
 from hqzoo.cli.option_tree import collect
@@ -34,6 +35,7 @@ DESCRIPTIONS = {
 
 Start:     hqzoo fit -c hq_unet/landscapes         (a recipe that comes with hqzoo, or a file)
 Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
+Fine-tune: hqzoo fit -c RECIPE --trainer.callbacks+ StartFromWeights --trainer.callbacks.weights NAME
 Override:  any key of the recipe, such as --trainer.max_epochs 5
 Several:   torchrun --nproc_per_node 2 -m hqzoo fit ...      (or --trainer.devices 2 --trainer.strategy ddp)
 
@@ -62,6 +64,7 @@ REBUILT = """
 hqzoo {verb} -c RUN/config.yaml                             best.ckpt of that run, else last.ckpt
 hqzoo {verb} -c RUN/config.yaml --ckpt_path last            last.ckpt
 hqzoo {verb} --ckpt_path X.ckpt --data CLASS --data.ARG ...  any checkpoint on any data
+hqzoo {verb} --weights NAME --data CLASS --data.ARG ...      published weights on any data; results go to runs/NAME
 
 X may also be a run folder. The model is rebuilt from the checkpoint alone; model settings in a recipe are only compared
 with it. How the run divided its data (folds, split files, ignored values) is not taken over for other data."""
@@ -134,14 +137,17 @@ class CommandLine(LightningCLI):
         parser.add_lightning_class_args(pl.LightningDataModule, "data", subclass_mode=True, required=True)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add ``--ckpt_path``, and the controls of modules that are no tasks."""
-        text = CHECKPOINT_HELP["fit" if self.verb == "fit" else "other"]
+        """Add ``--ckpt_path`` and ``--weights``, and the controls of modules that are no tasks."""
+        fit = self.verb == "fit"
+        text = CHECKPOINT_HELP["fit" if fit else "other"]
         parser.add_argument("--ckpt_path", type=str | None, default=None, help=text)
         parser.add_argument("--control", type=str | dict[str, str] | None, default=None, help=CONTROL_HELP)
         parser.add_argument(
             "--control_hidden", type=int | None, default=None, help="Hidden width of --control mlp_time."
         )
 
+        if not fit:
+            parser.add_argument("--weights", type=str | None, default=None, help=f"{WEIGHTS_HELP}.")
         if self.verb in ("test", "predict"):
             parser.add_argument("--split", type=Part | None, default=None, help=SPLIT_HELP)
 
@@ -245,5 +251,5 @@ def _make_short_names_known() -> None:
     for package in ("hqzoo.tasks", "hqzoo.data", "hqzoo.callbacks"):
         module = import_module(package)
         for name in module.__all__:
-            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress")):
+            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress", "Weights")):
                 getattr(module, name)

@@ -76,6 +76,7 @@ def completed_report(found: Report, source: Source, seconds: float) -> Report:
         "folds": None if module is None or source.part == "all" else len(module.fold_numbers()),
         "count": source.images,
         "pixels": found.details.get("pixels"),
+        "notes": [] if module is None else list(module.notes()),
     }
     run = {
         **found.run,
@@ -112,6 +113,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
     scores = (f"{headings.get(name, name)} {_number(value)}" for name, value in report.scores.items())
     console.print("   ".join(scores), highlight=False)
     console.print(f"scored on {_extent(report)}", highlight=False)
+    for note in report.data.get("notes", ()):
+        console.print(f"note: {note}", highlight=False, markup=False)
     model = report.model
     console.print(
         f"parameters {model['parameters']:,} (quantum {model['quantum_parameters']:,})   {report.run['seconds']:.1f} s",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from jsonargparse import ArgumentParser
 
 from hqzoo._lightning import pl
@@ -18,6 +17,7 @@ from hqzoo.cli.run_folder import RunFolder, read_config
 from hqzoo.data.base import DataModule
 from hqzoo.data.parts import DIVIDING, Part, contents
 from hqzoo.errors import ConfigError
+from hqzoo.weights.checkpoint import read_header
 
 if TYPE_CHECKING:
     from hqzoo.cli.parsing import CommandLine
@@ -106,7 +106,7 @@ def _is_own(
     module = command.datamodule
     if not isinstance(module, DataModule):
         return trained is None
-    state = torch.load(checkpoint, map_location="meta", weights_only=True).get(type(module).__qualname__)
+    state = read_header(checkpoint).get(type(module).__qualname__)
     known = state.get("contents") if isinstance(state, Mapping) else None
     if not known:
         return trained is None and isinstance(state, Mapping)

@@ -320,9 +320,11 @@ def _equivalence(summary: Summary) -> str:
 
 
 def data_text(summary: Summary) -> str:
-    """Return which data a table is of; empty where its cells do not know."""
+    """Return which data a table is of, and what must be known of them; empty where its cells do not know."""
     data = summary["data"]
-    return f"Data: {data['module']} with fingerprint {data['fingerprint']}." if data else ""
+    if not data:
+        return ""
+    return " ".join([f"Data: {data['module']} with fingerprint {data['fingerprint']}.", *data.get("notes", ())])
 
 
 def _footer(summary: Summary) -> str:

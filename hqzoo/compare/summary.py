@@ -28,8 +28,8 @@ def summarize(table: Table, results: Results) -> dict[str, Any]:
         where there is none; the ``unit`` of all statistics, which is the fold with its seeds averaged, or, where one
         split is all there is, the seed; the ``rule`` by which errors of differences are made, and it in words;
         ``shared_seeds`` of all rows, if some have more; ``beside``: headings of the other scores that cells have;
-        ``rows``; ``data``: class and fingerprint, None where no cell knows them; ``comparisons`` of our scores and
-        ``published_comparisons`` of the paper's, where it published them fold by fold, each with the
+        ``rows``; ``data``: class, fingerprint and notes, None where no cell knows them; ``comparisons`` of our scores
+        and ``published_comparisons`` of the paper's, where it published them fold by fold, each with the
         ``smallest_detectable`` difference (80 % power); ``missing`` cells; and what all cells ran on.
 
     Raises:
@@ -103,13 +103,15 @@ def overlap_of(folds: int) -> float:
 
 
 def _data(results: Iterable[Result]) -> dict[str, Any] | None:
-    """Return which data the cells are of: class of the data module, and a digest of all their fingerprints."""
+    """Return which data the cells are of: class of the data module, a digest of all their fingerprints, and notes."""
     known = [result for result in results if result.identity.content]
     if not known:
         return None
     contents = sorted({result.identity.content for result in known})
     joint = contents[0] if len(contents) == 1 else hashlib.sha256(" ".join(contents).encode()).hexdigest()[:12]
-    return {"module": str(known[0].report.data.get("class_path", "")).rpartition(".")[2], "fingerprint": joint}
+    notes = dict.fromkeys(note for result in known for note in result.report.data.get("notes") or ())
+    module = str(known[0].report.data.get("class_path", "")).rpartition(".")[2]
+    return {"module": module, "fingerprint": joint, "notes": list(notes)}
 
 
 def _machine(result: Result) -> str:

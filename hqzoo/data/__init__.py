@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from hqzoo.data.base import DataModule as DataModule
     from hqzoo.data.bigearthnet import BigEarthNetV2DataModule as BigEarthNetV2DataModule
     from hqzoo.data.bigearthnet_v1 import BigEarthNetV1DataModule as BigEarthNetV1DataModule
+    from hqzoo.data.classification import ClassificationDataModule as ClassificationDataModule
     from hqzoo.data.folder import FolderSegmentationDataModule as FolderSegmentationDataModule
+    from hqzoo.data.folder_labels import FolderClassificationDataModule as FolderClassificationDataModule
     from hqzoo.data.fruitseg30 import FruitSeg30DataModule as FruitSeg30DataModule
+    from hqzoo.data.geobench import GeoBenchDataModule as GeoBenchDataModule
     from hqzoo.data.isbi2012 import ISBI2012DataModule as ISBI2012DataModule
     from hqzoo.data.labelled import WholeSamples as WholeSamples
     from hqzoo.data.labels import IGNORE_INDEX as IGNORE_INDEX
@@ -50,11 +53,14 @@ __getattr__, __dir__, __all__ = attach(
         "BigEarthNetV1DataModule": "bigearthnet_v1",
         "BigEarthNetV2DataModule": "bigearthnet",
         "ClassMap": "labels",
+        "ClassificationDataModule": "classification",
         "ColourJitter": "augment",
         "DataModule": "base",
         "EpochSampler": "sampling",
+        "FolderClassificationDataModule": "folder_labels",
         "FolderSegmentationDataModule": "folder",
         "FruitSeg30DataModule": "fruitseg30",
+        "GeoBenchDataModule": "geobench",
         "GridSampler": "sampling",
         "IGNORE_INDEX": "labels",
         "ISBI2012DataModule": "isbi2012",

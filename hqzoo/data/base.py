@@ -180,6 +180,14 @@ class DataModule(CountsSamples, Generic[R]):
         """Say in a sentence how the splits leak by their construction, or return None."""
         return None
 
+    def notes(self) -> Sequence[str]:
+        """Say what readers of scores must know of the data, a sentence each: how splits leak, unless there is more.
+
+        Reports hold them; everything that they tell is prepared.
+        """
+        known = self.known_leak()
+        return [] if known is None else [known]
+
     def incomplete(self) -> str | None:
         """Say in a sentence what the published data set has that this one lacks, or return None."""
         return None
@@ -276,6 +284,10 @@ class DataModule(CountsSamples, Generic[R]):
         """Return the loader of validation samples, or an empty list where there is no validation split."""
         records = self.records("val")
         return self._evaluation_loader(records) if records else []
+
+    def evaluation_loader(self, split: Split) -> DataLoader[Batch]:
+        """Return a loader of a split's images as they are, once each: training images without augmentation."""
+        return self._evaluation_loader(self.records(split))
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return the loader of test samples."""

@@ -41,8 +41,10 @@ class Inspection:
         masks: How many of them have a mask.
         splits: Fold (None where there are none) to split to number of images.
         sizes: Height and width to number of images that can be read, in their files' own size.
-        classes: Class name to its share of the pixels that are counted.
+        counted: What has a class: ``pixel``, or ``image`` where labels are learnt.
+        classes: Class name to its share of what is counted; with several labels, the share of images that have it.
         ignored: Share of the pixels that are not counted.
+        notes: What readers of scores must know, a sentence each.
         missing: What is missing, damaged or malformed; a sentence each.
         leaks: Which splits, or which data sets, share images, scenes or ground; a sentence each.
         unknown: What could not be compared with another data set; a sentence each.
@@ -52,8 +54,10 @@ class Inspection:
     masks: int = 0
     splits: dict[int | None, dict[str, int]] = field(default_factory=dict)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    counted: str = "pixel"
     classes: dict[str, float] = field(default_factory=dict)
     ignored: float = 0.0
+    notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -213,15 +217,14 @@ def _sum_up(found: Inspection, module: DataModule[Any], looks: Sequence[Look]) -
     found.sizes = Counter(look.size for look in looks)
     classes = () if module.targets is None else module.targets.classes
     counts = sum((look.counts for look in looks), np.zeros(len(classes) + 1, np.int64))
-    counted = max(1, int(counts[:-1].sum()))
+    kind = "mask" if module.targets is None else module.targets.kind
+    found.counted = "pixel" if kind == "mask" else "image"
+    counted = max(1, len(looks) if kind == "multilabel" else int(counts[:-1].sum()))
     found.classes = {name: float(count / counted) for name, count in zip(classes, counts, strict=False)}
     found.ignored = float(counts[-1] / max(1, int(counts.sum())))
     if counts.any() and (absent := [name for name, share in found.classes.items() if not share]):
-        told = (
-            f"; {found.ignored:.1%} of the pixels are ignored"
-            if module.targets and module.targets.kind == "mask"
-            else ""
-        )
-        found.missing.append(f"No {'pixel' if told else 'image'} has class {some(absent)}{told}.")
+        ignored = f"; {found.ignored:.1%} of the pixels are ignored" if kind == "mask" else ""
+        found.missing.append(f"No {found.counted} has class {some(absent)}{ignored}.")
     if incomplete := module.incomplete():
         found.missing.append(incomplete)
+    found.notes = [note for note in module.notes() if note != module.known_leak()]  # leaks are told as such

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image as Pillow
 
 from hqzoo.data.records import Image, ImageRecord, Mask, Missing, Record, Window
 
-__all__ = ["Resized", "resize_image", "resize_mask"]
+__all__ = ["Resized", "ResizedWhole", "resize_image", "resize_mask"]
 
 
 class Resized(ImageRecord):
@@ -47,6 +48,30 @@ class Resized(ImageRecord):
             return None
         resized = resize_mask(missing.view(np.uint8), (self.height, self.width)).view(np.bool_)
         return resized if window is None else window.of(resized)
+
+
+class ResizedWhole(Record):
+    """A record of whole images resized to a fixed height and width; what else it holds stays as it is.
+
+    Args:
+        record: The record as its files hold it.
+        size: Height and width to resize to, in pixels.
+        images: Names of its images.
+    """
+
+    def __init__(self, record: Record, size: tuple[int, int], images: Sequence[str]) -> None:
+        super().__init__(record.name)
+        self.record, self.size, self.images = record, size, tuple(images)
+
+    @property
+    def source(self) -> Record:
+        """The record in its own size."""
+        return self.record.source
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Read everything, and resize the images."""
+        found = self.record.arrays()
+        return {name: resize_image(each, self.size) if name in self.images else each for name, each in found.items()}
 
 
 def resize_image(image: Image, size: tuple[int, int]) -> Image:

@@ -18,16 +18,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 
-from hqzoo.data.augment import ColourJitter
-from hqzoo.data.base import DataModule, Samples, Split
-from hqzoo.data.labelled import WholeSamples
+from hqzoo.data.any_targets import AnyTargetsDataModule
+from hqzoo.data.base import Split
 from hqzoo.data.labels import IGNORE_INDEX, ClassMap
 from hqzoo.data.records import Record
-from hqzoo.data.resized import Resized
+from hqzoo.data.resized import Resized, ResizedWhole
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.splits import ALL, SPLITS, Fold, ValFold, choose_fold, hold_out, make_folds
 from hqzoo.data.targets import Targets
-from hqzoo.data.tiles import TileDataset
 from hqzoo.data.torchgeo_records import (
     GeoLabelRecord,
     GeoMaskRecord,
@@ -36,7 +34,6 @@ from hqzoo.data.torchgeo_records import (
     open_dataset,
     read_sample,
 )
-from hqzoo.data.windows import CropDataset, GridDataset, as_size
 from hqzoo.errors import ConfigError, DataError, unknown_name
 
 if TYPE_CHECKING:
@@ -48,7 +45,7 @@ Kind = Literal["mask", "label", "multilabel"]
 Place = tuple[str | None, int]  # a value of the class's `split`, and the number of the sample in it
 
 
-class TorchGeoDataModule(DataModule[Any]):
+class TorchGeoDataModule(AnyTargetsDataModule):
     """A data set of TorchGeo for segmentation, single-label or multi-label classification.
 
     What an argument leaves open is read from the class: its splits, kind of target, classes, colours, bands.
@@ -71,14 +68,10 @@ class TorchGeoDataModule(DataModule[Any]):
         val_fold: Fold to validate on: a number, ``"next"`` for the one after ``fold``, None for none.
         test_share: Share of the images that is drawn for the test where the class has no splits. CHOICE.
         draw_seed: Seed of these draws.
-        size: Height and width that images are resized to (bilinear; masks nearest). None: as they are.
         same_size: Whether all images have the size of the first one; else those with masks are all read once to know.
-        crop_size: Height and width of training crops and evaluation windows of images with masks; None: whole images.
-        crops_per_epoch: Training crops in an epoch; None: one an image.
-        augment: Whether training images are augmented, see :class:`~hqzoo.data.segmentation.SegmentationDataModule`.
-        jitter: Strength of the colour jitter. CHOICE.
         statistics_folder: Folder where statistics are kept from one run to the next; None: computed in each.
-        **kwargs: Arguments of :class:`~hqzoo.data.base.DataModule`: ``batch_size``, ``seed``, ``inner_val``, ...
+        **kwargs: Arguments of :class:`~hqzoo.data.any_targets.AnyTargetsDataModule` (``size``, ``crop_size``,
+            ``augment``, ...) and :class:`~hqzoo.data.base.DataModule` (``batch_size``, ``seed``, ``inner_val``, ...).
 
     Raises:
         ConfigError: If there is no such class, or an argument does not fit it.
@@ -102,12 +95,7 @@ class TorchGeoDataModule(DataModule[Any]):
         val_fold: ValFold = "next",
         test_share: float = 0.2,
         draw_seed: int = 0,
-        size: tuple[int, int] | None = None,
         same_size: bool = True,
-        crop_size: int | tuple[int, int] | None = None,
-        crops_per_epoch: int | None = None,
-        augment: bool = True,
-        jitter: ColourJitter = ColourJitter(),  # noqa: B008 - frozen, and parsers show it as the default
         statistics_folder: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - the base's arguments, which parsers resolve
     ) -> None:
@@ -117,10 +105,7 @@ class TorchGeoDataModule(DataModule[Any]):
         self.mask_layer, self.bands, self.unit, self.scale = mask_layer, bands, unit, scale
         self.given_splits, self.num_folds, self.fold, self.val_fold = splits, num_folds, fold, val_fold
         self.test_share, self.draw_seed = test_share, draw_seed
-        self.size, self.same_size = None if size is None else as_size("size", size), same_size
-        self.crop_size = None if crop_size is None else as_size("crop_size", crop_size)
-        self.crops_per_epoch, self.augment, self.jitter = crops_per_epoch, augment, jitter
-        self.statistics_folder = statistics_folder
+        self.same_size, self.statistics_folder = same_size, statistics_folder
         self._opened: dict[str | None, NonGeoDataset] = {}
         if splits is not None and not self._has_splits:
             raise ConfigError(f"{self.dataset.__name__} has no splits of its own: leave out `splits`.")
@@ -190,32 +175,10 @@ class TorchGeoDataModule(DataModule[Any]):
 
     # Samples
 
-    def sample_shapes(self) -> dict[str, tuple[int, int, int]]:
-        """Return the shape of training images."""
-        image = self._first["image"]
-        size = (self.crop_size if self.kind == "mask" else None) or self.size or image.shape[1:]
-        return {"image": (len(image), size[0], size[1])}
-
-    def training_samples(self, records: Sequence[Any]) -> Samples:
-        """Return crops of images with masks, or whole images with labels."""
-        jitter, shapes = self.jitter if self.augment else None, self.sample_shapes()
-        if self.kind != "mask":
-            return WholeSamples(records, self.cache, self.sensors, shapes, jitter, self.seed)
-        length = self.crops_per_epoch or len(records)
-        return CropDataset(records, self.cache, self.sensors["image"], shapes["image"][1:], length, jitter, self.seed)
-
-    def evaluation_samples(self, records: Sequence[Any]) -> Samples:
-        """Return windows of images with masks, or whole images with labels."""
-        shapes = self.sample_shapes()
-        if self.kind == "mask":
-            return GridDataset(records, self.cache, shapes["image"][1:])
-        return WholeSamples(records, self.cache, self.sensors, shapes)
-
-    def prediction_samples(self, records: Sequence[Any]) -> Samples:
-        """Return overlapping windows of images with masks, or whole images with labels."""
-        if self.kind == "mask":
-            return TileDataset(records, self.cache, self.tile_size or self.sample_shapes()["image"][1:])
-        return self.evaluation_samples(records)
+    def image_shapes(self) -> dict[str, tuple[int, int, int]]:
+        """Return the shape of the first image."""
+        bands, height, width = self._first["image"].shape
+        return {"image": (bands, height, width)}
 
     # Splits
 
@@ -280,7 +243,8 @@ class TorchGeoDataModule(DataModule[Any]):
         dataset, name = self._open(place[0]), _name(place)
         if self.kind != "mask":
             several = self.kind == "multilabel"
-            return GeoLabelRecord(name, dataset, place[1], len(self._class_map), several, self.size)
+            labelled = GeoLabelRecord(name, dataset, place[1], len(self._class_map), several)
+            return labelled if self.size is None else ResizedWhole(labelled, self.size, ["image"])
         image = self._first["image"] if self.same_size else read_sample(dataset, place[1])["image"]
         height, width = image.shape[1:]
         record = GeoMaskRecord(name, (height, width), dataset, place[1], self._class_map, self.mask_layer)

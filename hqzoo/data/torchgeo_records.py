@@ -13,7 +13,6 @@ import torch
 from hqzoo._own_code import import_own
 from hqzoo.data.labels import ClassMap
 from hqzoo.data.records import Image, ImageRecord, Mask, Record, Window
-from hqzoo.data.resized import resize_image
 from hqzoo.errors import ConfigError, DataError, unknown_name
 
 if TYPE_CHECKING:
@@ -144,7 +143,6 @@ class GeoLabelRecord(Record):
         index: Number of the sample.
         classes: Number of classes.
         several: Whether an image has any number of classes, as a vector of 0 and 1.
-        size: Height and width to resize the image to (bilinear); None: as it is.
     """
 
     def __init__(
@@ -154,10 +152,9 @@ class GeoLabelRecord(Record):
         index: int,
         classes: int,
         several: bool,
-        size: tuple[int, int] | None,
     ) -> None:
         super().__init__(name)
-        self.dataset, self.index, self.classes, self.several, self.size = dataset, index, classes, several, size
+        self.dataset, self.index, self.classes, self.several = dataset, index, classes, several
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return ``image`` and ``label``: int64 (), or float32 (K,)."""
@@ -171,7 +168,7 @@ class GeoLabelRecord(Record):
                 f"expected {expected}. Correct `kind` or `classes`."
             )
         target = label.astype(np.float32) if self.several else label.reshape(()).astype(np.int64)
-        return {"image": image if self.size is None else resize_image(image, self.size), "label": target}
+        return {"image": image, "label": target}
 
 
 def one_mask(mask: npt.NDArray[Any], layer: int | None, source: str) -> npt.NDArray[Any]:

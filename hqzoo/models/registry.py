@@ -184,6 +184,7 @@ def count_parameters(model: nn.Module) -> dict[str, Any]:
 
 def create_model(
     name: str,
+    /,
     *,
     in_channels: int | None = None,
     num_classes: int | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["check_scene"]
 
+COARSER = 2.0
+"""How many times coarser or finer than in training pixels may be (CHOICE)."""
+
+METRES_A_DEGREE = 111_320.0  # of latitude; the sides of a pixel differ, and their geometric mean counts
+
 SAME_UNIT = {"dn": "digital number", "digital numbers": "digital number", "decibel": "db"}
 
 
 def check_scene(scene: Scene, sensor: Sensor) -> None:
-    """Compare bands, their names, their type, unit and values with what the model was trained on.
+    """Compare bands, their names, their type, unit, resolution and values with what the model was trained on.
 
     Stored values are taken as they are, as the data modules take them: a GDAL scale or offset is not applied.
 
@@ -36,6 +42,7 @@ def check_scene(scene: Scene, sensor: Sensor) -> None:
     _check_type(scene, sensor)
     _check_names(scene, sensor)
     _check_unit(scene, sensor)
+    _check_resolution(scene, sensor)
     _check_values(scene, sensor)
 
 
@@ -102,6 +109,30 @@ def _check_unit(scene: Scene, sensor: Sensor) -> None:
                 f"Band {band} of the scene {scene.path} is in '{unit}'; the model takes '{sensor.unit}'. "
                 f"Convert it, or if both mean the same, rename it: gdal_edit.py -units '{sensor.unit}' SCENE."
             )
+
+
+def _check_resolution(scene: Scene, sensor: Sensor) -> None:
+    pixel = _pixel_metres(scene)
+    if sensor.gsd is None or pixel is None or 1 / COARSER <= pixel / sensor.gsd <= COARSER:
+        return
+    raise SensorError(
+        f"A pixel of the scene {scene.path} is {pixel:.3g} m wide; the model was trained on pixels of {sensor.gsd:g} m "
+        f"and is not asked about others than {sensor.gsd / COARSER:g} to {sensor.gsd * COARSER:g} m. Resample the "
+        f"scene: gdalwarp -tr {sensor.gsd:g} {sensor.gsd:g} -r {'bilinear' if pixel > sensor.gsd else 'average'} SCENE "
+        "OUT (in metres)."
+    )
+
+
+def _pixel_metres(scene: Scene) -> float | None:
+    """Return the side of a pixel on the ground; None where the scene does not say where it lies."""
+    dataset = scene.dataset
+    if dataset.crs is None or dataset.transform.is_identity:
+        return None
+    side = math.sqrt(abs(dataset.transform.determinant))
+    if dataset.crs.is_geographic:
+        latitude = math.radians((dataset.bounds.bottom + dataset.bounds.top) / 2)
+        return side * METRES_A_DEGREE * math.sqrt(max(math.cos(latitude), 0.0))
+    return side * float(dataset.crs.linear_units_factor[1])
 
 
 def _unit_name(unit: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hqzoo.tasks.optim import OptimizerSettings as OptimizerSettings
     from hqzoo.tasks.optim import ScheduleSettings as ScheduleSettings
     from hqzoo.tasks.panels import draw_panel as draw_panel
+    from hqzoo.tasks.probe import ProbeTask as ProbeTask
     from hqzoo.tasks.report import Report as Report
     from hqzoo.tasks.samples import Samples as Samples
     from hqzoo.tasks.segmentation import SegmentationTask as SegmentationTask
@@ -31,6 +32,7 @@ __getattr__, __dir__, __all__ = attach(
         "LossSettings": "losses",
         "Metric": "metric",
         "OptimizerSettings": "optim",
+        "ProbeTask": "probe",
         "Report": "report",
         "Samples": "samples",
         "ScheduleSettings": "optim",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,6 +20,7 @@ from hqzoo.tasks.base import Batch, Found, Stage, Task
 from hqzoo.tasks.label_scores import label_scores
 from hqzoo.tasks.metric import Metric
 from hqzoo.tasks.samples import Samples
+from hqzoo.tasks.thresholds import best_thresholds, f1_at
 
 __all__ = ["ClassificationTask"]
 
@@ -42,8 +44,8 @@ class ClassificationTask(Task):
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = (
-        metric.ACCURACY, metric.MACRO_F1, metric.MICRO_F1, metric.ECE, metric.LOSS, metric.F1, metric.PRECISION,
-        metric.RECALL,
+        metric.ACCURACY, metric.MACRO_F1, metric.MICRO_F1, metric.MICRO_F1_CHOSEN, metric.MACRO_F1_CHOSEN,
+        metric.ECE, metric.LOSS, metric.F1, metric.PRECISION, metric.RECALL,
     )  # fmt: skip
     model_kinds: ClassVar[tuple[Kind, ...]] = ("classification",)
     target_kinds: ClassVar[tuple[str, ...]] = ("label", "multilabel")
@@ -81,6 +83,8 @@ class ClassificationTask(Task):
             )
         weights = None if self.class_weights is None else torch.tensor(self.class_weights)
         self.register_buffer("weights", weights, persistent=False)
+        if self._several:
+            self.register_buffer("thresholds", torch.full((len(self.classes),), torch.nan))
         self.images = {"val": Samples(), "test": Samples()}
 
     @property
@@ -143,12 +147,26 @@ class ClassificationTask(Task):
         truth, probability = samples["truth"], samples["probability"]
         scores, rows = label_scores(truth, probability, self.classes, self.threshold)
         scores["loss"] = float(samples["loss"].mean())
+        if self._several:
+            scores |= self._at_chosen_thresholds(truth, probability, stage)
         details: dict[str, Any] = {"images": len(truth)}
         if not self._several:
             confusion = np.zeros((len(self.classes), len(self.classes)), np.int64)
             np.add.at(confusion, (truth, probability.argmax(1)), 1)
             details["confusion"] = confusion.tolist()
         return Found(scores, tuple(rows), details, samples)
+
+    def _at_chosen_thresholds(
+        self, truth: npt.NDArray[Any], probability: npt.NDArray[Any], stage: Stage
+    ) -> dict[str, float | None]:
+        """Return F1 at thresholds that validation images chose; None in a test before any validation."""
+        thresholds: Tensor = self.thresholds  # type: ignore[assignment]
+        if stage == "val":
+            thresholds.copy_(torch.from_numpy(best_thresholds(truth, probability)))
+        if bool(thresholds.isnan().any()):
+            return {"micro_f1_chosen": None, "macro_f1_chosen": None}
+        micro, macro = f1_at(truth, probability, thresholds.cpu().numpy())
+        return {"micro_f1_chosen": micro, "macro_f1_chosen": macro}
 
     # Pictures and files -------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = [
     "ACCURACY", "AVERAGE_PRECISION", "BINARY_ACCURACY", "BOUNDARY_IOU", "ECE", "F1", "IMAGE_IOU", "IOU", "LOSS",
-    "MACRO_F1", "MICRO_F1", "MIOU", "OA", "PRECISION", "RANK", "RECALL", "RECIPROCAL_RANK", "SMALL_OBJECT_RECALL",
-    "SOFT_IOU", "Metric", "by_name", "standard_metrics",
+    "MACRO_F1", "MACRO_F1_CHOSEN", "MICRO_F1", "MICRO_F1_CHOSEN", "MIOU", "OA", "PRECISION", "RANK", "RECALL",
+    "RECIPROCAL_RANK", "SMALL_OBJECT_RECALL", "SOFT_IOU", "Metric", "by_name", "standard_metrics",
 ]  # fmt: skip
 
 
@@ -93,6 +93,8 @@ LOSS = Metric("loss", "min")
 ACCURACY = Metric("accuracy", margin=0.01)
 MACRO_F1 = Metric("macro_f1", label="macro F1", margin=0.01, mean_of="f1")
 MICRO_F1 = Metric("micro_f1", label="micro F1", margin=0.01)
+MICRO_F1_CHOSEN = Metric("micro_f1_chosen", label="micro F1 at chosen thresholds", margin=0.01)
+MACRO_F1_CHOSEN = Metric("macro_f1_chosen", label="macro F1 at chosen thresholds", margin=0.01)
 IMAGE_IOU = Metric("image_iou", label="mean IoU of images", margin=0.01)
 RANK = Metric("rank", "min", label="rank of the first hit")
 RECIPROCAL_RANK = Metric("reciprocal_rank", label="mean reciprocal rank", margin=0.01)

@@ -10,15 +10,18 @@ import pytest
 from PIL import Image
 
 from hqzoo.data import (
+    FolderClassificationDataModule,
     FolderSegmentationDataModule,
     FruitSeg30DataModule,
+    GeoBenchDataModule,
     ISBI2012DataModule,
     LandCoverAIDataModule,
     PH2DataModule,
 )
 from hqzoo.data.inspection import Inspection, inspect, recognise
 from hqzoo.errors import DataError
-from tests.fixtures.folder import draw, write_classes, write_csv, write_folder, write_images
+from tests.fixtures.folder import draw, write_classes, write_csv, write_folder, write_images, write_labelled
+from tests.fixtures.geobench import write_geobench
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.whole_images import write_fruitseg30, write_isbi2012, write_ph2
 
@@ -38,8 +41,15 @@ def test_every_layout_is_recognised(tmp_path: Path) -> None:
     write_folder(tmp_path / "folder")
     write_images(tmp_path / "split" / "train", ["a"])
     write_images(tmp_path / "numbers", [f"{number:02}" for number in range(30)], size=(8, 8))  # colour, so no ISBI
+    for kind in ("corn", "wood"):
+        write_labelled(tmp_path / "labelled" / "train" / kind, [f"{kind}_{number}" for number in range(2)])
+        write_labelled(tmp_path / "kinds" / kind, [f"{kind}_{number}" for number in range(2)])
+    write_geobench(tmp_path, "m-eurosat")
     found = {path.name: recognise(path) for path in tmp_path.iterdir()}
     assert found == {
+        "labelled": FolderClassificationDataModule,
+        "kinds": FolderClassificationDataModule,
+        "m-eurosat": GeoBenchDataModule,
         "ph2": PH2DataModule,
         "ph2_files": PH2DataModule,
         "isbi": ISBI2012DataModule,

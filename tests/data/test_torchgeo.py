@@ -36,6 +36,8 @@ def write_eurosat(root: Path) -> None:
         names.append(f"{kind}_{number}.jpg")
     for split, part in (("train", names[:6]), ("val", names[6:9]), ("test", names[9:])):
         (root / f"eurosat-{split}.txt").write_text("\n".join(part))
+    for split, part in (("train", names[6:]), ("val", names[3:6]), ("test", names[:3])):
+        (root / f"eurosat-spatial-{split}.txt").write_text("\n".join(part))
 
 
 def write_ucmerced(root: Path) -> None:
@@ -111,6 +113,18 @@ def test_eurosat_reads_bands_and_labels_of_the_files(made: Any, tmp_path: Path) 
         assert int(label) == number % 3
     names = [name for each in data.test_dataloader() for name in each["name"]]
     assert len(set(names)) == len(names) == 3
+
+
+@pytest.mark.parametrize(("dataset", "tested"), [("EuroSAT", (9, 10, 11)), ("EuroSATSpatial", (0, 1, 2))])
+def test_thirteen_bands_of_eurosat_in_either_split(made: Any, dataset: str, tested: tuple[int, ...]) -> None:
+    data = made(write_eurosat, dataset, scale=10_000.0, augment=False, remark="Only generated.")
+    assert data.sensors["image"].bands == (*(f"B{number:02}" for number in range(1, 13)), "B8A")
+    assert data.notes() == ["Only generated."]
+    stacks = [np.random.default_rng(number).integers(0, 9000, (13, 64, 64)) for number in tested]
+    samples = [data.test_dataloader().dataset[index] for index in range(3)]
+    for sample in samples:
+        (number,) = [n for n, stack in zip(tested, stacks, strict=True) if np.array_equal(sample["image"], stack)]
+        assert int(sample["label"]) == number % 3
 
 
 def test_samples_follow_from_seed_epoch_and_index(made: Any) -> None:
@@ -211,6 +225,7 @@ TWELVE = [f"band_{number}" for number in range(12)]
     [
         ("eurosat", "EuroSAT", {}, "label", 2),
         ("eurosat", "EuroSAT100", {}, "label", 2),
+        ("eurosat", "EuroSATSpatial", {}, "label", 2),
         ("landcoverai", "LandCoverAI", {"crop_size": 2}, "mask", 5),
         ("loveda", "LoveDA", {"splits": {"train": "train", "test": "val"}}, "mask", 8),
         ("seasonet", "SeasoNet", {"bands": TWELVE}, "mask", 33),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from rasterio.enums import ColorInterp
 
 from hqzoo.data.readers import FileRecord, read_header
@@ -12,7 +13,7 @@ from hqzoo.data.sensor import Sensor
 from hqzoo.errors import DataError, SceneError, SensorError
 from hqzoo.scenes.fitting import check_scene
 from hqzoo.scenes.scene import open_scene
-from tests.fixtures.scenes import RGB, picture, write_raster
+from tests.fixtures.scenes import POLAND, RGB, picture, write_raster
 
 SENTINEL = Sensor(("B02", "B03", "B04", "B08"), "reflectance x 1e4", 10000)
 
@@ -212,3 +213,42 @@ def test_bands_of_several_types(tmp_path: Path) -> None:
     (tmp_path / "s.vrt").write_text(text)
     with pytest.raises(SceneError, match="several types"):
         check(tmp_path / "s.vrt")
+
+
+@pytest.mark.parametrize(
+    ("gsd", "crs", "transform", "fits"),
+    [
+        (0.25, "EPSG:2180", POLAND, True),
+        (0.5, "EPSG:2180", POLAND, True),
+        (0.125, "EPSG:2180", POLAND, True),
+        (0.51, "EPSG:2180", POLAND, False),
+        (10.0, "EPSG:2180", POLAND, False),
+        (0.1, "EPSG:2180", POLAND, False),
+        (None, "EPSG:2180", POLAND, True),
+        (10.0, None, POLAND, True),  # nobody knows in which unit
+        (0.3, "EPSG:2225", Affine(1, 0, 6_000_000, 0, -1, 2_000_000), True),  # US feet
+        (1.0, "EPSG:2225", Affine(1, 0, 6_000_000, 0, -1, 2_000_000), False),
+        (10.0, "EPSG:4326", Affine(9e-5, 0, 20, 0, -9e-5, 0), True),  # 10.02 m at the equator
+        (10.0, "EPSG:4326", Affine(9e-5, 0, 20, 0, -9e-5, 52), True),  # 10.02 m by 6.17 m
+        (1.0, "EPSG:4326", Affine(9e-5, 0, 20, 0, -9e-5, 52), False),
+    ],
+)
+def test_resolution(tmp_path: Path, gsd: float | None, crs: str | None, transform: Affine, fits: bool) -> None:
+    path = write_raster(tmp_path / "s.tif", picture(30, 40), crs=crs, transform=transform)
+    sensor = Sensor(RGB.bands, gsd=gsd)
+    if fits:
+        check(path, sensor)
+        return
+    with pytest.raises(
+        SensorError, match=rf"s\.tif is .* m wide; .* trained on pixels of {gsd:g} m.*gdalwarp -tr {gsd:g}"
+    ):
+        check(path, sensor)
+
+
+def test_the_remedy_for_another_resolution_mends_it(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "s.tif", picture(32, 40))
+    sensor = Sensor(RGB.bands, gsd=1.0)
+    with pytest.raises(SensorError, match=r"gdalwarp -tr 1 1 -r average"):
+        check(path, sensor)
+    coarse = picture(32, 40).reshape(3, 8, 4, 10, 4).mean((2, 4)).astype(np.uint8)
+    check(write_raster(tmp_path / "t.tif", coarse, transform=POLAND @ Affine.scale(4)), sensor)

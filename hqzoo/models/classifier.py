@@ -1,0 +1,109 @@
+"""Any encoder with a head: linear, nearest neighbours, or hybrid, with a circuit between two linear layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from hqzoo.data.sensor import Inputs
+from hqzoo.errors import ConfigError
+from hqzoo.models.encoder import Encoder
+from hqzoo.models.protocol import Model
+from hqzoo.models.registry import check_arguments, create_model, register_model
+from hqzoo.nn import Control, fill
+from hqzoo.nn.heads import HybridHead, LinearHead, NeighbourHead
+from hqzoo.quantum import circuits
+
+__all__ = ["Classifier", "classifier"]
+
+
+class Classifier(Model):
+    """See :func:`classifier`.
+
+    Args:
+        encoder: From images to vectors.
+        head: From vectors to logits.
+    """
+
+    size_multiple = (1, 1)
+
+    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def quantum_parts(self) -> dict[str, nn.Module]:
+        """Return the circuit of a hybrid head, or what stands in its place."""
+        return {"head.core": self.head.core} if isinstance(self.head, HybridHead) else {}
+
+    def starting_weights(self) -> dict[str, dict[str, str]]:
+        """Return where an encoder that is trained on got its weights."""
+        return self.encoder.starting_weights()
+
+    def forward(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
+        """Return logits ``(B, K)``."""
+        out: Tensor = self.head(self.encoder(images))
+        return out
+
+
+@register_model(
+    summary="an encoder with a hybrid, linear or nearest-neighbour head, for probes and fine-tuning",
+    kind="classification",
+    parameters=16_709,  # a hybrid head on 256 random filters of 3 bands, which are 12,544 of them
+    quantum_parameters=16,
+    qubits=8,
+    controls=("quantum", "zero", "constant", "linear", "mlp", "mlp_time", "frozen", "separable", "identity"),
+)
+def classifier(
+    inputs: Inputs,
+    num_classes: int = 5,
+    encoder: str = "random_convolutions",
+    encoder_args: Mapping[str, Any] | None = None,
+    head: Literal["hybrid", "linear", "neighbours"] = "hybrid",
+    layers: int = 2,
+    neighbours: int = 20,
+    temperature: float = 0.07,
+    control: Control = "quantum",
+    control_hidden: int | None = None,
+    engine: str = "auto",
+) -> Classifier:
+    """Build an encoder with a head.
+
+    A frozen encoder and ``ProbeTask`` are a probe; ``encoder_args={"frozen": False}`` and ``ClassificationTask`` are
+    fine-tuning; ``encoder="image_statistics"`` and ``"random_convolutions"`` are floors that an encoder has to pass.
+
+    Args:
+        inputs: Sensors and statistics.
+        num_classes: Classes K.
+        encoder: A model of kind ``features``, see ``hqzoo.list_models("features")``.
+        encoder_args: Its arguments, such as ``{"name": "resnet50", "weights": "random"}``.
+        head: ``hybrid``, see :class:`hqzoo.nn.heads.HybridHead`; ``linear``; ``neighbours``, which is fitted, not
+            trained.
+        layers: Layers of the hybrid head's circuit, that of HQF-Net's skips on 8 qubits. CHOICE 2.
+        neighbours: Neighbours that vote.
+        temperature: How much nearer ones count.
+        control: What stands in the circuit's place.
+        control_hidden: Hidden width of ``mlp_time``.
+        engine: Engine of the circuit.
+
+    Raises:
+        ConfigError: If an encoder, an argument or a head is unknown.
+    """
+    given = dict(encoder_args or {})
+    check_arguments(encoder, given, ("features", "own"))
+    built = create_model(encoder, inputs=inputs, **given)
+    if not isinstance(built, Encoder):
+        raise ConfigError(f"encoder='{encoder}' is no hqzoo.models.Encoder: it is a {type(built).__name__}.")
+    if head == "hybrid":
+        top: nn.Module = HybridHead(built.width, num_classes, circuits.qskip(layers), engine)
+    elif head == "linear":
+        top = LinearHead(built.width, num_classes)
+    elif head == "neighbours":
+        top = NeighbourHead(built.width, num_classes, neighbours, temperature)
+    else:
+        raise ConfigError(f"head='{head}' is none of hybrid, linear, neighbours.")
+    model = Classifier(built, top)
+    if head == "hybrid":
+        fill(model, control, control_hidden)
+    return model

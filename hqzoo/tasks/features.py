@@ -1,0 +1,127 @@
+"""Features of a split, computed once by a frozen encoder and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from hqzoo._files import replacing
+from hqzoo.data._progress import progress
+from hqzoo.data.base import DataModule, Split
+from hqzoo.data.processes import found_once, processes
+from hqzoo.nn.frozen import tensor_digest
+from hqzoo.tasks.samples import Samples
+
+__all__ = ["Features", "extract_features", "features_key", "stored_features"]
+
+FORMAT = 1  # of the files
+
+
+@dataclass(frozen=True)
+class Features:
+    """Vectors of the images of a split, with their labels.
+
+    Args:
+        names: Names of the images, sorted, ``(N,)``.
+        vectors: ``(N, D)`` float32.
+        labels: ``(N,)`` int64, or multi-hot ``(N, K)``.
+    """
+
+    names: npt.NDArray[np.str_]
+    vectors: npt.NDArray[np.float32]
+    labels: npt.NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return vectors and labels on a device."""
+        return torch.from_numpy(self.vectors).to(device), torch.from_numpy(self.labels).to(device)
+
+
+@torch.no_grad()
+def extract_features(
+    encode: Callable[[Mapping[str, Any]], Tensor], loader: DataLoader[Any], device: torch.device, description: str
+) -> Features:
+    """Return the features of all images of a loader, of all processes together, each image once.
+
+    Args:
+        encode: From a batch on the device to vectors ``(B, D)``.
+        loader: Batches with ``name`` and ``label``.
+        device: Where the encoder is.
+        description: What the progress bar says.
+    """
+    found = Samples()
+    batches: Iterable[dict[str, Any]] = progress(loader, description)  # type: ignore[arg-type]  # it has a length
+    for batch in batches:
+        there = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
+        found.add(batch["name"], vector=encode(there).float(), label=batch["label"])
+    columns = found.gather()
+    return Features(columns["name"], columns["vector"].astype(np.float32), columns["label"])
+
+
+def features_key(encoder: nn.Module, data: DataModule[Any], split: Split, normalised_by: Mapping[str, Any]) -> str:
+    """Return what features depend on as a digest: weights and form of the encoder, images, their normalisation.
+
+    Args:
+        encoder: The encoder, with all of its weights.
+        data: The data module.
+        split: The split.
+        normalised_by: Sensors and statistics by name, as plain types.
+    """
+    options = {name: value for name, value in vars(encoder).items() if isinstance(value, int | float | str | bool)}
+    parts = [
+        FORMAT,
+        tensor_digest(encoder),
+        str(encoder),
+        options,
+        data.fingerprint(split),
+        data.contents,
+        normalised_by,
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
+
+
+def stored_features(folder: Path | None, key: Callable[[], str], compute: Callable[[], Features]) -> Features:
+    """Return features from a file named by their key, or compute them and write it, whole or not at all.
+
+    A file that cannot be read is written anew. On several processes all have to call it; each reads, the first writes.
+
+    Args:
+        folder: Where such files are; None: nothing is kept.
+        key: Returns what they depend on, see :func:`features_key`.
+        compute: Computes them.
+    """
+    if folder is None:
+        return compute()
+    path = folder / f"features_{found_once(key)}.npz"
+    if found_once(lambda: _read(path) is not None):
+        known = _read(path)
+        if known is not None:
+            return known
+    found = compute()
+    if processes().rank == 0:
+        with replacing(path) as beside, beside.open("wb") as file:
+            np.savez(file, names=found.names, vectors=found.vectors, labels=found.labels)
+    return found
+
+
+def _read(path: Path) -> Features | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Features(arrays["names"], arrays["vectors"], arrays["labels"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # not whole, or something else: made anew
+        return None
