@@ -18,7 +18,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             *parts,
-            f"Pairs a second that become batches, in brackets how many times TIFF's; best of {found['turns']} turns. "
+            f"Pairs a second that become batches, in brackets how many times TIFF's, and the processor's time for one, "
+            f"warm and without workers, which other programs disturb less; best of {found['turns']} turns. "
             f"{machine['processor']}, {machine['cores']} cores shared with other programs (load {machine['load']}). At "
             f"these rates ({condition}), loading {hours['epochs']} epochs of {hours['pairs']:,} pairs takes "
             f"{hours['hours']['tiff'][condition]:,.0f} hours from TIFF and {hours['hours']['pack'][condition]:,.0f} "
@@ -36,8 +37,8 @@ def _table(source: Mapping[str, Any]) -> str:
     formats = source["formats"]
     conditions = [key for key in formats["tiff"] if key != "bytes"]
     rows = [
-        [name, f"{each['bytes'] / 1e6:.0f}"]
+        [name, f"{each['bytes'] / 1e6:.0f}", f"{each['warm, 0 workers']['cpu_ms']:.2f}"]
         + [f"{each[key]['pairs_per_second']:.0f} ({each[key]['times_tiff']:.1f}x)" for key in conditions]
         for name, each in formats.items()
     ]
-    return markdown_table(["format", "MB", *conditions], rows)
+    return markdown_table(["format", "MB", "CPU ms", *conditions], rows)
