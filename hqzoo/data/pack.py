@@ -9,7 +9,7 @@ A pack is a folder of plain files that anybody can read:
 * ``faults.jsonl``: what is wrong with bad records, which could not be read from their files, if that was allowed.
 
 No file depends on the number of processes that wrote it. NumPy's own format was chosen by measurement (see
-``benchmarks/pack``): zarr was ten times slower, LMDB with safetensors and HDF5 took as much of a processor's time or more
+``benchmarks/pack``): zarr was ten times slower; LMDB with safetensors and HDF5 took as much processor time or more
 and were not faster beyond the noise, though they check no record as it is read, and need packages of their own.
 """
 
