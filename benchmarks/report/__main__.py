@@ -3,7 +3,7 @@
     hqzoo bench report          # or: python -m benchmarks.report
 
 Tables of training runs (results/*/cells.jsonl), the pages of claims (claims/*.yaml), the quantum simulators, what
-hqzoo.accelerate did to a PennyLane model, and the step of a hybrid network.
+hqzoo.accelerate did to a PennyLane model, the step of a hybrid network, and the formats that pairs are read from.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pack import report as pack
 from benchmarks.quantum.report import duel
 from benchmarks.step import __main__ as step
 from hqzoo.compare import write_claims, write_report
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="bench report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args(argv)
     try:
-        parts = {**_tables(), **_quantum(), **_step(), **_accelerate()}
+        parts = {**_tables(), **_quantum(), **_step(), **_pack(), **_accelerate()}
         _claims()
         for page in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs/pages").glob("*.md"))):
             page.write_text(_rendered(page, parts))
@@ -102,6 +103,11 @@ def _quantum() -> dict[str, str]:
 def _step() -> dict[str, str]:
     path = RESULTS / "step.json"
     return {"step": step.markdown(json.loads(path.read_text()))} if path.exists() else {}
+
+
+def _pack() -> dict[str, str]:
+    path = RESULTS / "pack.json"
+    return {"pack": pack.markdown(json.loads(path.read_text()))} if path.exists() else {}
 
 
 def _accelerate() -> dict[str, str]:

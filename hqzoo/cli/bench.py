@@ -5,6 +5,7 @@
     hqzoo bench quantum --help              # everything it takes
     hqzoo bench step                        # what a circuit adds to a training step
     hqzoo bench map                         # how fast scenes are mapped, beside the bare model
+    hqzoo bench pack                        # how fast pairs are read for training, by their format
     hqzoo bench report                      # all results to Markdown, figures, README and site
 
 Benchmarks lie beside the package in the repository and are not part of an installed wheel.
@@ -17,7 +18,7 @@ from types import ModuleType
 
 __all__ = ["add_arguments", "run"]
 
-BENCHMARKS = ("map", "quantum", "report", "step")
+BENCHMARKS = ("map", "pack", "quantum", "report", "step")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "choose_data"]
 
-PLACES = ("root", "dataset", "images")
+PLACES = ("root", "dataset", "images", "packed")
 """Arguments of data modules that say which data set is meant."""
 
 

@@ -11,8 +11,8 @@ __all__ = ["is_local", "is_of_data", "key_of", "setting"]
 
 OWN = ("seed_everything", "data.seed", "data.fold", "trainer.default_root_dir", "ckpt_path", "config")
 LOCAL = (
-    "data.root", "data.num_workers", "data.cache_gib", "trainer.accelerator", "trainer.enable_progress_bar",
-    "trainer.enable_model_summary", "trainer.logger",
+    "data.root", "data.packed", "data.num_workers", "data.cache_gib", "trainer.accelerator",
+    "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.logger",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hqzoo.compare.result import Result
 from hqzoo.compare.scores import Key, Scores, Unit, headings, scores_of, units_of
+from hqzoo.compare.sensitivity import has_nothing
 from hqzoo.compare.statistics import fold_means, median_iqr
 from hqzoo.compare.table import Row
 from hqzoo.compare.training import barely_trained, mean_curve
@@ -52,7 +53,8 @@ def summarize_row(
         "steps": sorted({report.run["step"] for report in reports.values()}),
         "costs": _costs(list(reports.values())),
         "loss_curve": mean_curve([result.losses for result in cells.values()]),
-        "barely_trained": barely_trained(list(cells.values())),
+        # A row that sees nothing where others have their circuit may have nothing to learn.
+        "barely_trained": [] if has_nothing(row) else barely_trained(list(cells.values())),
     }  # fmt: skip
 
 

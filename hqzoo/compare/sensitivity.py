@@ -16,7 +16,7 @@ from hqzoo.compare.scores import Scores
 from hqzoo.compare.table import Row, Table
 from hqzoo.tasks.metric import Metric
 
-__all__ = ["NOTHING", "assays", "blind_rows", "is_blind", "sensitivity_sentences"]
+__all__ = ["NOTHING", "assays", "blind_rows", "has_nothing", "is_blind", "sensitivity_sentences"]
 
 NOTHING = ("zero", "constant")
 """Controls whose output does not depend on the image, the plainer one first."""
@@ -66,6 +66,11 @@ def assays(
         gain = None if best is None else gains[best]
         found.append({"row": row.name, "nothing": nothing, "best": best, "gain": gain, "state": state})
     return found
+
+
+def has_nothing(row: Row) -> bool:
+    """Return whether a row has nothing, or nothing that sees the image, in the circuit's place."""
+    return any(_is(what, row) for what in NOTHING)
 
 
 def blind_rows(summary: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from hqzoo.data.cache import RecordCache
 from hqzoo.data.epochs import CountsSamples
 from hqzoo.data.faults import refuse
 from hqzoo.data.loader import ResumableLoader
+from hqzoo.data.pack import Pack
 from hqzoo.data.parts import Part, all_records, contents
 from hqzoo.data.processes import found_once
 from hqzoo.data.records import Record
@@ -69,9 +70,12 @@ class DataModule(CountsSamples, Generic[R]):
         label_fraction: Share of the remaining training records that are trained on (at least one). The draw
             is fixed and nested: the records of 5 % are among those of 10 %. Validation and test keep theirs.
         drop_last: Whether to leave out the last training batch of an epoch if it is smaller than the others.
+        packed: Folder that ``hqzoo data pack`` wrote of this data set: images are read there in place of their files,
+            and ``cache_gib`` has nothing to keep.
 
     Raises:
         ConfigError: If an argument is out of range.
+        DataError: If the pack is damaged, not finished, or was made by another data module.
     """
 
     layout: ClassVar[str] = ""
@@ -83,6 +87,8 @@ class DataModule(CountsSamples, Generic[R]):
     """Height and width of the windows that images are predicted in whole, which a task sets; None: the data's own."""
     blend_test: bool = False
     """Whether a test has the samples of a prediction."""
+    on_bad: Literal["raise", "skip"] = "raise"
+    """What happens with records that cannot be read: nothing is trained on, or they are left out and counted."""
 
     sensors: Mapping[str, Sensor]
     targets: Targets | None
@@ -96,6 +102,7 @@ class DataModule(CountsSamples, Generic[R]):
         inner_val: float = 0.0,
         label_fraction: float = 1.0,
         drop_last: bool = True,
+        packed: str | None = None,
     ) -> None:
         super().__init__(batch_size, seed)
         lowest = {"batch_size": 1, "num_workers": 0, "seed": 0, "cache_gib": 0}
@@ -107,7 +114,8 @@ class DataModule(CountsSamples, Generic[R]):
             raise ConfigError(f"`label_fraction` is a share above 0 and up to 1, got {label_fraction}.")
         self.num_workers, self.drop_last = num_workers, drop_last
         self.inner_val, self.label_fraction = inner_val, label_fraction
-        self.cache = RecordCache(int(cache_gib * 2**30))
+        self.pack = None if packed is None else self._open_pack(Path(packed).expanduser())
+        self.cache = RecordCache(int(cache_gib * 2**30), self.pack)
         self._records: dict[Split, Sequence[R]] = {}
 
     # What a data set says of itself
@@ -148,6 +156,12 @@ class DataModule(CountsSamples, Generic[R]):
     def undivided_records(self) -> Sequence[R]:
         """Return the records that can be looked at where they cannot be divided into splits; none by default."""
         return ()
+
+    def to_pack(self) -> Sequence[tuple[R, dict[str, Any]]]:
+        """Return all records that a pack shall hold, each with what else it shall know of it, in plain types."""
+        splits: tuple[Split, ...] = ("train", "val", "test")
+        records = self.undivided_records() or [record for split in splits for record in self.load_records(split)]
+        return [(record, {}) for record in records]
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -289,6 +303,15 @@ class DataModule(CountsSamples, Generic[R]):
         return {**super().state_dict(), "contents": self.contents}
 
     # Splits and loaders
+
+    def _open_pack(self, folder: Path) -> Pack:
+        pack = Pack(folder)
+        if pack.index.module != type(self).__name__:
+            raise DataError(
+                f"The pack {folder} was made by {pack.index.module}, but it is {type(self).__name__} that reads it: "
+                "give that of this data set, or change the recipe's data module."
+            )
+        return pack
 
     def _made_of(self) -> str:
         """Return a digest of all that the statistics depend on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from hqzoo.data.bigearthnet_tables import METADATA, Patch, read_patches
 from hqzoo.data.corine_classes import class_numbers
 from hqzoo.data.pair_module import PairDataModule, PlacedPair
-from hqzoo.data.pair_records import PairLayout, TiffPair
+from hqzoo.data.pair_records import PairLayout, PairRecord, TiffPair
+from hqzoo.data.rico_hdl import Database, EncodedPair
 from hqzoo.errors import DataError
 
 __all__ = ["BigEarthNetV2DataModule", "archive_pairs"]
@@ -39,6 +40,8 @@ class BigEarthNetV2DataModule(PairDataModule):
         snow: Whether patches with seasonal snow are taken as well, which the publication advises against.
         cloud_or_shadow: Likewise those with clouds or their shadows.
         download: Whether what is missing is downloaded (about 120 GB).
+        encoded: Folder that ``rico-hdl bigearthnet`` wrote of the archive (see :mod:`hqzoo.data.rico_hdl`), which takes
+            the place of ``BigEarthNet-S2`` and ``BigEarthNet-S1``; the table stays where it is.
         **kwargs: Arguments of :class:`PairDataModule`: ``sensors``, ``bands``, ``labels``, ``on_bad``, ``drop_from``,
             ``batch_size``, ...
     """
@@ -51,10 +54,12 @@ class BigEarthNetV2DataModule(PairDataModule):
         snow: bool = False,
         cloud_or_shadow: bool = False,
         download: bool = False,
+        encoded: str | None = None,
         **kwargs: Any,  # noqa: ANN401 - the base's arguments, which parsers resolve
     ) -> None:
         super().__init__(**kwargs)
         self.root = Path(root).expanduser()
+        self.encoded = None if encoded is None else Path(encoded).expanduser()
         self.snow, self.cloud_or_shadow, self.download = snow, cloud_or_shadow, download
 
     @classmethod
@@ -83,7 +88,7 @@ class BigEarthNetV2DataModule(PairDataModule):
                 f"{self.root} lacks {', '.join(absent)} of BigEarthNet v2. Unpack the archives there (cat "
                 "BigEarthNet-S2.tar.gza* | tar xz), correct `root`, or set `download: true`."
             )
-        return archive_pairs(self.root, self.layout_of_pairs, self.snow, self.cloud_or_shadow)
+        return archive_pairs(self.root, self.layout_of_pairs, self.snow, self.cloud_or_shadow, self.encoded)
 
     def places_of_lists(self) -> Sequence[Path]:
         """Return the root."""
@@ -104,12 +109,15 @@ class BigEarthNetV2DataModule(PairDataModule):
 
     @cached_property
     def _absent_parts(self) -> list[str]:
-        parts = [FOLDERS[name] for name in self.sensors if not (self.root / FOLDERS[name]).is_dir()]
+        folders = [] if self.encoded is not None else [FOLDERS[name] for name in self.sensors]
+        parts = [folder for folder in folders if not (self.root / folder).is_dir()]
         tables = [self.root / f"{METADATA}{suffix}" for suffix in (".parquet", ".csv")]
         return parts + ([] if any(map(Path.is_file, tables)) else [f"{METADATA}.parquet"])
 
 
-def archive_pairs(root: Path, layout: PairLayout, snow: bool = False, cloud: bool = False) -> list[PlacedPair]:
+def archive_pairs(
+    root: Path, layout: PairLayout, snow: bool = False, cloud: bool = False, encoded: Path | None = None
+) -> list[PlacedPair]:
     """Return the pairs of an archive, in the order of its table.
 
     Args:
@@ -117,28 +125,57 @@ def archive_pairs(root: Path, layout: PairLayout, snow: bool = False, cloud: boo
         layout: Bands and sizes.
         snow: Whether patches with snow are taken.
         cloud: Whether those with clouds or shadows are.
+        encoded: Folder of a database of the patches; None: they are folders.
 
     Raises:
         DataError: If the table is missing or malformed, or lacks labels that the layout wants.
     """
     patches = read_patches(root, snow, cloud)
-    there = {name: _Scenes(root / FOLDERS[name]) for name in layout.sensors}
-    return [PlacedPair(_pair(patch, root, layout, there), patch.split) for patch in patches]
+    pair_of = _in_folders(root, layout) if encoded is None else _in_database(encoded, layout)
+    return [PlacedPair(pair_of(patch, **_known(patch, root, layout)), patch.split) for patch in patches]
 
 
-def _pair(patch: Patch, root: Path, layout: PairLayout, there: dict[str, _Scenes]) -> TiffPair:
-    folders, absent = {}, []
-    for name, scenes in there.items():
-        folder = scenes.folder_of(patch.name if name == "s2" else patch.s1_name)
-        if folder is None:
-            absent.append(f"no {'Sentinel-2' if name == 's2' else 'Sentinel-1'} patch")
-        else:
-            folders[name] = folder
+def _known(patch: Patch, root: Path, layout: PairLayout) -> dict[str, Any]:
+    """Return what the table tells of a pair."""
     labels = None
     if layout.classes and patch.labels is not None:
         labels = class_numbers(patch.labels, layout.classes, f"{root / METADATA}, {patch.name}")
-    known = {"labels": labels, "aliases": (patch.v1_name,) if patch.v1_name else (), "absent": ", ".join(absent)}
-    return TiffPair(patch.name, layout, folders, place=patch.name.rsplit("_", 2)[0], **known)
+    aliases = (patch.v1_name,) if patch.v1_name else ()
+    return {"labels": labels, "aliases": aliases, "place": patch.name.rsplit("_", 2)[0]}
+
+
+def _in_folders(root: Path, layout: PairLayout) -> Callable[..., PairRecord]:
+    there = {name: _Scenes(root / FOLDERS[name]) for name in layout.sensors}
+
+    def pair_of(patch: Patch, **known: Any) -> TiffPair:  # noqa: ANN401 - PairRecord's arguments
+        names = _names_of(patch, layout)
+        found = {sensor: there[sensor].folder_of(name) for sensor, name in names.items()}
+        folders = {sensor: folder for sensor, folder in found.items() if folder is not None}
+        return TiffPair(
+            patch.name, layout, folders, absent=_told(sensor for sensor in names if not found[sensor]), **known
+        )
+
+    return pair_of
+
+
+def _in_database(encoded: Path, layout: PairLayout) -> Callable[..., PairRecord]:
+    database = Database(encoded)
+    there = database.names()
+
+    def pair_of(patch: Patch, **known: Any) -> EncodedPair:  # noqa: ANN401 - PairRecord's arguments
+        names = _names_of(patch, layout)
+        absent = _told(sensor for sensor, name in names.items() if name not in there)
+        return EncodedPair(patch.name, layout, database, tuple(names.values()), absent=absent, **known)
+
+    return pair_of
+
+
+def _names_of(patch: Patch, layout: PairLayout) -> dict[str, str]:
+    return {sensor: patch.name if sensor == "s2" else patch.s1_name for sensor in layout.sensors}
+
+
+def _told(absent: Iterable[str]) -> str:
+    return ", ".join(f"no {'Sentinel-2' if sensor == 's2' else 'Sentinel-1'} patch" for sensor in absent)
 
 
 class _Scenes:

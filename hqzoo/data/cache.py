@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hqzoo.data.pack import Pack
 from hqzoo.data.records import Image, ImageRecord, Mask, Record, Window
 
 __all__ = ["RecordCache"]
@@ -40,10 +41,12 @@ class RecordCache:
 
     Args:
         limit: Bytes to keep at most.
+        pack: Where records are read from in place of their files, by their names. They lie mapped there already, so
+            that nothing more is kept.
     """
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, pack: Pack | None = None) -> None:
+        self.limit, self.pack = limit, pack
         self._shelves: list[_Shelf] = []
         self._places: dict[Record, tuple[_Shelf, int] | None] = {}
 
@@ -58,6 +61,9 @@ class RecordCache:
         Raises:
             DataError: If the first one cannot be read.
         """
+        if self.pack is not None:
+            self.pack.must_hold(records)
+            return
         new = [record for record in records if record not in self._places and not record.in_memory]
         left = self.limit - sum(shelf.size for shelf in self._shelves)
         self._places.update(dict.fromkeys(new))
@@ -83,6 +89,8 @@ class RecordCache:
 
     def read(self, record: Record) -> Arrays:
         """Return all arrays of a record; do not write to them."""
+        if self.pack is not None:
+            return record.made_of(self.pack.read(self.pack.numbers[record.name]))
         if (place := self._places.get(record)) is None:
             return record.arrays()
         shelf, number = place
@@ -101,14 +109,14 @@ class RecordCache:
 
         A record without mask is ignored everywhere.
         """
-        if self._places.get(record) is None:
+        if self.pack is None and self._places.get(record) is None:
             return record.read_labelled(window)
         arrays = self.read(record)
         return window.of(arrays["image"]), window.of(arrays["mask"])
 
     def __getstate__(self) -> dict[str, Any]:
         if get_spawning_popen() is None:  # a file can be handed over to a process that is being started only
-            return vars(RecordCache(self.limit))
+            return vars(RecordCache(self.limit, self.pack))
         return vars(self)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hqzoo.data.bigearthnet import archive_pairs
 from hqzoo.data.corine_classes import class_numbers
+from hqzoo.data.pack import PackIndex
 from hqzoo.data.pair_arrays import bands_of_arrays, read_pairs
 from hqzoo.data.pair_module import PairDataModule, PlacedPair
 from hqzoo.data.sentinel import S2_BANDS
@@ -53,7 +54,7 @@ class PairCollectionDataModule(PairDataModule):
         self.label_files = [Path(file).expanduser() for file in label_files or ()]
         self.found_twice = 0
         if kwargs.get("bands") is None and "s2" in (kwargs.get("sensors") or ["s2"]):
-            kwargs["bands"] = self._common_bands()
+            kwargs["bands"] = self._common_bands() if kwargs.get("packed") is None else _bands_of(kwargs["packed"])
         super().__init__(**kwargs)
 
     def find_pairs(self) -> Sequence[PlacedPair]:
@@ -118,3 +119,8 @@ class PairCollectionDataModule(PairDataModule):
             pair.record.labels = class_numbers(names, self.num_classes, f"The label file, {pair.record.name}")
         split = {"validation": "val"}.get(str(known.get("split", "")), str(known.get("split", "")))
         return PlacedPair(pair.record, pair.split or split)
+
+
+def _bands_of(packed: str) -> list[str]:
+    arrays = PackIndex.read(Path(packed).expanduser()).arrays
+    return [band for band in S2_BANDS if band in arrays]

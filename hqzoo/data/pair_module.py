@@ -17,6 +17,7 @@ from hqzoo.data.corine_classes import CLASSES_19, classes_of
 from hqzoo.data.faults import refuse
 from hqzoo.data.held_out import overlap, read_held_out
 from hqzoo.data.labelled import WholeSamples
+from hqzoo.data.packed_pairs import facts_of, packed_pairs
 from hqzoo.data.pair_faults import find_faults, tell_faults
 from hqzoo.data.pair_records import PairLayout, PairRecord
 from hqzoo.data.pairs import some
@@ -45,6 +46,10 @@ class PairDataModule(DataModule[PairRecord]):
     A data set derives from it and lists its pairs (:meth:`find_pairs`). A sample has an image for each sensor, named
     ``s2`` (reflectance x 1e4) and ``s1`` (dB, VV before VH), ``label`` (K,) float where labels are asked for, and
     ``name``. All bands are brought to ``size`` by bilinear interpolation.
+
+    A pack (``packed``) holds the bands in their native sizes, and what is known of the pairs: files and tables are not
+    looked at. Which pairs there are, and which of them are bad, was settled as it was written; bands among its own,
+    size, splits, what is dropped and how it is trained on are chosen here.
 
     Args:
         sensors: ``s2``, ``s1``, or both. None: both.
@@ -193,9 +198,18 @@ class PairDataModule(DataModule[PairRecord]):
 
     # Splits
 
+    def to_pack(self) -> list[tuple[PairRecord, dict[str, Any]]]:
+        """Return the pairs of all splits, with their labels and with the splits of the data set itself."""
+        wanted = {record.name for records in self._divided.values() for record in records}
+        skip = self.on_bad == "skip"
+        return [(pair, facts_of(pair, split, skip)) for pair, split in self._pairs if pair.name in wanted]
+
     @cached_property
     def _pairs(self) -> Sequence[PlacedPair]:
-        pairs = self.find_pairs()
+        if self.pack is None:
+            pairs = self.find_pairs()
+        else:
+            pairs = [PlacedPair(*pair) for pair in packed_pairs(self.pack, self.layout_of_pairs)]
         if self.drop_from is None:
             return pairs
         held = read_held_out(self.drop_from, *self.places_of_lists())
@@ -254,7 +268,12 @@ class PairDataModule(DataModule[PairRecord]):
 
     def _without_bad(self, split: Split, records: Sequence[PairRecord]) -> Sequence[PairRecord]:
         if split not in self.skipped:
-            self.skipped[split] = faults = find_faults(records, self.statistics_folder)
+            self.skipped[split] = faults = self._faults(records)
             if faults:
                 warnings.warn(tell_faults(faults, len(records), split), stacklevel=2)
         return [record for record in records if record.name not in self.skipped[split]]
+
+    def _faults(self, records: Sequence[PairRecord]) -> dict[str, str]:
+        if self.pack is None:
+            return find_faults(records, self.statistics_folder)
+        return {record.name: record.absent for record in records if record.absent}  # all were read as it was written

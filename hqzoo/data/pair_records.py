@@ -102,12 +102,20 @@ class PairRecord(Record):
 
         Coarser bands are brought to the common size by bilinear interpolation, integers rounded.
         """
+        return self.made_of(self.stored())
+
+    def stored(self) -> Planes:
+        """Return the bands as they are stored, checked; the label is none of them."""
         if self.absent:
             raise DataError(f"The pair {self.name} is incomplete: {self.absent}.")
         planes = self.native(self.layout.bands)
         if fault := fault_of(planes):
             raise DataError(f"The pair {self.name} is no image: {fault}. Leave such pairs out with `on_bad: skip`.")
-        found = {name: self._image(planes, sensor) for name, sensor in self.layout.sensors.items()}
+        return planes
+
+    def made_of(self, stored: Planes) -> dict[str, npt.NDArray[Any]]:
+        """Return images and label of the bands as they are stored."""
+        found = {name: self._image(stored, sensor) for name, sensor in self.layout.sensors.items()}
         return {**found, "label": self.label()} if self.layout.classes else found
 
     def label(self) -> npt.NDArray[np.float32]:

@@ -55,6 +55,21 @@ class Record(ABC):
             DataError: If a file is missing, damaged, or does not fit the others; the message names the file.
         """
 
+    def stored(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what is worth packing of the record, from which :meth:`made_of` makes its arrays.
+
+        These are the arrays themselves, unless they are smaller as they are stored. All records of a data set have
+        the same names, types and shapes.
+
+        Raises:
+            DataError: As :meth:`arrays` does.
+        """
+        return self.arrays()
+
+    def made_of(self, stored: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Return what :meth:`arrays` does, of what :meth:`stored` returned."""
+        return stored
+
     @property
     def in_memory(self) -> bool:
         """Whether nothing has to be decoded."""

@@ -48,6 +48,7 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         blend_test: Whether a test scores what ``predict`` and ``hqzoo map`` write, blended from overlapping windows;
             else each window of a plain grid as the model sees it, which is what most publications score. The report
             says which. Training and validation stay as they are.
+        packed: See :class:`~hqzoo.data.base.DataModule`.
 
     Raises:
         ConfigError: If an argument is out of range.
@@ -70,8 +71,9 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         label_fraction: float = 1.0,
         drop_last: bool = True,
         blend_test: bool = False,
+        packed: str | None = None,
     ) -> None:
-        super().__init__(batch_size, num_workers, seed, cache_gib, inner_val, label_fraction, drop_last)
+        super().__init__(batch_size, num_workers, seed, cache_gib, inner_val, label_fraction, drop_last, packed)
         at_least("crops_per_epoch", crops_per_epoch, 1)
         self.crop_size, self.crops_per_epoch = as_size("crop_size", crop_size), crops_per_epoch
         self.augment, self.jitter, self.blend_test = augment, jitter, blend_test

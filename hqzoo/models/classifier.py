@@ -62,6 +62,7 @@ def classifier(
     encoder_args: Mapping[str, Any] | None = None,
     head: Literal["hybrid", "linear", "neighbours"] = "hybrid",
     layers: int = 2,
+    scale: float = 1.0,
     neighbours: int = 20,
     temperature: float = 0.07,
     control: Control = "quantum",
@@ -81,6 +82,7 @@ def classifier(
         head: ``hybrid``, see :class:`hqzoo.nn.heads.HybridHead`; ``linear``; ``neighbours``, which is fitted, not
             trained.
         layers: Layers of the hybrid head's circuit, that of HQF-Net's skips on 8 qubits. CHOICE 2.
+        scale: Its largest angle, in radians.
         neighbours: Neighbours that vote.
         temperature: How much nearer ones count.
         control: What stands in the circuit's place.
@@ -96,7 +98,7 @@ def classifier(
     if not isinstance(built, Encoder):
         raise ConfigError(f"encoder='{encoder}' is no hqzoo.models.Encoder: it is a {type(built).__name__}.")
     if head == "hybrid":
-        top: nn.Module = HybridHead(built.width, num_classes, circuits.qskip(layers), engine)
+        top: nn.Module = HybridHead(built.width, num_classes, circuits.qskip(layers), scale, engine)
     elif head == "linear":
         top = LinearHead(built.width, num_classes)
     elif head == "neighbours":

@@ -62,7 +62,7 @@ class LinearHead(nn.Module):
 
 
 class HybridHead(nn.Module):
-    r"""Logits :math:`W_2\,\langle O \rangle(\pi \tanh(W_1 z + b_1)) + b_2` of standardised vectors z through a circuit.
+    r"""Logits :math:`W_2\,\langle O \rangle(s \tanh(W_1 z + b_1)) + b_2` of standardised vectors z through a circuit.
 
     CHOICE throughout, as no paper of this zoo has one: its controls have the circuit's narrow inputs, too.
 
@@ -70,19 +70,21 @@ class HybridHead(nn.Module):
         width: Channels D of the vectors.
         classes: Classes K.
         circuit: The circuit; its data are the angles.
+        scale: Largest angle s, in radians. CHOICE 1: on EuroSAT's validation images a probe of seed 0 reached .89 with
+            1, .85 with :math:`\pi / 2`, .73 with :math:`\pi`, where a little more of a feature turns a state around.
         engine: Engine that runs it.
     """
 
-    def __init__(self, width: int, classes: int, circuit: Circuit, engine: str = "auto") -> None:
+    def __init__(self, width: int, classes: int, circuit: Circuit, scale: float = 1.0, engine: str = "auto") -> None:
         super().__init__()
-        self.standardise = Standardise(width)
+        self.standardise, self.scale = Standardise(width), scale
         self.reduce = nn.Linear(width, circuit.n_data)
         self.core = Slot(circuit, engine)
         self.expand = nn.Linear(circuit.n_observables, classes)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return logits ``(B, K)`` of vectors ``(B, D)``."""
-        angles = torch.pi * torch.tanh(self.reduce(self.standardise(vectors)))
+        angles = self.scale * torch.tanh(self.reduce(self.standardise(vectors)))
         out: Tensor = self.expand(self.core(angles).to(angles.dtype))
         return out
 

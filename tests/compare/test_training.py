@@ -86,6 +86,20 @@ def test_such_a_table_has_no_verdict(tmp_path: Path) -> None:
         assert "**equivalent" not in text
 
 
+@pytest.mark.parametrize("control", ["zero", "constant"])
+def test_a_control_that_sees_nothing_may_have_nothing_to_learn(control: str, tmp_path: Path) -> None:
+    rows = (Row("hybrid"), Row("nothing", settings=(f"--a.control={control}",), control_of="hybrid"))
+    own = replace(table(), rows=rows)
+    write_cells(tmp_path, {"hybrid": SCORES["hybrid"]})
+    for fold in range(5):
+        for seed in range(2):
+            cell = Cell("nothing", fold, seed)
+            put(tmp_path, result(report(cell, 0.1), cell, losses=(1.0, 1.0, 1.0, 1.0)))
+    found = summarize(own, read_cells(own, tmp_path))
+    assert [row["barely_trained"] for row in found["rows"]] == [[], []]
+    assert found["comparisons"][0]["verdict"].startswith("better")
+
+
 def test_claims_about_such_a_table_are_undecided(tmp_path: Path) -> None:
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "table.yaml").write_text(dump_table(table()))

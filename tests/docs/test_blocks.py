@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.docs.blocks import Block, blocks
-from tests.fixtures.bigearthnet import write_pairs
-from tests.fixtures.folder import write_folder
+from tests.fixtures.bigearthnet import write_pairs, write_v2
+from tests.fixtures.folder import write_folder, write_labelled
 from tests.fixtures.scenes import picture, write_raster
 from tests.fixtures.whole_images import write_ph2
 
@@ -62,11 +62,14 @@ def pages_that_run() -> list[object]:
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """A folder with what the pages speak of: FOLDER, PH2, SCENE.tif, PAIRS.npz, a clone's Makefile and environment."""
+    """A folder with what the pages speak of, and a clone's Makefile and environment."""
     write_folder(tmp_path / "FOLDER", scenes=5, size=(144, 128))
     write_ph2(tmp_path / "PH2", size=(48, 64))
     write_raster(tmp_path / "SCENE.tif", picture(200, 160))
     write_pairs(tmp_path / "PAIRS.npz")
+    write_v2(tmp_path / "BIGEARTHNET")
+    for kind in ("River", "SeaLake"):
+        write_labelled(tmp_path / "LABELLED" / kind, [f"{kind}_{number}" for number in range(30)])
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(sys.prefix)

@@ -28,10 +28,10 @@ def test_standardised_vectors_have_mean_0_and_deviation_1_and_constants_stay() -
 
 def test_a_hybrid_head_is_its_formula() -> None:
     circuit = circuits.qskip(2)
-    head = HybridHead(6, 3, circuit)
+    head = HybridHead(6, 3, circuit, scale=0.7)
     fill(head)
     given = vectors(4)
-    angles = np.pi * torch.tanh(given @ head.reduce.weight.T + head.reduce.bias)
+    angles = 0.7 * torch.tanh(given @ head.reduce.weight.T + head.reduce.bias)
     measured = compile_circuit(circuit)(angles, head.core.weights)
     torch.testing.assert_close(head(given), measured @ head.expand.weight.T + head.expand.bias)
 

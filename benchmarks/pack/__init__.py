@@ -1,0 +1,1 @@
+"""How fast a packed data set is read, beside other formats."""
