@@ -14,8 +14,9 @@ __all__ = ["SafeWandbLogger"]
 
 DummyExperiment = pl.loggers.logger.DummyExperiment  # type: ignore[attr-defined]
 
-SECONDS = 30.0
-"""How long to wait for a server that does not answer. CHOICE; W&B itself waits for 90."""
+PATIENCE = {"init_timeout": 30.0, "finish_timeout": 600.0}
+"""Seconds to wait for a server that does not answer, when a run begins and when it ends. CHOICE; W&B itself waits for 90,
+and for ever. Variables such as ``WANDB_INIT_TIMEOUT`` go first."""
 
 
 class SafeWandbLogger(pl.loggers.WandbLogger):
@@ -37,8 +38,8 @@ class SafeWandbLogger(pl.loggers.WandbLogger):
 
     def __init__(self, **arguments: Any) -> None:
         self.lost = False
-        if "WANDB_INIT_TIMEOUT" not in os.environ:
-            arguments.setdefault("settings", {"init_timeout": SECONDS})
+        patience = {name: value for name, value in PATIENCE.items() if f"WANDB_{name.upper()}" not in os.environ}
+        arguments.setdefault("settings", patience)
         try:
             super().__init__(**arguments)
             self._wandb_init.pop("anonymous", None)  # W&B knows it no more, and says so in every run
