@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = ["Dashboard"]
 
 RECIPE_FILES = ("config.yaml", "provenance.json")
 BINS = 40  # of histograms of expectation values
+SHOWINGS = 50  # of a training, where nothing is said; a showing takes about a second
 
 
 class Dashboard(pl.Callback):
@@ -47,7 +49,8 @@ class Dashboard(pl.Callback):
     Modules that are no tasks of hqzoo get speed, gradients and circuits.
 
     Args:
-        every_n_epochs: Epochs from one showing to the next.
+        every_n_epochs: Epochs from one showing to the next; None: so many that there are at most 50, each of an epoch
+            with a validation.
         samples: Samples of a panel.
         looks: Training steps of an epoch in which circuits are looked at; nothing waits for the accelerator in them.
 
@@ -55,12 +58,12 @@ class Dashboard(pl.Callback):
         ConfigError: If a number makes no sense.
     """
 
-    def __init__(self, every_n_epochs: int = 1, samples: int = 4, looks: int = 4) -> None:
+    def __init__(self, every_n_epochs: int | None = None, samples: int = 4, looks: int = 4) -> None:
         if looks < 0:
             raise ConfigError(f"looks={looks}: the number of steps is not negative.")
         self.looks = looks
         self.every_n_epochs = every_n_epochs
-        self.panel = PredictionPanel(every_n_epochs, samples)
+        self.panel = PredictionPanel(1 if every_n_epochs is None else every_n_epochs, samples)
         self._draws_panels = True  # itself
         self._pace = Pace()
         self._circuits = CircuitWatch({})
@@ -70,12 +73,14 @@ class Dashboard(pl.Callback):
     # Setting up ---------------------------------------------------------------------------------------------
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._every = _interval(trainer) if self.every_n_epochs is None else self.every_n_epochs
         self.folder = Path(trainer.default_root_dir) / "dashboard"
         self._board = Board(trainer, self.folder)
         own = [each for each in trainer.callbacks if isinstance(each, PredictionPanel)]  # type: ignore[attr-defined]
         if own:
             self.panel, self._draws_panels = own[0], False
         else:
+            self.panel.every_n_epochs = self._every
             self.panel.setup(trainer, pl_module, stage)
             self.panel.board = self._board
 
@@ -90,7 +95,7 @@ class Dashboard(pl.Callback):
             self._board.artifact("recipe", recipe, {})
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
-        return not trainer.sanity_checking and (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        return not trainer.sanity_checking and (trainer.current_epoch + 1) % self._every == 0
 
     # Training -----------------------------------------------------------------------------------------------
 
@@ -152,8 +157,8 @@ class Dashboard(pl.Callback):
         )
         for name, each in state.items():
             for kind, values in (("weight_angles", each.weights), ("expectation_values", each.outputs)):
-                if len(values):
-                    self._board.histogram(f"circuits/{name}/{kind}", values)
+                if len(known := values[np.isfinite(values)]):
+                    self._board.histogram(f"circuits/{name}/{kind}", known)
         self._board.picture("circuits/state", draw_circuits(state, self.folder / "circuits" / "state.png"))
         return {
             f"circuits/{name}/{score}": value for name, each in state.items() for score, value in each.scores.items()
@@ -232,6 +237,12 @@ class Dashboard(pl.Callback):
         self._circuits.rest()
 
 
+def _interval(trainer: pl.Trainer) -> int:
+    """Return after how many epochs to show, so that it is not too often."""
+    validation = trainer.check_val_every_n_epoch or 1
+    return validation * max(1, math.ceil((trainer.max_epochs or 0) / (SHOWINGS * validation)))
+
+
 def _gradient_norms(module: pl.LightningModule) -> dict[str, Tensor]:
     """Return the norm of all gradients, and of those of quantum weights if there are any."""
     circuits = {id(layer.weights) for layer in circuit_layers(module).values()}
@@ -242,7 +253,7 @@ def _gradient_norms(module: pl.LightningModule) -> dict[str, Tensor]:
 
 
 def _histogram(values: Any) -> list[dict[str, float]]:
-    counts, edges = np.histogram(values, BINS, (-1.0, 1.0))
+    counts, edges = np.histogram(np.clip(values, -1, 1), BINS, (-1.0, 1.0))  # rounding leaves some a little outside
     columns = zip(edges[:-1].round(6).tolist(), edges[1:].round(6).tolist(), counts.tolist(), strict=True)
     return [{"low": low, "high": high, "count": count} for low, high, count in columns]
 

@@ -113,7 +113,7 @@ def draw_circuits(circuits: Mapping[str, CircuitHealth], path: Path) -> Path:
             angles.set(yticks=[], xticks=np.arange(4) * np.pi / 2)
             angles.set_title(f"{name}: weight angles", fontsize=8)
             values = figure.add_subplot(len(shown), 2, 2 * place + 2)
-            values.hist(health.outputs, bins=40, range=(-1, 1), color=INK)
+            values.hist(np.clip(health.outputs, -1, 1), bins=40, range=(-1, 1), color=INK)
             values.set_title("expectation values", fontsize=8)
             values.set(yticks=[], xlim=(-1, 1))
 

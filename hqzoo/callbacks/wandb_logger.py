@@ -15,8 +15,10 @@ __all__ = ["SafeWandbLogger"]
 DummyExperiment = pl.loggers.logger.DummyExperiment  # type: ignore[attr-defined]
 
 PATIENCE = {"init_timeout": 30.0, "finish_timeout": 600.0}
-"""Seconds to wait for a server that does not answer, when a run begins and when it ends. CHOICE; W&B itself waits for 90,
-and for ever. Variables such as ``WANDB_INIT_TIMEOUT`` go first."""
+"""Seconds to wait for a server that does not answer, when a run begins and when it ends.
+
+CHOICE; W&B itself waits for 90, and for ever. Variables such as ``WANDB_INIT_TIMEOUT`` go first.
+"""
 
 
 class SafeWandbLogger(pl.loggers.WandbLogger):

@@ -10,6 +10,7 @@ import wandb
 
 from hqzoo._lightning import pl
 from hqzoo.callbacks import Dashboard, PredictionPanel, SafeWandbLogger
+from hqzoo.callbacks.dashboard import _interval
 from hqzoo.errors import ConfigError
 from hqzoo.tasks import ClassificationTask, SegmentationTask
 from tests.fixtures.tasks import SquaresDataModule, tiny_task, tiny_trainer
@@ -105,6 +106,18 @@ def test_every_few_epochs(tmp_path: Path) -> None:
     for name in ("val/classes", "circuits/health"):
         assert {row["epoch"] for row in rows(tmp_path / "dashboard" / f"{name}.csv")} == {"1", "3"}
     assert len(list((tmp_path / "panels").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("epochs", "validation", "shown"),
+    [(3, 1, 3), (50, 1, 50), (51, 1, 25), (600, 10, 30), (-1, 1, None), (100, None, 50)],
+)
+def test_long_trainings_are_shown_less_often(epochs: int, validation: int | None, shown: int | None) -> None:
+    trainer = pl.Trainer(max_epochs=epochs, check_val_every_n_epoch=validation, logger=False, accelerator="cpu",
+                         val_check_interval=5 if validation is None else None, max_steps=10)  # fmt: skip
+    every = _interval(trainer)
+    assert every % (validation or 1) == 0
+    assert shown is None or epochs // every == shown
 
 
 def test_an_own_panel_is_the_one(tmp_path: Path) -> None:
