@@ -6,16 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 from hqzoo.data.sensor import Sensor, Statistics, plain_name
-from hqzoo.errors import ConfigError, did_you_mean
+from hqzoo.errors import ConfigError, unknown_name
 from hqzoo.nn.normalizer import Rescale
 
-__all__ = ["WHITE", "Unit", "Wanted", "find_bands", "rescale_to", "same_bands"]
+__all__ = ["WHITE", "ZERO", "Unit", "Wanted", "find_bands", "rescale_to", "same_bands"]
 
 Unit = Literal["reflectance x 1e4", "8 bit", "dB"]
 
 WHITE = 2750.0
 """Reflectance x 1e4 that full scale of 8-bit colours stands for in EuroSAT's RGB version."""
+
+ZERO = "zero"
+"""Stands in for a band that is missing: 0 in the network's own scaling."""
 
 _SENTINEL2_COLOURS = {"red": "b4", "green": "b3", "blue": "b2"}
 _REFLECTANCE = 1e4
@@ -54,24 +59,49 @@ def find_bands(there: Sequence[str], wanted: Sequence[str], sentinel2: bool = Tr
     return [known.get(_word(band, sentinel2)) for band in wanted]
 
 
-def same_bands(there: Sequence[str], wanted: Sequence[str], sentinel2: bool, network: str) -> list[str]:
-    """Return what a data set calls each wanted band.
+def same_bands(
+    there: Sequence[str], wanted: Sequence[str], sentinel2: bool, network: str, impute: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return what a data set calls each wanted band, or the one that stands in for it, or :data:`ZERO`.
+
+    Args:
+        there: Bands of the data set.
+        wanted: Bands that are looked for.
+        sentinel2: Whether red, green and blue are B04, B03 and B02.
+        network: Who wants them, for errors.
+        impute: Band that is missing to the one that stands in for it, or :data:`ZERO`.
 
     Raises:
-        ConfigError: If it lacks one.
+        ConfigError: If one is missing, or imputed though it is there.
     """
+    instead = {_word(band, sentinel2): other for band, other in (impute or {}).items()}
     found = find_bands(there, wanted, sentinel2)
+    for place, band in enumerate(wanted):
+        other = instead.pop(_word(band, sentinel2), None)
+        if other is None:
+            continue
+        if found[place] is not None:
+            raise ConfigError(f"`impute` gives {other} for {band}, but {band} is there. Leave it out of `impute`.")
+        found[place] = ZERO if other == ZERO else find_bands(there, [other], sentinel2)[0]
+        if found[place] is None:
+            raise ConfigError(f"`impute: {{{band}: {other}}}`: {unknown_name('band', other, there)}")
+    if instead:
+        raise ConfigError(f"`impute` names {', '.join(instead)}, which {network} does not take: it takes "
+                          f"{', '.join(wanted)}.")  # fmt: skip
     missing = [band for band, name in zip(wanted, found, strict=True) if name is None]
     if missing:
         raise ConfigError(
             f"{network} needs the bands {', '.join(wanted)}; the images have {', '.join(there)}, without "
-            f"{', '.join(missing)}.{did_you_mean(missing[0], there)} Name the bands of the data as they are, or choose "
-            "an encoder for these bands."
+            f"{', '.join(missing)}. Name the bands of the data as they are, choose an encoder for these bands, or let "
+            f"something stand in where you want that: `impute: {{{missing[0]}: {ZERO}}}`."
         )
     return [name for name in found if name is not None]
 
 
-def rescale_to(sensor: Sensor, statistics: Statistics, wanted: Wanted, network: str, white: float = WHITE) -> Rescale:
+def rescale_to(
+    sensor: Sensor, statistics: Statistics, wanted: Wanted, network: str, white: float = WHITE,
+    impute: Mapping[str, str] | None = None,
+) -> Rescale:  # fmt: skip
     r"""Return the affine map from a data set's normalised images to a network's.
 
     A value :math:`v` of the sensor becomes :math:`k (v - o)` in the network's unit, where :math:`o` is the sensor's
@@ -83,20 +113,25 @@ def rescale_to(sensor: Sensor, statistics: Statistics, wanted: Wanted, network: 
         wanted: What the network takes.
         network: Its name, for errors.
         white: Reflectance x 1e4 that full scale of digital numbers stands for.
+        impute: As of :func:`same_bands`.
 
     Raises:
         ConfigError: If a band is missing, or a unit cannot be converted.
     """
-    names = same_bands(sensor.bands, wanted.bands, wanted.sentinel2, network)
+    names = same_bands(sensor.bands, wanted.bands, wanted.sentinel2, network, impute)
     if not white > 0:
         raise ConfigError(f"white={white} is a reflectance x 1e4, more than 0.")
     factors = [_factor(sensor, unit, white, network) * sensor.scale for unit in wanted.units]
-    return Rescale(
-        sensor.bands, statistics.mean, statistics.std, names,
+    blank = torch.tensor([name == ZERO for name in names])
+    rescale = Rescale(
+        sensor.bands, statistics.mean, statistics.std, [sensor.bands[0] if name == ZERO else name for name in names],
         [mean / k for mean, k in zip(wanted.mean, factors, strict=True)],
         [std / k for std, k in zip(wanted.std, factors, strict=True)],
         sensor.scale, sensor.offset,
     )  # fmt: skip
+    rescale.factor[blank] = 0
+    rescale.shift[blank] = 0
+    return rescale
 
 
 def _word(band: str, sentinel2: bool) -> str:

@@ -38,7 +38,7 @@ def read_plain(path: Path) -> Mapping[str, Any]:
 
 
 def load_named(
-    net: nn.Module, tensors: Mapping[str, Any], path: Path, network: str, may_lack: tuple[str, ...] = (),
+    net: nn.Module, tensors: Mapping[str, Any], path: Path | str, network: str, may_lack: tuple[str, ...] = (),
     may_have: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     """Load tensors by name, all of them and nothing else.
