@@ -12,7 +12,7 @@ from hqzoo.data.sensor import Sensor, Statistics, plain_name
 from hqzoo.errors import ConfigError, unknown_name
 from hqzoo.nn.normalizer import Rescale
 
-__all__ = ["WHITE", "ZERO", "Unit", "Wanted", "find_bands", "rescale_to", "same_bands"]
+__all__ = ["WHITE", "ZERO", "Unit", "Wanted", "find_bands", "pick_bands", "rescale_to", "same_bands"]
 
 Unit = Literal["reflectance x 1e4", "8 bit", "dB"]
 
@@ -122,13 +122,41 @@ def rescale_to(
     if not white > 0:
         raise ConfigError(f"white={white} is a reflectance x 1e4, more than 0.")
     factors = [_factor(sensor, unit, white, network) * sensor.scale for unit in wanted.units]
-    blank = torch.tensor([name == ZERO for name in names])
-    rescale = Rescale(
-        sensor.bands, statistics.mean, statistics.std, [sensor.bands[0] if name == ZERO else name for name in names],
+    return _placed(
+        sensor.bands, statistics.mean, statistics.std, names,
         [mean / k for mean, k in zip(wanted.mean, factors, strict=True)],
         [std / k for std, k in zip(wanted.std, factors, strict=True)],
         sensor.scale, sensor.offset,
     )  # fmt: skip
+
+
+def pick_bands(
+    there: Sequence[str], wanted: Sequence[str], network: str, impute: Mapping[str, str] | None = None
+) -> Rescale:
+    """Return the map that puts bands into a network's order and leaves their values as they are.
+
+    Args:
+        there: Bands of the images, in order.
+        wanted: Bands that the network takes, in its order.
+        network: Its name, for errors.
+        impute: As of :func:`same_bands`.
+
+    Raises:
+        ConfigError: If a band is missing.
+    """
+    names = same_bands(there, wanted, True, network, impute)
+    same = [0.0] * len(there), [1.0] * len(there)
+    return _placed(there, *same, names, [0.0] * len(names), [1.0] * len(names), 1.0, 0.0)
+
+
+def _placed(
+    there: Sequence[str], mean: Sequence[float], std: Sequence[float], names: Sequence[str],
+    wanted_mean: Sequence[float], wanted_std: Sequence[float], scale: float, offset: float,
+) -> Rescale:  # fmt: skip
+    """Return the map to bands of these names, of which some are :data:`ZERO`."""
+    blank = torch.tensor([name == ZERO for name in names])
+    known = [there[0] if name == ZERO else name for name in names]
+    rescale = Rescale(there, mean, std, known, wanted_mean, wanted_std, scale, offset)
     rescale.factor[blank] = 0
     rescale.shift[blank] = 0
     return rescale

@@ -16,6 +16,7 @@ from hqzoo.models import create_model
 from hqzoo.models.galileo_nano import STATISTICS
 from hqzoo.nn import Normalizer, frozen_parts
 from hqzoo.nn.galileo import GROUPS, GalileoEncoder
+from tests.fixtures.canary import Canary
 
 REAL = os.environ.get("HQZOO_REAL_DATA")
 ENCODER_SHA256 = "eab6acacf527886a508a555bc24efe4b4a2cf91b162e84cd1c4a1807e942180c"
@@ -227,15 +228,6 @@ def test_sides_are_multiples_of_the_patch() -> None:
     with pytest.raises(ConfigError, match="Resize or pad to 16x16"):
         create_model("galileo_nano", inputs=given())(torch.zeros(1, len(S2), 14, 14))
 
-
-class Canary:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def test_wrong_files_are_named_and_nothing_of_them_runs(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from hqzoo.models import create_model
 from hqzoo.models.band_scaling import rescale_to
 from hqzoo.models.torchgeo_encoder import _wanted, torchgeo_weights
 from hqzoo.nn import Normalizer, frozen_parts
+from tests.fixtures.canary import Canary
 
 S2 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 RGB_MOCO = "ResNet18_Weights.SENTINEL2_RGB_MOCO"
@@ -196,15 +197,6 @@ def test_fine_tuned_weights_say_where_they_started(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"digest {digest}, not abc"):
         create_model("torchgeo_encoder", inputs=inputs, name=RGB_MOCO, weights=str(path), sha256="abc")
 
-
-class Canary:
-    """Writes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 def test_wrong_files_are_named_and_nothing_of_them_runs(tmp_path: Path, monkeypatch) -> None:
