@@ -229,7 +229,6 @@ def test_sides_are_multiples_of_the_patch() -> None:
         create_model("galileo_nano", inputs=given())(torch.zeros(1, len(S2), 14, 14))
 
 
-
 def test_wrong_files_are_named_and_nothing_of_them_runs(tmp_path: Path) -> None:
     hostile, canary = tmp_path / "hostile.pt", tmp_path / "canary"
     torch.save({"norm.weight": Canary(canary)}, hostile)

@@ -173,7 +173,6 @@ def test_fresh_weights_have_the_architecture_that_is_asked_for() -> None:
     torch.testing.assert_close(again(image), model(image))
 
 
-
 def test_wrong_files_are_named_and_nothing_of_them_runs(checkpoint: Path, tmp_path: Path) -> None:
     def build(stored) -> None:
         torch.save(stored, tmp_path / "file.ckpt")

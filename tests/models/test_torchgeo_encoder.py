@@ -198,7 +198,6 @@ def test_fine_tuned_weights_say_where_they_started(tmp_path: Path) -> None:
         create_model("torchgeo_encoder", inputs=inputs, name=RGB_MOCO, weights=str(path), sha256="abc")
 
 
-
 def test_wrong_files_are_named_and_nothing_of_them_runs(tmp_path: Path, monkeypatch) -> None:
     inputs = given(("B04", "B03", "B02"))
     hostile, canary = tmp_path / "hostile.pth", tmp_path / "canary"
