@@ -104,7 +104,7 @@ def torchgeo_encoder(
         sha256: Digest of the weights, as reports of tests name it; others are refused.
         frozen: Whether they stay as they are; checkpoints refer to them then.
         size: Side that images are resized to (bilinear, antialiased); None: that of the weights' own transforms, 224
-            where they have none. Vision transformers take no other, unless ``arguments`` has ``img_size``.
+            where they have none. The positions in a vision transformer's file are of no other.
         white: Reflectance x 1e4 that full scale of 8-bit colours stands for. CHOICE 2750, EuroSAT's; ESA's true
             colours, on which Satlas was trained, have 3558 at level 1C.
         impute: Band that the data lack to the one that stands in for it, or to ``"zero"``: 0 in the network's own
@@ -118,7 +118,7 @@ def torchgeo_encoder(
     weight, model = _look_up(name)
     sensor, statistics = inputs.single, next(iter(inputs.statistics.values()))
     side = size or _side(weight)
-    options = {**({"img_size": size} if size and re.search("^(vit|scalemae|dofa)", model) else {}), **(arguments or {})}
+    options = {**_sized(model, side), **(arguments or {})}
     if model.startswith("dofa"):
         centres = wavelengths_of(sensor.bands, [plain_name(band) for band in sensor.bands], wavelengths)
         rescale: nn.Module = nn.Identity()
@@ -199,6 +199,11 @@ def _normalisation(transforms: Any, bands: int) -> tuple[tuple[float, ...], tupl
     )
     std = PROBE / (high - low)
     return tuple((-low * std).tolist()), tuple(std.tolist())
+
+
+def _sized(model: str, side: int) -> dict[str, int]:
+    """Return what tells a network with learned or stored positions the side of its images."""
+    return {"img_size": side} if re.match("vit|scalemae|dofa", model) else {}
 
 
 def _side(weight: Any) -> int:  # noqa: ANN401 - torchvision's enumeration

@@ -18,8 +18,8 @@ HEADS = ("head.", "fc.", "fc_norm.", "norm.")
 
 MicrometresOf = Mapping[str, float]
 
-# Centres of bands in micrometres: Sentinel-2's (ESA), those that DOFA's authors give to radar, and of other cameras the
-# middle of what their makers state.
+# Centres of bands in micrometres: Sentinel-2's (ESA), also for colours of cameras that say no more, and the number that
+# DOFA's authors give to both bands of Sentinel-1.
 _SENTINEL2 = {
     "b1": 0.443, "b2": 0.490, "b3": 0.560, "b4": 0.665, "b5": 0.705, "b6": 0.740, "b7": 0.783, "b8": 0.842,
     "b8a": 0.865, "b9": 0.945, "b10": 1.375, "b11": 1.610, "b12": 2.190,

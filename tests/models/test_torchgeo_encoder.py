@@ -13,8 +13,9 @@ from hqzoo.data.sensor import Inputs, Sensor, Statistics
 from hqzoo.errors import ConfigError
 from hqzoo.models import create_model
 from hqzoo.models.band_scaling import rescale_to
-from hqzoo.models.torchgeo_encoder import _wanted, torchgeo_weights
+from hqzoo.models.torchgeo_encoder import _side, _sized, _wanted, torchgeo_weights
 from hqzoo.nn import Normalizer, frozen_parts
+from hqzoo.nn.torchgeo_nets import net_of
 from tests.fixtures.canary import Canary
 
 S2 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
@@ -62,6 +63,7 @@ CASES = {
     "ResNet50_Weights.SENTINEL1_ALL_DECUR": (("VV", "VH"), "dB", 30.0),
     "ResNet50_Weights.FMOW_RGB_GASSL": (("red", "green", "blue"), "digital number", 255.0),
     "ViTSmall16_Weights.SENTINEL2_ALL_MAE": (S2, "reflectance x 1e4", 1e4),
+    "ViTSmall14_DINOv2_Weights.SENTINEL1_GRD_SOFTCON": (("VV", "VH"), "dB", 30.0),
     "Swin_V2_T_Weights.SENTINEL2_SI_RGB_SATLAS": (("red", "green", "blue"), "digital number", 255.0),
 }
 
@@ -86,7 +88,7 @@ def test_features_are_those_of_torchgeos_model_behind_its_transforms(name, tmp_p
             tokens = theirs.forward_features(seen)
             expected, maps = theirs.forward_head(tokens, pre_logits=True), tokens
             if maps.ndim == 3:
-                maps = maps[:, 1:].mT.unflatten(2, (14, 14))
+                maps = maps[:, 1:].mT.unflatten(2, (16, 16) if "14" in name else (14, 14))
     prepared = normalised(inputs, geometry(weight)(image))
     for model in (
         fresh,
@@ -153,6 +155,20 @@ def test_every_listed_name_says_its_bands_and_scaling() -> None:
             wanted = _wanted(name, get_weight(name))
             assert len(wanted.bands) == get_weight(name).meta["in_chans"]
             assert min(wanted.std) > 0
+
+
+def test_every_network_takes_images_of_its_side() -> None:
+    """Without values: the largest has 630 million weights."""
+    sides = {model: _side(get_weight(name)) for name, model in torchgeo_weights().items()}
+    assert len(sides) > 10
+    with torch.device("meta"):
+        for model, side in sides.items():
+            net = net_of(model, 5, [0.5] * 5, _sized(model, side)).eval()
+            image = torch.zeros(1, 5, side, side)
+            assert net(image).shape == (1, net.width)
+            maps = net(image, maps=True)
+            assert maps.shape[:2] == (1, net.width)
+            assert maps.shape[2] == maps.shape[3] > 1
 
 
 def test_the_whole_image_is_resized() -> None:
