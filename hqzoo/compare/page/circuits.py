@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["drawn_circuits"]
 
+SHRUNK = 1.0  # pixels of the page for a point of the drawing
 BANDS, CLASSES = 3, 2
 """What a model is built with to see its circuits, where no checkpoint says it: they depend on neither. CHOICE"""
 
@@ -92,8 +94,11 @@ def _figure(layer: QuantumLayer, users: list[str]) -> Markup:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "circuit.svg"
         draw_figure(circuit, path)
-        content = base64.b64encode(path.read_bytes()).decode()
-    drawing = tag("img", src=f"data:image/svg+xml;base64,{content}", alt=f"Drawing of a circuit of {sizes}")
+        svg = path.read_bytes()
+    size = re.search(rb'<svg[^>]* width="([\d.]+)pt"', svg)
+    width = f"{SHRUNK * float(size[1]):.0f}" if size else "auto"
+    address = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
+    drawing = tag("img", src=address, width=width, alt=f"Drawing of a circuit of {sizes}")
     box = tag("div", drawing, class_="scroll circuit", role="region", tabindex=0, aria_label=f"Circuit of {sizes}")
     facts = [
         tag("strong", sizes), ". Engine ", tag("strong", plan.engine),

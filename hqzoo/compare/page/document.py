@@ -46,9 +46,8 @@ def page_of(runs: Sequence[Run], tables: Sequence[Comparison]) -> str:
     """Return the page of runs and tables as HTML."""
     from hqzoo import __version__
 
-    counted = [
-        f"{len(each)} {word}{'s' * (len(each) > 1)}" for word, each in (("run", runs), ("table", tables)) if each
-    ]
+    numbers = {"run": len(runs), "table": len(tables)}
+    counted = [f"{number} {word}{'s' * (number > 1)}" for word, number in numbers.items() if number]
     title = f"hqzoo: {' and '.join(counted)}"
     sections = {name: content for name, build in SECTIONS.items() if (content := build(runs, tables))}
     places = {name: name.split()[0].strip(":").lower() for name in sections}

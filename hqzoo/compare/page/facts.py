@@ -64,7 +64,9 @@ def settings_table(runs: Sequence[Run]) -> Markup:
         values = [json.dumps(each[key], default=str) if key in each else "" for each in flat]
         if len(set(values)) > 1:
             shown = [value if len(value) <= LONGEST else f"{value[:LONGEST]}…" for value in values]
-            rows.append([key, *(tag("code", value) if value else "" for value in shown)])
+            rows.append(
+                [join(key.split("."), f".{tag('wbr')}"), *(tag("code", value) if value else "" for value in shown)]
+            )
     if not rows:
         return tag("p", "All runs have the same settings.")
     return tag("div", table("Settings that differ", ["setting", *(run.name for run in runs)], rows), class_="texts")
@@ -121,7 +123,9 @@ def _section(run: Run) -> Mapping[str, Any]:
 def _shown(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return join(str(value).split("."), f".{tag('wbr')}")
 
 
 def _of_table(table: Comparison) -> str:

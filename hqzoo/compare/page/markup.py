@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 __all__ = ["Markup", "bullets", "figure", "from_markdown", "inline", "join", "table", "tag"]
 
-VOID = {"img", "line", "meta", "path", "rect", "circle"}
+VOID = {"img", "meta", "wbr"}  # elements of SVG are all closed
 RULE = re.compile(r"\|(-+\|)+")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from hqzoo.compare.page.folders import Run
@@ -79,7 +80,7 @@ def _score(report: Report, name: str) -> float | None:
     metric, _, of_class = name.partition("/")
     place = next((row for row in report.classes if row["name"] == of_class), {}) if of_class else report.scores
     value = place.get(metric)
-    return float(value) if isinstance(value, (int, float)) and value == value else None
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _cells(scored: Sequence[Scored], metric: Metric, values: Sequence[float | None]) -> list[Markup]:

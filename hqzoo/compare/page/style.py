@@ -46,13 +46,15 @@ caption {{ text-align: left; padding-bottom: .25rem; caption-side: top; }}
 th, td {{ border: 1px solid var(--line); padding: .3rem .6rem; text-align: right; vertical-align: top;
   overflow-wrap: normal; }}
 td {{ white-space: nowrap; }}
-td.text, .texts td {{ text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 9rem; max-width: 24rem; }}
-th {{ background: var(--panel); font-weight: 600; min-width: 5rem; max-width: 14rem; overflow-wrap: anywhere; }}
-tbody th {{ text-align: left; position: sticky; left: 0; max-width: 9rem; }}
+.texts td {{ text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 9rem; max-width: 24rem; }}
+th {{ background: var(--panel); font-weight: 600; min-width: 4.5rem; overflow-wrap: break-word; }}
+tbody th {{ position: sticky; left: 0; min-width: 8rem; max-width: 14rem; overflow-wrap: anywhere; }}
+th:first-child {{ text-align: left; }}
 td small {{ display: block; font-size: .8125rem; }}
 figure {{ margin: .75rem 0; min-width: 0; }}
 img {{ display: block; max-width: 100%; height: auto; }}
-.circuit img {{ max-width: none; background: #fff; }}
+.circuit {{ max-height: 32rem; overflow: auto; border: 1px solid var(--line); background: #fff; }}
+.circuit img {{ max-width: none; }}
 .charts {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }}
 svg.chart {{ display: block; width: 100%; max-width: 34rem; height: auto; }}
 svg.swatch {{ width: 2rem; height: .75rem; vertical-align: middle; margin-right: .35rem; }}
@@ -74,7 +76,7 @@ footer {{ margin-top: 2rem; border-top: 1px solid var(--line); }}
   body {{ max-width: none; padding: 0; font-size: 9pt; }}
   nav, summary {{ display: none; }}
   details::details-content {{ content-visibility: visible; height: auto; }}
-  .scroll {{ overflow: visible; }}
+  .scroll, .circuit {{ overflow: visible; max-height: none; }}
   table {{ font-size: 7.5pt; }}
   td {{ white-space: normal; }}
   tbody th {{ position: static; }}

@@ -40,7 +40,7 @@ class Judgement:
 
     Args:
         title: Which runs these are.
-        metric: The score that is compared.
+        metric: What readers see of the score that is compared.
         unit: What pairs are: folds, or seeds of one split.
         comparisons: See :func:`hqzoo.compare.differences.compare`; empty: nothing could be compared.
         margin: The difference that nobody would mind.
@@ -163,9 +163,8 @@ def _compared(title: str, runs: Mapping[Cell, _Scored]) -> Judgement:
     )
     unit = "fold" if len(table.folds) > 1 else "seed"
     notes = [f"{row} is barely trained: {', '.join(reasons)}." for row, reasons in short.items() if reasons]
-    return Judgement(
-        title, metric, unit, found, meaning.margin, [*notes, *_weights(report for _, report in runs.values())]
-    )
+    notes += _weights(report for _, report in runs.values())
+    return Judgement(title, metric if "/" in metric else meaning.heading, unit, found, meaning.margin, notes)
 
 
 def _table(runs: Mapping[Cell, Run]) -> Table:
