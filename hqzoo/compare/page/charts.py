@@ -12,7 +12,7 @@ from hqzoo.compare.page.markup import Markup, tag
 __all__ = ["COLOURS", "Strip", "line_chart", "strip_chart", "swatch", "ticks"]
 
 COLOURS, DASHES = 6, ("", "6 3", "2 3", "9 3 2 3")  # classes c0 to c5 of the style; lines beyond them are dashed
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 240, 54, 12, 12, 34
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 240, 54, 16, 12, 36
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,7 @@ def _grid(x: _Axis, y: _Axis) -> Markup:
         parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=place, y2=place, class_="grid"))
         parts.append(tag("text", f"{value:.6g}", x=LEFT - 6, y=f"{y(value) + 4:.1f}", text_anchor="end"))
     for value in ticks(max(0.0, x.low), x.high, 4):
-        if x(value) < WIDTH - 60:  # the axis has its name there
-            parts.append(tag("text", f"{value:g}", x=f"{x(value):.1f}", y=HEIGHT - 14, text_anchor="middle"))
+        parts.append(tag("text", f"{value:g}", x=f"{x(value):.1f}", y=HEIGHT - 19, text_anchor="middle"))
     bottom = HEIGHT - BOTTOM
     return tag("g", *parts, tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=bottom, y2=bottom, class_="axis"))
 

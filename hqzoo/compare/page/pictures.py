@@ -52,5 +52,5 @@ def picture(path: Path, words: str, caption: str) -> Markup:
         address = png_address(path)
     except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for damaged files
         return tag("p", f"{path.name} of {caption} cannot be read: {error}.")
-    return figure(tag("div", tag("img", src=address, alt=words), class_="scroll", tabindex=0, role="region",
+    return figure(tag("div", tag("img", src=address, alt=words), class_="scroll panel", tabindex=0, role="region",
                       aria_label=words), caption)  # fmt: skip

@@ -49,12 +49,14 @@ td {{ white-space: nowrap; }}
 .texts td {{ text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 9rem; max-width: 24rem; }}
 th {{ background: var(--panel); font-weight: 600; min-width: 4.5rem; overflow-wrap: break-word; }}
 tbody th {{ position: sticky; left: 0; min-width: 8rem; max-width: 14rem; overflow-wrap: anywhere; }}
+thead th {{ min-width: 6rem; vertical-align: bottom; }}
 th:first-child {{ text-align: left; }}
 td small {{ display: block; font-size: .8125rem; }}
 figure {{ margin: .75rem 0; min-width: 0; }}
 img {{ display: block; max-width: 100%; height: auto; }}
 .circuit {{ max-height: 32rem; overflow: auto; border: 1px solid var(--line); background: #fff; }}
 .circuit img {{ max-width: none; }}
+.panel img {{ min-width: 32rem; }}
 .charts {{ display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); }}
 svg.chart {{ display: block; width: 100%; max-width: 34rem; height: auto; }}
 svg.swatch {{ width: 2rem; height: .75rem; vertical-align: middle; margin-right: .35rem; }}
@@ -80,7 +82,7 @@ footer {{ margin-top: 2rem; border-top: 1px solid var(--line); }}
   table {{ font-size: 7.5pt; }}
   td {{ white-space: normal; }}
   tbody th {{ position: static; }}
-  .circuit img {{ max-width: 100%; }}
+  .circuit img, .panel img {{ max-width: 100%; min-width: 0; }}
   section h2, figure, tr {{ break-inside: avoid; break-after: auto; }}
 }}
 """
