@@ -8,7 +8,7 @@ from typing import Any
 
 from hqzoo._files import write_text
 from hqzoo.compare.grids import comparison_grid
-from hqzoo.compare.page.charts import Strip, line_chart, strip_chart, swatch
+from hqzoo.compare.page.charts import COLOURS, Strip, line_chart, strip_chart, swatch
 from hqzoo.compare.page.circuits import drawn_circuits
 from hqzoo.compare.page.curves import Curve
 from hqzoo.compare.page.facts import cost_table, data_facts, settings_table
@@ -26,6 +26,7 @@ __all__ = ["page_of", "write_page"]
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # a browser fetches nothing, whatever is in it
 MORE_CHARTS = 24
 """Charts of classes and learning rates at most. CHOICE"""
+WITH, WITHOUT, OF_CONTROL = 0, COLOURS + 4, 3  # colours of rows, and of differences to a control in the circuit's place
 
 
 def write_page(folders: Sequence[Path], out: Path) -> None:
@@ -121,7 +122,9 @@ def _judgement(found: Judgement) -> Markup:
 def _difference_strip(comparison: Mapping[str, Any]) -> Strip:
     interval, points = comparison["interval"], list(comparison["units"].values())
     pair = f"{comparison['row']} − {comparison['against']}: {comparison['verdict']}"
-    return Strip(pair, points, interval["mean"], interval["low"], interval["high"], comparison["of_control"] * 3)
+    return Strip(
+        pair, points, interval["mean"], interval["low"], interval["high"], OF_CONTROL * comparison["of_control"]
+    )
 
 
 def _forest(metric: str, strips: Sequence[Strip], margin: float | None) -> Markup:
@@ -143,7 +146,7 @@ def _table(found: Comparison) -> Markup:
     rows = [row for row in summary["rows"] if row["score"]]
     scores = [
         Strip(row["label"], [each["score"] for each in row["scores"]], row["score"]["mean"],
-              style=0 if row["costs"]["quantum_parameters"] else 4)
+              style=WITH if row["costs"]["quantum_parameters"] else WITHOUT)
         for row in rows
     ]  # fmt: skip
     charts = []
@@ -153,12 +156,11 @@ def _table(found: Comparison) -> Markup:
     compared = [each for each in summary["comparisons"] if each["interval"]]
     if compared:
         charts.append(_forest(summary["metric"], list(map(_difference_strip, compared)), summary["margin"]))
-    losses = {row["label"]: list(enumerate(row["loss_curve"], 1)) for row in rows if row["loss_curve"]}
+    losses = {row["name"]: list(enumerate(row["loss_curve"], 1)) for row in rows if row["loss_curve"]}
     if losses:
-        styles = {label: number for number, label in enumerate(losses)}
-        names = tag("ul", *(tag("li", swatch(styles[label]), label) for label in losses), class_="legend")
+        styles = {row["name"]: WITH if row["costs"]["quantum_parameters"] else WITHOUT for row in rows}
         chart = line_chart("mean training loss", losses, styles, "epoch")
-        charts.append(figure(join([chart, names]), "Mean training loss of every epoch."))
+        charts.append(figure(chart, "Mean training loss of every epoch; rows without a circuit are grey and dashed."))
     title = tag("h3", f"{summary['title']} ({found.name})")
     return join([title, tag("div", *charts, class_="charts"), from_markdown(body(summary, ""), summary["title"])])
 

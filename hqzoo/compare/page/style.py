@@ -24,7 +24,7 @@ STYLE = f"""
 :root {{ color-scheme: light dark; {_variables(LIGHT)} }}
 @media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}
 * {{ box-sizing: border-box; }}
-body {{ margin: 0 auto; max-width: 72rem; padding: 1rem; background: var(--paper); color: var(--ink);
+body {{ margin: 0 auto; max-width: 72rem; padding: .75rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }}
 h1 {{ font-size: 1.5rem; line-height: 1.25; margin: .5rem 0; }}
 h2 {{ font-size: 1.2rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); padding-bottom: .25rem; }}
@@ -48,8 +48,8 @@ th, td {{ border: 1px solid var(--line); padding: .3rem .6rem; text-align: right
 td {{ white-space: nowrap; }}
 .texts td {{ text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 9rem; max-width: 24rem; }}
 th {{ background: var(--panel); font-weight: 600; min-width: 4.5rem; overflow-wrap: break-word; }}
-tbody th {{ position: sticky; left: 0; min-width: 8rem; max-width: 14rem; overflow-wrap: anywhere; }}
-thead th {{ min-width: 6rem; vertical-align: bottom; }}
+tbody th {{ position: sticky; left: 0; min-width: 6.5rem; max-width: 12rem; overflow-wrap: anywhere; }}
+thead th {{ vertical-align: bottom; }}
 th:first-child {{ text-align: left; }}
 td small {{ display: block; font-size: .8125rem; }}
 figure {{ margin: .75rem 0; min-width: 0; }}
