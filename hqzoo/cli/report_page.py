@@ -6,8 +6,9 @@
 A folder is that of a run, as hqzoo fit and hqzoo test leave it, or that of a table of hqzoo compare. The page is one
 HTML file with everything in it: it fetches nothing, runs no script, and can be mailed, read on a phone and printed.
 
-Runs of one recipe that differ in control, fold and seed alone get the verdict that hqzoo compare would give. Two single
-runs get none: one more seed of each may turn their difference round.
+Scores stand above their differences to the first run. Runs of one recipe that differ in control, fold and seed alone
+get the verdict that hqzoo compare would give. Two single runs get none: one more seed of each may turn their difference
+round.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from hqzoo.tasks.report import Report
 __all__ = ["score_section"]
 
 Scored = tuple[str, Report]
+DIGITS = 4  # of a score that are shown
 EXPLANATION = (
     "The best score of a line is bold. Below each stands its difference to {first}: better, worse, or ≈ where it is "
     "within the margin that nobody would mind. These are differences of single runs; whether they would be found "
@@ -84,7 +85,7 @@ def _score(report: Report, name: str) -> float | None:
 
 
 def _cells(scored: Sequence[Scored], metric: Metric, values: Sequence[float | None]) -> list[Markup]:
-    known = [value for value in values if value is not None]
+    known = [round(value, DIGITS) for value in values if value is not None]
     best = (max if metric.higher_is_better else min)(known) if len(known) > 1 else None
     first = scored[0][1]
     cells = []
@@ -92,7 +93,7 @@ def _cells(scored: Sequence[Scored], metric: Metric, values: Sequence[float | No
         if value is None:
             cells.append(tag("span", "absent", class_="soft"))
             continue
-        number_text = tag("span", f"{value:.4f}", class_="best" if value == best else "plain")
+        number_text = tag("span", f"{value:.4f}", class_="best" if round(value, DIGITS) == best else "plain")
         same = report.data.get("images") == first.data.get("images")
         cells.append(join([number_text, _difference(metric, value, values[0], same) if number else ""]))
     return cells
@@ -104,10 +105,10 @@ def _difference(metric: Metric, value: float, reference: float | None, same_imag
         return Markup()
     if not same_images:
         return tag("small", "other images", class_="soft")
-    difference = value - reference
-    if metric.margin is not None and abs(difference) < metric.margin:
-        return tag("small", f"≈ {difference:+.4f}", class_="soft")
+    difference = round(value - reference, DIGITS)
     if difference == 0:
         return tag("small", "same", class_="soft")
+    if metric.margin is not None and abs(difference) < metric.margin:
+        return tag("small", f"≈ {difference:+.4f}", class_="soft")
     better = metric.improves(value, reference)
     return tag("small", f"{difference:+.4f} {'better' if better else 'worse'}", class_="good" if better else "bad")

@@ -51,7 +51,8 @@ th {{ background: var(--panel); font-weight: 600; min-width: 4.5rem; overflow-wr
 tbody th {{ position: sticky; left: 0; min-width: 6.5rem; max-width: 12rem; overflow-wrap: anywhere; }}
 thead th {{ vertical-align: bottom; }}
 th:first-child {{ text-align: left; }}
-td small {{ display: block; font-size: .8125rem; }}
+td small {{ display: block; }}
+td small, td .soft {{ font-size: .93em; }}
 figure {{ margin: .75rem 0; min-width: 0; }}
 img {{ display: block; max-width: 100%; height: auto; }}
 .circuit {{ max-height: 32rem; overflow: auto; border: 1px solid var(--line); background: #fff; }}
@@ -75,12 +76,16 @@ summary {{ cursor: pointer; padding: .35rem 0; color: var(--c0); }}
 footer {{ margin-top: 2rem; border-top: 1px solid var(--line); }}
 @media print {{
   :root {{ {_variables(LIGHT)} }}
-  body {{ max-width: none; padding: 0; font-size: 9pt; }}
+  html {{ font-size: 9pt; }}
+  body {{ max-width: none; padding: 0; }}
   nav, summary {{ display: none; }}
   details::details-content {{ content-visibility: visible; height: auto; }}
   .scroll, .circuit {{ overflow: visible; max-height: none; }}
-  table {{ font-size: 7.5pt; }}
+  table {{ font-size: .7rem; }}
+  th, td {{ padding: .15rem .25rem; }}
   td {{ white-space: normal; }}
+  th {{ overflow-wrap: anywhere; }}
+  thead th, tbody th {{ min-width: 0; }}
   tbody th {{ position: static; }}
   .circuit img, .panel img {{ max-width: 100%; min-width: 0; }}
   section h2, figure, tr {{ break-inside: avoid; break-after: auto; }}
