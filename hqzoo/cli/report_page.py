@@ -17,6 +17,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from hqzoo.cli.own_code import add_own_architecture
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -26,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html"
     )
+    add_own_architecture(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,6 +38,6 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"-o {args.output} is no HTML file: give a name such as {args.output.with_suffix('.html')}.")
-    write_page(args.folders, args.output)
+    write_page(args.folders, args.output, args.own_architecture)
     sys.stdout.write(f"Written: {args.output} ({args.output.stat().st_size / 1e6:.2f} MB)\n")
     return 0

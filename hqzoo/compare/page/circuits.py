@@ -60,7 +60,7 @@ def _of_run(run: Run) -> nn.Module:
     if any((run.path / "checkpoints").glob("*.ckpt")):
         from hqzoo.weights import load
 
-        return load(run.path).model
+        return load(run.path, own_architecture=run.own_architecture).model
     model = run.report.model if run.report else run.model
     return _fresh(model)
 

@@ -29,18 +29,19 @@ MORE_CHARTS = 24
 WITH, WITHOUT, OF_CONTROL = 0, COLOURS + 4, 3  # colours of rows, and of differences to a control in the circuit's place
 
 
-def write_page(folders: Sequence[Path], out: Path) -> None:
+def write_page(folders: Sequence[Path], out: Path, own_architecture: str | None = None) -> None:
     """Write a page that compares runs and tables.
 
     Args:
         folders: Folders of ``hqzoo fit`` and of ``hqzoo compare``.
         out: The HTML file.
+        own_architecture: The factory of a model of someone's own that may be called to see its circuits.
 
     Raises:
         ConfigError: If a folder holds neither a run nor a table, or a file in it is damaged.
         WriteError: If the file cannot be written.
     """
-    write_text(out, page_of(*read_folders(folders)))
+    write_text(out, page_of(*read_folders(folders, own_architecture)))
 
 
 def page_of(runs: Sequence[Run], tables: Sequence[Comparison]) -> str:
@@ -172,6 +173,7 @@ def _curves(runs: Sequence[Run], tables: Sequence[Comparison]) -> Markup:
             named.setdefault(name, {})[run.name] = curve
     styles = {run.name: number for number, run in enumerate(runs)}
     first = [name for name in named if name.startswith(("train/", "val/")) and name.count("/") == 1]
+    first.sort(key=lambda name: (name != "train/loss", name != "val/loss"))
     others = [name for name in named if name not in first]
 
     def charts(names: Sequence[str]) -> Markup:

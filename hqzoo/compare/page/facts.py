@@ -11,7 +11,7 @@ from hqzoo.compare.page.markup import Markup, bullets, join, table, tag
 
 __all__ = ["cost_table", "data_facts", "settings_table"]
 
-LONGEST = 160  # characters of a setting
+LONGEST, MANY = 160, 30  # characters of a setting; settings that are shown unasked
 PLACES = ("trainer.default_root_dir",)
 
 COSTS: dict[str, tuple[str, str, str]] = {  # heading: where in report or timing, key, format
@@ -69,7 +69,10 @@ def settings_table(runs: Sequence[Run]) -> Markup:
             )
     if not rows:
         return tag("p", "All runs have the same settings.")
-    return tag("div", table("Settings that differ", ["setting", *(run.name for run in runs)], rows), class_="texts")
+    found = tag("div", table("Settings that differ", ["setting", *(run.name for run in runs)], rows), class_="texts")
+    if len(rows) <= MANY:
+        return found
+    return tag("details", tag("summary", f"{len(rows)} settings differ: these are other recipes"), found)
 
 
 def _leaves(content: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Run:
         timing: Steps and their costs; empty: not known.
         curves: What it logged.
         panels: Pictures of predictions, in the order of epochs.
+        own_architecture: The factory of a model of someone's own that may be called to see its circuits.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Run:
     timing: Mapping[str, Any]
     curves: Mapping[str, Curve]
     panels: tuple[Path, ...]
+    own_architecture: str | None = None
 
     @property
     def model(self) -> Mapping[str, Any]:
@@ -62,7 +64,8 @@ class Run:
         own = _part(self.model, "architecture_args").get("control") or self.config.get("control")
         if isinstance(own, Mapping):
             return "+".join(f"{part}.{control}" for part, control in own.items())
-        return str(own or "quantum")
+        hybrid = self.report is None or self.report.model.get("quantum_parameters")
+        return str(own or ("quantum" if hybrid else "no circuit"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +83,12 @@ class Comparison:
     results: Results
 
 
-def read_folders(paths: Sequence[Path]) -> tuple[list[Run], list[Comparison]]:
+def read_folders(paths: Sequence[Path], own_architecture: str | None = None) -> tuple[list[Run], list[Comparison]]:
     """Return the runs and the tables that lie in folders.
+
+    Args:
+        paths: The folders.
+        own_architecture: See :class:`Run`.
 
     Raises:
         ConfigError: If a folder is given twice, holds neither, or a file in it is damaged.
@@ -96,7 +103,7 @@ def read_folders(paths: Sequence[Path]) -> tuple[list[Run], list[Comparison]]:
         if (place / TABLE).is_file():
             tables.append(_read_comparison(place, name))
         else:
-            runs.append(_read_run(place, name))
+            runs.append(replace(_read_run(place, name), own_architecture=own_architecture))
     return runs, tables
 
 
