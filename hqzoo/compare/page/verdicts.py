@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -163,7 +163,7 @@ def _compared(title: str, runs: Mapping[Cell, _Scored]) -> Judgement:
     )
     unit = "fold" if len(table.folds) > 1 else "seed"
     notes = [f"{row} is barely trained: {', '.join(reasons)}." for row, reasons in short.items() if reasons]
-    notes += _weights(report for _, report in runs.values())
+    notes += _caveats([report for _, report in runs.values()])
     return Judgement(title, metric if "/" in metric else meaning.heading, unit, found, meaning.margin, notes)
 
 
@@ -174,9 +174,15 @@ def _table(runs: Mapping[Cell, Run]) -> Table:
     return replace(Table.of_controls("these-runs", list(rows), folds, seeds), seed_rule=rule)
 
 
-def _weights(reports: Iterable[Report]) -> list[str]:
-    """Return which checkpoints were scored, where these were not the last ones."""
+def _caveats(reports: Collection[Report]) -> list[str]:
+    """Return in what else the scored checkpoints differ, or may flatter their runs."""
     names = {str(report.run.get("checkpoint", "")).rpartition("/")[2] for report in reports}
-    if names <= {"last.ckpt", ""}:
-        return []
-    return [f"Scored: {', '.join(sorted(names))}. What was chosen on images that are scored here flatters its run."]
+    steps = {int(report.run["step"]) for report in reports if report.run.get("step") is not None}
+    notes = []
+    if not names <= {"last.ckpt", ""}:
+        notes.append(
+            f"Scored: {', '.join(sorted(names))}. What was chosen on images that are scored here flatters its run."
+        )
+    if len(steps) > 1:
+        notes.append(f"Not trained alike: for {', '.join(f'{step:,}' for step in sorted(steps))} steps.")
+    return notes

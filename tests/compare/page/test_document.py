@@ -161,3 +161,20 @@ def test_everything_can_be_told_from_its_ground(colours: Mapping[str, str]) -> N
         for name in set(colours) - {"paper", "panel", "line"}:
             bright, dim = sorted((luminance(colours[name]), luminance(colours[ground])), reverse=True)
             assert (bright + 0.05) / (dim + 0.05) >= 4.5, (name, ground)
+
+
+def test_a_model_without_a_circuit_is_called_so(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    run = write_run(tmp_path / "a/unet")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    del config["model"]["init_args"]["architecture_args"]
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "unet hq_unet, no circuit" in ReadPage(page_text(run)).text
+
+
+def test_many_settings_are_folded(tmp_path: Path) -> None:
+    runs = write_run(tmp_path / "a"), write_run(tmp_path / "b")
+    config = yaml.safe_load((runs[1] / "config.yaml").read_text())
+    config["trainer"] |= {f"key_{number}": number for number in range(31)}
+    (runs[1] / "config.yaml").write_text(yaml.safe_dump(config))
+    assert "31 settings differ" in ReadPage(page_text(*runs)).text

@@ -71,7 +71,7 @@ def test_seeds_of_folds_that_have_their_own_are_numbered(tmp_path: Path) -> None
     (found,) = judge_runs(runs_of(*folders))
     assert found.unit == "fold"
     assert found.comparisons[0]["units"] == pytest.approx({1: 0.02, 2: 0.02, 3: 0.02})
-    assert found.comparisons[0]["all_runs"]
+    assert found.comparisons[0]["verdict"] == "undecided: no spread"  # and not that others are to be run
 
 
 def test_other_recipes_are_not_compared(tmp_path: Path) -> None:
@@ -86,6 +86,7 @@ def test_other_recipes_are_not_compared(tmp_path: Path) -> None:
         ({"losses": LOSSES[::-1]}, "barely trained: the training loss did not fall"),
         ({"checkpoint": "best.ckpt"}, "Scored: best.ckpt, last.ckpt"),
         ({"losses": (1.0, float("nan"))}, "diverged"),
+        ({"step": 9}, "Not trained alike: for 8, 9 steps"),
     ],
 )
 def test_what_forbids_or_qualifies_a_verdict(tmp_path: Path, changes: dict[str, object], words: str | None) -> None:
