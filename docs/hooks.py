@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-BESIDE = ("benchmarks/**/*.md", "benchmarks/**/*.png", "benchmarks/*.py", "recipes/*/*.yaml")
+BESIDE = ("benchmarks/**/*.md", "benchmarks/**/*.png", "benchmarks/*.py", "recipes/*.yaml", "recipes/*/*.yaml")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

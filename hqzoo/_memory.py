@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["PeakMemory", "kept_for_backward", "peak", "rest"]
+__all__ = ["PeakMemory", "kept_for_backward", "peak", "peak_megabytes", "rest"]
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -80,6 +80,18 @@ def rest() -> int | None:
 def peak() -> int:
     """Return the most bytes that were resident since :func:`rest`, where it returned some."""
     return _field("VmHWM")
+
+
+def peak_megabytes(device: torch.device) -> float | None:
+    """Return the most that was allocated on a GPU, or, on CPUs, resident in this process, since peaks were last reset.
+
+    In 10^6 bytes; None where the system does not tell.
+    """
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return peak() / 1e6 if _STATUS.is_file() else None
 
 
 def _field(name: str) -> int:

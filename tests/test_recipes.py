@@ -243,3 +243,24 @@ def test_progress_reads_well_in_a_log(
     assert len(epochs) == 2
     assert epochs[1].startswith("epoch 2/2: done, step 4")
     assert "val/miou" in epochs[1]
+
+
+def test_the_sweep_starts_runs_of_its_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command that an agent of Weights & Biases would start, with one value of every parameter."""
+    sweep = yaml.safe_load((ROOT / "sweep.yaml").read_text())
+    assert sweep["command"][:2] == ["sh", "-c"]
+    assert sweep["command"][3:] == ["sweep", "${args}"]
+    values = {
+        name: each["values"][-1] if "values" in each else each["min"] for name, each in sweep["parameters"].items()
+    }
+    line = sweep["command"][2].replace("$WANDB_RUN_ID", "run7").replace('"$@"', "")
+    *start, verb = shlex.split(line)[:5]
+    assert (start, verb) == (["exec", "python", "-m", "hqzoo"], "fit")
+    arguments = [*shlex.split(line)[5:], *(f"--{name}={value}" for name, value in values.items())]
+    assert main(["fit", *arguments, "--print_config"]) == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["trainer"]["default_root_dir"] == "runs/sweep/run7"
+    assert config["trainer"]["logger"] == "wandb"
+    assert config["model"]["init_args"]["architecture_args"]["control"] == "separable"
+    assert config["model"]["init_args"]["optimizer"]["lr"] == 5e-4
+    assert config["seed_everything"] == 2

@@ -11,12 +11,15 @@ from jsonargparse import ArgumentParser
 
 from hqzoo.cli.values import parser_of
 
-__all__ = ["argument_names", "find_class", "names_of"]
+__all__ = ["SHORT_NAMES", "argument_names", "find_class", "names_of"]
+
+SHORT_NAMES = {"wandb": "hqzoo.callbacks.wandb_logger.SafeWandbLogger"}
+"""Names that a recipe may have in the place of a class path."""
 
 
 def find_class(class_path: str, base: type | None) -> tuple[type | None, list[str]]:
     """Return the class of a dotted path or of a bare name that jsonargparse finds, and the names known."""
-    module_name, _, name = class_path.rpartition(".")
+    module_name, _, name = SHORT_NAMES.get(class_path, class_path).rpartition(".")
     if not module_name:
         by_name = {cls.__name__: cls for cls in (_subclasses(base) if base else ())}
         return by_name.get(name), sorted(by_name)

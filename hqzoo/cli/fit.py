@@ -16,8 +16,8 @@ from hqzoo._files import write_text
 from hqzoo._lightning import pl
 from hqzoo.callbacks.best import BestCheckpoint
 from hqzoo.callbacks.clock import StepClock
+from hqzoo.callbacks.dashboard import Dashboard
 from hqzoo.callbacks.monitors import MonitorCheck
-from hqzoo.callbacks.panel import PredictionPanel
 from hqzoo.callbacks.progress import progress_callback
 from hqzoo.callbacks.resume import Resumable, TrainingInterrupted, workers_survive_ctrl_c
 from hqzoo.callbacks.wrapping import WrappedShare
@@ -28,7 +28,7 @@ from hqzoo.cli.parsing import DEFAULT_ROOT, CommandLine
 from hqzoo.cli.recipes import with_recipe_paths
 from hqzoo.cli.report import Source, completed_report, images_scored, print_report
 from hqzoo.cli.run_folder import MetricsFile, RunFolder
-from hqzoo.cli.run_loggers import RunLoggers
+from hqzoo.cli.run_loggers import RunLoggers, with_logger_options
 from hqzoo.cli.scored_data import choose_data
 from hqzoo.cli.trainer_settings import told_by_key
 from hqzoo.errors import CheckpointError, ConfigError, HqzooError
@@ -56,6 +56,7 @@ def main(verb: str, argv: list[str]) -> int:
             "hqzoo fit goes on from checkpoints, and published weights hold no optimizer. To start from them: "
             "--trainer.callbacks+ StartFromWeights --trainer.callbacks.weights NAME."
         )
+    argv = with_logger_options(argv)
     argv = with_recipe_paths(argv if verb == "fit" else _with_config_of_run(argv))
     command = CommandLine(verb, argv)
     return {"fit": fit, "predict": predict}.get(verb, score)(command)
@@ -177,10 +178,10 @@ def _fit_callbacks(command: CommandLine, resumable: Resumable) -> list[pl.Callba
     logs = settings["logger"] is not False and not settings["fast_dev_run"]
     if logs and pl.callbacks.LearningRateMonitor not in own:
         callbacks.append(pl.callbacks.LearningRateMonitor(logging_interval="step"))
-    if command.loggers and not settings["fast_dev_run"]:
+    if (command.loggers or Dashboard in own) and not settings["fast_dev_run"]:
         callbacks.append(RunLoggers(command.folder, command.config.as_dict()))
-        if PredictionPanel not in own:
-            callbacks.append(PredictionPanel())
+        if Dashboard not in own:
+            callbacks.append(Dashboard())
     if WrappedShare not in own:
         callbacks.append(WrappedShare())
     if settings["enable_checkpointing"] is False:

@@ -16,7 +16,7 @@ from hqzoo.cli.option_tree import collect
 from hqzoo.cli.own_code import check_imports
 from hqzoo.cli.own_module import is_own, place_control
 from hqzoo.cli.run_folder import RunFolder
-from hqzoo.cli.run_loggers import join_run
+from hqzoo.cli.run_loggers import LOGGERS, join_run, with_full_names
 from hqzoo.cli.trainer_settings import REFUSALS, check_settings
 from hqzoo.data.parts import Part
 from hqzoo.errors import ConfigError
@@ -37,6 +37,7 @@ Start:     hqzoo fit -c hq_unet/landscapes         (a recipe that comes with hqz
 Go on:     hqzoo fit -c RUN/config.yaml --ckpt_path last
 Fine-tune: hqzoo fit -c RECIPE --trainer.callbacks+ StartFromWeights --trainer.callbacks.weights NAME
 Override:  any key of the recipe, such as --trainer.max_epochs 5
+Watch:     hqzoo fit -c RECIPE --wandb             (WANDB_MODE=offline needs no account; see the page Dashboards)
 Several:   torchrun --nproc_per_node 2 -m hqzoo fit ...      (or --trainer.devices 2 --trainer.strategy ddp)
 
 On several processes batch_size is that of each, and so are the statistics of batch normalisation unless
@@ -130,7 +131,10 @@ class CommandLine(LightningCLI):
 
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add trainer, model and data; only ``fit`` needs a model, the others have a checkpoint."""
-        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.add_class_arguments(
+            self.trainer_class, "trainer", fail_untyped=False, instantiate=False, sub_configs=True, skip={"logger"}
+        )
+        parser.add_argument("--trainer.logger", type=LOGGERS, default=None, help="Loggers beside metrics.csv.")
         parser.set_defaults({f"trainer.{key}": value for key, value in self.trainer_defaults.items()})
         fit = self.verb == "fit"
         parser.add_lightning_class_args(pl.LightningModule, "model", subclass_mode=True, required=fit)
@@ -173,11 +177,8 @@ class CommandLine(LightningCLI):
         model = self.model_settings
         if isinstance(model.get("architecture"), str):
             check_architecture(model["architecture"], model.get("architecture_args") or {})
-        given = self.config["trainer"]["logger"]
-        for logger in given if isinstance(given, list) else [given]:
-            arguments = logger.get("init_args") if hasattr(logger, "get") else None
-            if arguments is not None and arguments.get("save_dir") == ".":  # WandbLogger's default
-                arguments["save_dir"] = self.config["trainer"]["default_root_dir"]
+        trainer = self.config["trainer"]
+        trainer["logger"] = with_full_names(trainer["logger"], trainer["default_root_dir"])
         if self.verb != "fit" or self.config["ckpt_path"]:
             join_run(self.config, self.folder)
         self.own = bool(self.config.get("model")) and is_own(self.config["model"]["class_path"])
@@ -251,5 +252,5 @@ def _make_short_names_known() -> None:
     for package in ("hqzoo.tasks", "hqzoo.data", "hqzoo.callbacks"):
         module = import_module(package)
         for name in module.__all__:
-            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress", "Weights")):
+            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress", "Weights", "Dashboard")):
                 getattr(module, name)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hqzoo._lightning import pl
     from hqzoo.tasks import Report
 
-__all__ = ["Source", "completed_report", "images_scored", "print_report"]
+__all__ = ["Source", "completed_report", "images_scored", "plain", "print_report"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def completed_report(found: Report, source: Source, seconds: float) -> Report:
     section, validates = source.config["data"], source.part == "val"
     data = {
         "class_path": section["class_path"],
-        "init_args": _plain(section.get("init_args") or {}),
+        "init_args": plain(section.get("init_args") or {}),
         "images": None if module is None else module.fingerprint("val" if validates else "test"),
         "folds": None if module is None or source.part == "all" else len(module.fold_numbers()),
         "count": source.images,
@@ -89,13 +89,14 @@ def completed_report(found: Report, source: Source, seconds: float) -> Report:
     return replace(found, data=data, run=run)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any tree of parsed arguments
+def plain(value: Any) -> Any:  # noqa: ANN401 - any tree of parsed arguments
+    """Return a tree of parsed arguments as plain types."""
     if hasattr(value, "as_dict"):
         value = value.as_dict()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from hqzoo.errors import ConfigError
 
-__all__ = ["is_local", "is_of_data", "key_of", "setting"]
+__all__ = ["PLACES", "is_local", "is_of_data", "key_of", "setting"]
 
 OWN = ("seed_everything", "data.seed", "data.fold", "trainer.default_root_dir", "ckpt_path", "config")
+PLACES = ("root", "sources", "label_files", "encoded", "packed")
+"""Arguments of data modules that say where files lie: a comparison knows data by their content."""
 LOCAL = (
-    "data.root", "data.packed", "data.num_workers", "data.cache_gib", "trainer.accelerator",
+    *(f"data.{name}" for name in PLACES), "data.num_workers", "data.cache_gib", "trainer.accelerator",
     "trainer.enable_progress_bar", "trainer.enable_model_summary", "trainer.logger",
 )  # fmt: skip
 

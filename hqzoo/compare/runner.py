@@ -20,6 +20,7 @@ from hqzoo.compare.cells import check_identity, recipe_digest
 from hqzoo.compare.locks import locked
 from hqzoo.compare.losses import read_losses
 from hqzoo.compare.machine import describe_machine, source_commit
+from hqzoo.compare.overrides import PLACES
 from hqzoo.compare.result import Identity, Result
 from hqzoo.compare.table import Cell, Table
 from hqzoo.errors import ConfigError, FailedRunsError, HqzooError
@@ -269,7 +270,7 @@ def _failure(cell: Cell, error: Exception) -> str:
 
 def _without_root(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a report knows of its data, without the folder on this machine."""
-    arguments = {name: value for name, value in data.get("init_args", {}).items() if name != "root"}
+    arguments = {name: value for name, value in data.get("init_args", {}).items() if name not in PLACES}
     return {**data, "init_args": arguments}
 
 

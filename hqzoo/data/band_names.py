@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+from hqzoo.data.sensor import plain_name
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -21,7 +22,6 @@ __all__ = [
 ]
 
 _RGB = ("red", "green", "blue")
-_SAME_BAND = {"r": "red", "g": "green", "b": "blue"}
 
 
 class BandNames(NamedTuple):
@@ -97,9 +97,3 @@ def band_colours(raster: DatasetReader, bands: Sequence[int]) -> tuple[str, ...]
 def generic_names(count: int) -> tuple[str, ...]:
     """Return the names of bands that nobody named."""
     return {1: ("grey",), 3: _RGB}.get(count) or tuple(f"band_{number}" for number in range(1, count + 1))
-
-
-def plain_name(name: str) -> str:
-    """Return the same word for the same band: "B04, central wavelength 665 nm", "B4" and "b04" are one."""
-    plain = re.sub(r"^b0+(?=\d)", "b", name.split(",")[0].strip().casefold())
-    return _SAME_BAND.get(plain, plain)

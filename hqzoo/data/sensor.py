@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +11,9 @@ from typing import ClassVar
 from hqzoo.data.plain import Plain
 from hqzoo.errors import SensorError
 
-__all__ = ["Inputs", "Sensor", "Statistics"]
+__all__ = ["Inputs", "Sensor", "Statistics", "plain_name"]
+
+_SAME_BAND = {"r": "red", "g": "green", "b": "blue"}
 
 
 @dataclass(frozen=True)
@@ -162,3 +165,9 @@ class Inputs:
         if len(self.sensors) > 1:
             raise SensorError(f"One sensor is expected, but there are {len(self.sensors)}: {', '.join(self.sensors)}.")
         return next(iter(self.sensors.values()))
+
+
+def plain_name(name: str) -> str:
+    """Return the same word for the same band: "B04, central wavelength 665 nm", "B4" and "b04" are one."""
+    plain = re.sub(r"^b0+(?=\d)", "b", name.split(",")[0].strip().casefold())
+    return _SAME_BAND.get(plain, plain)

@@ -26,6 +26,7 @@ from hqzoo.tasks.costs import model_costs
 from hqzoo.tasks.known_data import Batch, KnowsData, class_path
 from hqzoo.tasks.metric import Metric
 from hqzoo.tasks.optim import OptimizerSettings, ScheduleSettings, build_optimizer, build_schedule
+from hqzoo.tasks.overlays import Overlays
 from hqzoo.tasks.report import Report
 from hqzoo.tasks.settings import as_settings, to_plain
 
@@ -157,6 +158,15 @@ class Task(KnowsData):
             samples: Samples of validation batches, without the batch's dimension.
             predictions: What :meth:`evaluate` returned of each.
             path: The file.
+        """
+        return None
+
+    def overlays(self, samples: list[Mapping[str, Any]], predictions: list[Tensor]) -> Overlays | None:
+        """Return a few samples with their class maps, as viewers draw them over images; None where there are none.
+
+        Args:
+            samples: As of :meth:`draw_panel`.
+            predictions: Likewise.
         """
         return None
 
@@ -332,6 +342,11 @@ class Task(KnowsData):
             details=self._found.details,
             run=self._found.run,
         )
+
+    @property
+    def found(self) -> Found | None:
+        """What the last validation or test came to, without its loss; None before the first."""
+        return self._found
 
     def samples(self) -> dict[str, npt.NDArray[Any]]:
         """Return what the last test or validation found of every sample, as columns; empty where none was kept."""

@@ -17,7 +17,7 @@ from hqzoo.errors import ConfigError, DataError
 from hqzoo.models.registry import Kind
 from hqzoo.tasks import metric
 from hqzoo.tasks.base import Batch, Found, Stage, Task
-from hqzoo.tasks.label_scores import label_scores
+from hqzoo.tasks.label_scores import label_scores, reliability_of_labels
 from hqzoo.tasks.metric import Metric
 from hqzoo.tasks.samples import Samples
 from hqzoo.tasks.thresholds import best_thresholds, f1_at
@@ -149,7 +149,7 @@ class ClassificationTask(Task):
         scores["loss"] = float(samples["loss"].mean())
         if self._several:
             scores |= self._at_chosen_thresholds(truth, probability, stage)
-        details: dict[str, Any] = {"images": len(truth)}
+        details: dict[str, Any] = {"images": len(truth), "reliability": reliability_of_labels(truth, probability)}
         if not self._several:
             confusion = np.zeros((len(self.classes), len(self.classes)), np.int64)
             np.add.at(confusion, (truth, probability.argmax(1)), 1)

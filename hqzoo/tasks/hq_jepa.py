@@ -30,6 +30,7 @@ __all__ = ["HQJEPATask", "sample_keys"]
 
 WEIGHTS = {"token": 1.0, "cross_modal": 0.5, "sigreg": 0.02, "fidelity": 0.1}
 COLLAPSED_RANK, COLLAPSED_COSINE = 1.5, 0.99
+FIDELITIES = ("fidelity", "fidelity_of_others")  # of matching and of shuffled pairs
 
 
 class HQJEPATask(Task):
@@ -184,6 +185,7 @@ class HQJEPATask(Task):
             state: dict[str, Any] = dict(health(embedded.image.double().cpu().numpy()))
             if embedded.compared is not None:
                 own, others = self.model.fidelities(embedded.compared)
+                state |= {"fidelity": own.mean(), "fidelity_of_others": others.mean()}
                 state["fidelity_gap"] = (own - others).mean()
             found |= {f"health/{name}": value for name, value in state.items()}
         self.log_dict({f"train/{name}": value for name, value in found.items()}, batch_size=self.size_of(batch))
@@ -277,9 +279,10 @@ class HQJEPATask(Task):
             samples["rank"] = ranks(aligned[1], aligned[0])
             samples["average_precision"] = 1 / samples["rank"]  # one image alone is right
         if "fidelity" in found:
-            samples |= {name: found[name] for name in ("fidelity", "fidelity_of_others")}
+            samples |= {name: found[name] for name in FIDELITIES}
             scores["fidelity_gap"] = float((found["fidelity"] - found["fidelity_of_others"]).mean())
         details = {"images": len(main), "chance_recall_at_1": 1 / len(main)}
+        details |= {name: float(found[name].mean()) for name in FIDELITIES if name in found}
         if "label" in found:
             labelled = _labelled(found["label"])
             details["labelled"] = int(labelled.sum())
@@ -290,6 +293,10 @@ class HQJEPATask(Task):
         for metric in self.metrics[1:]:
             scores.setdefault(metric.name, None)  # what needs a loss or labels that are not there
         return Found(scores, details=details, samples=samples)
+
+    def logged(self, found: Found) -> Mapping[str, float | None]:
+        """Return the scores, and the fidelities whose difference is one of them."""
+        return {**found.scores, **{name: found.details[name] for name in FIDELITIES if name in found.details}}
 
     def _warn_of_collapse(self, scores: Mapping[str, float | None]) -> None:
         rank, cosine = scores["rank_me"] or 0.0, scores["cosine"] or 0.0

@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
-from hqzoo.tasks.count_scores import CALIBRATION_BINS
+from hqzoo.tasks.count_scores import CALIBRATION_BINS, UNIT
+from hqzoo.tasks.reliability import reliability_bins
 
-__all__ = ["label_scores"]
+__all__ = ["label_scores", "reliability_of_labels"]
 
 Array = npt.NDArray[Any]
 
@@ -59,6 +60,28 @@ def label_scores(
         "ece": _calibration_error(truth, probability) if len(truth) else None,
     }
     return scores, rows
+
+
+def reliability_of_labels(truth: Array, probability: Array) -> list[dict[str, Any]]:
+    """Return the bins of confidence that ``ece`` is the error of, see :func:`.reliability.reliability_bins`.
+
+    Of several labels every one counts, at its probability, as right where it is there.
+
+    Args:
+        truth: Class indices ``(N,)``, or multi-hot ``(N, K)``.
+        probability: ``(N, K)``.
+    """
+    if truth.ndim == 2:
+        confidence, hits = probability.ravel(), truth.ravel() > 0
+    else:
+        confidence, hits = probability.max(1, initial=0), probability.argmax(1) == truth
+    confidence = np.nan_to_num(confidence.astype(np.float64))
+    place = np.clip((confidence * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
+    sums = np.zeros((3, CALIBRATION_BINS), np.int64)
+    columns = (np.ones_like(place), (confidence * UNIT).round().astype(np.int64), hits.astype(np.int64))
+    for row, column in zip(sums, columns, strict=True):
+        np.add.at(row, place, column)
+    return reliability_bins(sums)
 
 
 def _calibration_error(truth: Array, probability: Array) -> float:

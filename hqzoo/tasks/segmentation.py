@@ -28,6 +28,8 @@ from hqzoo.tasks.count_scores import calibration_error, soft_iou
 from hqzoo.tasks.losses import LossSettings, SegmentationLoss
 from hqzoo.tasks.metric import Metric
 from hqzoo.tasks.metrics import SegmentationMetrics, to_numbers
+from hqzoo.tasks.overlays import Overlay, Overlays, as_codes, class_codes
+from hqzoo.tasks.reliability import Reliability, reliability_bins
 from hqzoo.tasks.samples import Samples
 from hqzoo.tasks.settings import as_settings
 from hqzoo.tasks.small_objects import SmallObjectRecall
@@ -115,6 +117,7 @@ class SegmentationTask(Task):
         self.loss = SegmentationLoss(self.loss_settings, number)
         metrics = {stage: SegmentationMetrics(number, ignore, self.boundary_width) for stage in ("val", "test")}
         self.scores = nn.ModuleDict(metrics)
+        self.reliability = Reliability(ignore)
         self.small_objects = SmallObjectRecall(number, ignore)
         self.scenes = Samples(windows=True)
         self.blended = BlendedWindows(number, ignore)
@@ -158,7 +161,9 @@ class SegmentationTask(Task):
         labelled = int((mask != self.ignore_index).sum())
         # Weighted by labelled pixels, so that the loss of a split does not depend on its batches either.
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, batch_size=labelled, sync_dist=True)
-        if stage == "test":
+        if stage == "val":
+            self.reliability.update(logits, mask)
+        else:
             self.small_objects.update(prediction, mask)
             counts = _counts(prediction, mask, len(self.classes), self.ignore_index)
             self.scenes.add(names, None, **counts, **probability_counts(logits, mask, self.ignore_index))
@@ -225,8 +230,11 @@ class SegmentationTask(Task):
         counted.reset()
         scores, rows = {name: found[name] for name in MEANS}, found["classes"]
         run = {"prediction": self.scored}
+        details = {"pixels": found["pixels"], "confusion": found["confusion"]}
         if stage == "val":
-            return Found(scores, tuple(rows), {"pixels": found["pixels"], "confusion": found["confusion"]}, run=run)
+            details["reliability"] = reliability_bins(self.reliability.compute().cpu().numpy())
+            self.reliability.reset()
+            return Found(scores, tuple(rows), details, run=run)
         samples, small = self.scenes.gather(), self.small_objects.report()
         self.small_objects.reset()
         soft = to_numbers(torch.from_numpy(soft_iou(samples["soft"].sum(0))))
@@ -240,9 +248,8 @@ class SegmentationTask(Task):
             "ece": to_numbers(torch.from_numpy(calibration_error(samples["calibration"].sum(0)))),
             "small_object_recall": small["total_recall"],
         }
-        details = {
-            "pixels": found["pixels"], "confusion": found["confusion"], "small_objects": small["total_objects"],
-        }  # fmt: skip
+        details["small_objects"] = small["total_objects"]
+        details["reliability"] = reliability_bins(samples["calibration"].sum(0))
         return Found(scores, tuple(rows), details, samples, run)
 
     def logged(self, found: Found) -> Mapping[str, float | None]:
@@ -257,7 +264,7 @@ class SegmentationTask(Task):
 
     def draw_panel(self, samples: list[Mapping[str, Any]], predictions: list[Tensor], path: Path) -> Path:
         """Draw image, truth, prediction and difference of every sample."""
-        from hqzoo.tasks.panels import draw_panel, red_green_blue  # matplotlib takes half a second
+        from hqzoo.tasks.panels import draw_panel  # matplotlib takes half a second
 
         return draw_panel(
             torch.stack([sample[next(iter(self.sensors or ()))] for sample in samples]),
@@ -266,10 +273,36 @@ class SegmentationTask(Task):
             self.classes,
             self.palette,
             path,
-            scale=255.0 if self.sensor is not None and self.sensor.scale == 255 else None,
-            bands=red_green_blue(self.sensor.bands if self.sensor else ()),
+            **self._look(),
             ignore_index=self.ignore_index,
         )
+
+    def overlays(self, samples: list[Mapping[str, Any]], predictions: list[Tensor]) -> Overlays | None:
+        """Return images with truth and prediction; None if there are more classes than codes."""
+        from hqzoo.tasks.panels import as_picture
+
+        codes = class_codes(self.classes, self.palette)
+        if codes is None:
+            return None
+        image, number, ignore = next(iter(self.sensors or ())), len(self.classes), self.ignore_index
+        images = tuple(
+            Overlay(
+                str(sample.get("name", k)),
+                as_picture(sample[image].float().cpu().numpy(), **self._look()),
+                {"truth": as_codes(sample["mask"], number, ignore), "prediction": as_codes(prediction, number, ignore)},
+            )
+            for k, (sample, prediction) in enumerate(zip(samples, predictions, strict=True))
+        )
+        return Overlays(*codes, images)
+
+    def _look(self) -> dict[str, Any]:
+        """Return what is white in a picture, and which bands are red, green and blue."""
+        from hqzoo.tasks.panels import red_green_blue
+
+        return {
+            "scale": 255.0 if self.sensor is not None and self.sensor.scale == 255 else None,
+            "bands": red_green_blue(self.sensor.bands if self.sensor else ()),
+        }
 
     def prediction_writer(self, folder: Path) -> pl.Callback:
         """Return the callback that blends class maps: GeoTIFFs of georeferenced images, index PNGs of others."""

@@ -26,7 +26,7 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def events(folder: Path) -> dict[str, Any]:
     found = EventAccumulator(str(folder)).Reload()
-    return {"scalars": set(found.Tags()["scalars"]), "images": set(found.Tags()["images"])}
+    return {kind: set(found.Tags()[kind]) for kind in ("scalars", "images", "histograms", "tensors")}
 
 
 def test_training_and_test_are_one_entry(run: Path) -> None:
@@ -36,7 +36,12 @@ def test_training_and_test_are_one_entry(run: Path) -> None:
 
 def test_panels_and_settings_of_the_data(run: Path) -> None:
     entry = run / "logs" / "lightning_logs" / "version_0"
-    assert "val/panel" in events(entry)["images"]
+    found = events(entry)
+    assert found["images"] == {
+        "val/panel", "val/class_curves", "val/confusion_matrix", "val/reliability", "circuits/state",
+    }  # fmt: skip
+    assert "circuits/bottleneck.core/expectation_values" in found["histograms"]
+    assert {"circuits/plan/text_summary", "val/classes/text_summary"} <= found["tensors"]
     told = yaml.safe_load((entry / "hparams.yaml").read_text())
     assert told["data"]["init_args"]["crop_size"] == 32
     assert told["seed"] == 0

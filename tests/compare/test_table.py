@@ -152,6 +152,7 @@ def test_overrides() -> None:
     assert setting("--a.b={x: 1}\n") == "--a.b={x: 1}\n"
     assert is_local("--data.init_args.root=/x")
     assert is_local("data.root=/x")
+    assert is_local("--data.init_args.sources=[/x/a.npz]")
     assert is_local("--trainer.logger.save_dir=x")
     assert not is_local("--data.init_args.roots=/x")
     assert not is_local("--data.init_args.crop_size=64")

@@ -1,0 +1,1 @@
+"""The weights eurosat-rgb-hybrid of hqzoo: data alone."""

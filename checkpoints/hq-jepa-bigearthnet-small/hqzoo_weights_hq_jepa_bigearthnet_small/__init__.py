@@ -1,0 +1,1 @@
+"""The weights hq-jepa-bigearthnet-small of hqzoo: data alone."""

@@ -1,0 +1,1 @@
+"""The weights hq-unet-aerial-dubai of hqzoo: data alone."""

@@ -1,0 +1,1 @@
+"""The weights hqf-net-aerial-dubai of hqzoo: data alone."""
