@@ -96,6 +96,10 @@ def data_facts(runs: Sequence[Run], tables: Sequence[Comparison]) -> Markup:
         "checkpoint": lambda run: str(_of(run, "run", "checkpoint") or "").rpartition("/")[2],
         "step": lambda run: _of(run, "run", "step"),
         "hqzoo": lambda run: _of(run, "run", "hqzoo"),
+        "commit": lambda run: _trained_by(run, "git", "commit"),
+        "processor": lambda run: _trained_by(run, "machine", "processor"),
+        "GPU": lambda run: _trained_by(run, "machine", "gpu"),
+        "torch": lambda run: _trained_by(run, "machine", "torch"),
     }
     rows = [[name, *(_shown(fact(run)) for run in runs)] for name, fact in facts.items()]
     rows = [row for row in rows if any(row[1:])]
@@ -112,6 +116,11 @@ def data_facts(runs: Sequence[Run], tables: Sequence[Comparison]) -> Markup:
         parts.append(tag("h3", "Notes of the data"))
         parts.append(bullets(f"{note} ({', '.join(names)})" for note, names in notes.items()))
     return join(parts)
+
+
+def _trained_by(run: Run, part: str, key: str) -> object:
+    found = run.provenance.get(part)
+    return found.get(key) if isinstance(found, Mapping) else None
 
 
 def _of(run: Run, where: str, key: str) -> Any:  # noqa: ANN401 - whatever a report holds

@@ -34,6 +34,7 @@ class Run:
         config: The settings that it was started with.
         report: What a test found, or where there was none a validation; None: neither was run.
         timing: Steps and their costs; empty: not known.
+        provenance: Code and machine that trained it; empty: not known.
         curves: What it logged.
         panels: Pictures of predictions, in the order of epochs.
         own_architecture: The factory of a model of someone's own that may be called to see its circuits.
@@ -44,6 +45,7 @@ class Run:
     config: Mapping[str, Any]
     report: Report | None
     timing: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     curves: Mapping[str, Curve]
     panels: tuple[Path, ...]
     own_architecture: str | None = None
@@ -126,7 +128,8 @@ def _read_run(path: Path, name: str) -> Run:
         path=path,
         config=config if isinstance(config, Mapping) else {},
         report=_read_report(reports[0]) if reports else None,
-        timing=_read_json(path / "timing.json") if (path / "timing.json").is_file() else {},
+        timing=_read_json(path / "timing.json"),
+        provenance=_read_json(path / "provenance.json"),
         curves=read_curves(path / "metrics.csv"),
         panels=tuple(sorted((path / "panels").glob("*.png"))),
     )
@@ -148,7 +151,7 @@ def _read_comparison(path: Path, name: str) -> Comparison:
     if not any(results.values()):
         raise ConfigError(f"The table in {path} has no finished cell yet: hqzoo compare --out {path} goes on with it.")
     summary = summarize(table, results)
-    stored = _read_json(path / SUMMARY) if (path / SUMMARY).is_file() else {}
+    stored = _read_json(path / SUMMARY)
     if stored.get("cells") == summary["cells"]:  # what was asked for beyond folds, of the same cells
         summary["units"] = stored.get("units")
     return Comparison(name=name, summary=summary, results=results)
@@ -165,6 +168,9 @@ def _read_report(path: Path) -> Report:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """Return what a file holds; nothing where there is none."""
+    if not path.is_file():
+        return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -14,10 +14,10 @@ from hqzoo.compare.losses import read_losses
 from hqzoo.compare.overrides import LOCAL, OWN
 from hqzoo.compare.page.folders import Run
 from hqzoo.compare.result import Identity, Result, Results
-from hqzoo.compare.scores import metric_of, scores_of
-from hqzoo.compare.sensitivity import has_nothing
+from hqzoo.compare.scores import Unit, metric_of, scores_of
+from hqzoo.compare.sensitivity import assays, has_nothing, sensitivity_sentences
 from hqzoo.compare.summary import folds_of_data, overlap_of
-from hqzoo.compare.table import REFERENCE, Cell, SeedRule, Table
+from hqzoo.compare.table import REFERENCE, Cell, Row, SeedRule, Table
 from hqzoo.compare.training import barely_trained
 from hqzoo.errors import HqzooError
 from hqzoo.tasks.report import Report
@@ -148,23 +148,31 @@ def _compared(title: str, runs: Mapping[Cell, _Scored]) -> Judgement:
             identity=Identity(cell, table.recipe), report=report, losses=losses, curve=curve
         )
     metric, meaning = metric_of(table, results)
-    short = {row.name: [] if has_nothing(row) else barely_trained(list(results[row.name].values()))
-             for row in table.rows}  # fmt: skip
+    short = {row.name: _shortness(row, results) for row in table.rows}
     reports = {row: {key: each.report for key, each in cells.items()} for row, cells in results.items()}
+    scores = {row: scores_of(each, metric) for row, each in reports.items()}
+    unit: Unit = "fold" if len(table.folds) > 1 else "seed"
     found = compare(
         table,
         Judge(meaning, meaning.margin, any(short.values())),
         table.comparisons(),
-        {row: scores_of(each, metric) for row, each in reports.items()},
+        scores,
         {row: set(each) for row, each in results.items()},
         {row: {(cell.fold, cell.seed) for cell in table.cells([row])} for row in table.row_names},
-        "fold" if len(table.folds) > 1 else "seed",
+        unit,
         overlap_of(folds_of_data(table, [each for row in results.values() for each in row.values()])),
     )
-    unit = "fold" if len(table.folds) > 1 else "seed"
     notes = [f"{row} is barely trained: {', '.join(reasons)}." for row, reasons in short.items() if reasons]
     notes += _caveats([report for _, report in runs.values()])
+    if any(each["interval"] and each["interval"]["n"] > 1 for each in found):  # single runs have no verdict to qualify
+        told = assays(table, scores, found, meaning, meaning.margin)
+        notes += sensitivity_sentences({"assays": told, "margin": meaning.margin})
     return Judgement(title, metric if "/" in metric else meaning.heading, unit, found, meaning.margin, notes)
+
+
+def _shortness(row: Row, results: Results) -> list[str]:
+    """Return what shows that the runs of a row were too short; those that see nothing may have nothing to learn."""
+    return [] if has_nothing(row) else barely_trained(list(results[row.name].values()))
 
 
 def _table(runs: Mapping[Cell, Run]) -> Table:

@@ -35,7 +35,7 @@ def test_every_score_of_runs_is_on_the_page(tmp_path: Path) -> None:
     assert "0.5887-0.0247 worse" in cells
     assert "0.0321same" in cells
     assert "1.2345same" in cells
-    for words in ("7,123", "98,765", "12.5", "300", SINGLE_RUNS, "quantum − mlp: +0.0247 mIoU"):
+    for words in ("7,123", "98,765", "12.5", "300", "Abacus", "0123abc", SINGLE_RUNS, "quantum − mlp: +0.0247 mIoU"):
         assert words in page.text
     assert any(each["aria-label"] == "train/loss by step: ours from 2 to 0.4; theirs from 2 to 0.4"
                for each in page.all("svg") if "aria-label" in each)  # fmt: skip

@@ -59,7 +59,20 @@ def test_seeds_of_one_split_are_pairs(tmp_path: Path) -> None:
     assert found.unit == "seed"
     assert each["units"] == pytest.approx({0: 0.10, 1: 0.11, 2: 0.11, 3: 0.11})
     assert each["verdict"].startswith("better")
-    assert found.notes == []
+    (note,) = found.notes
+    assert note.startswith("Nothing shows that this table could tell")
+
+
+def test_runs_that_cannot_tell_say_so(tmp_path: Path) -> None:
+    scores = {"quantum": (0.700, 0.701, 0.702), "zero": (0.701, 0.700, 0.702)}
+    folders = [
+        write_run(tmp_path / f"{control}{seed}", control, score, seed=seed)
+        for control, values in scores.items()
+        for seed, score in enumerate(values)
+    ]
+    (found,) = judge_runs(runs_of(*folders))
+    assert found.comparisons[0]["verdict"].startswith("equivalent")
+    assert "cannot tell what the circuit of quantum is worth" in found.notes[0]
 
 
 def test_seeds_of_folds_that_have_their_own_are_numbered(tmp_path: Path) -> None:
