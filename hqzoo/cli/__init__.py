@@ -56,6 +56,7 @@ VERBS: dict[str, Verb] = {
     "circuit": Verb("draw, plan, diagnose and export a named circuit", "circuit"),
     "accelerate": Verb("replace PennyLane, TorchQuantum, Qiskit layers by proven equal, faster ones", "accelerate"),
     "compare": Verb("does the quantum block help on my data? paired runs of a recipe and its controls", "compare"),
+    "report": Verb("one page that compares runs: scores, curves, pictures, circuits, verdict", "report_page"),
     "data": Verb("check a data folder, compute its statistics, or pack it for training", "data"),
     "noise": Verb("score a checkpoint under noise and finite shots", "noise", lightning=True),
     "bench": Verb("run a benchmark of the source tree: hqzoo bench quantum", "bench"),
