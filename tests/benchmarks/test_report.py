@@ -80,7 +80,7 @@ def test_a_part_without_a_result_is_named(copy, capsys):
     shutil.rmtree(copy / "benchmarks/results")
     shutil.rmtree(copy / "benchmarks/claims")
     assert report.main([]) == 2
-    assert "results.md shows 'aerial_dubai', of which there is no result" in capsys.readouterr().err
+    assert "data.md shows 'pack', of which there is no result" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/pages/results.md"])
