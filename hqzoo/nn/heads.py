@@ -120,13 +120,9 @@ class NeighbourHead(nn.Module):
         self.vectors, self.targets = F.normalize(vectors, dim=1), targets.to(vectors.dtype)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Return the logarithm of the share of votes of each class ``(B, K)``; of several labels, its logit.
-
-        Raises:
-            ConfigError: If there are no neighbours yet.
-        """
+        """Return the logit of the share of votes of each class ``(B, K)``; zeros before there are neighbours."""
         if not len(self.vectors):
-            raise ConfigError("A head of nearest neighbours has none before it was fitted: train it with ProbeTask.")
+            return vectors.new_zeros(len(vectors), self.targets.shape[1])
         cosines = F.normalize(vectors, dim=1) @ self.vectors.T
         nearest = cosines.topk(min(int(self.chosen), len(self.vectors)), dim=1)
         weights = (nearest.values / self.temperature).softmax(1)

@@ -5,7 +5,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hqzoo.errors import ConfigError
 from hqzoo.nn.heads import HybridHead, LinearHead, NeighbourHead, Standardise
 from hqzoo.nn.slots import fill
 from hqzoo.quantum import circuits, compile_circuit
@@ -53,8 +52,7 @@ def test_neighbours_vote_by_their_cosine(several: bool) -> None:
 
 def test_neighbours_come_back_from_a_state_dict() -> None:
     head, other = NeighbourHead(6, 2, 3), NeighbourHead(6, 2, 20)
-    with pytest.raises(ConfigError, match="before it was fitted"):
-        head(vectors(2))
+    assert not head(vectors(2)).any()  # nobody votes yet
     head.fit(vectors(9), torch.eye(2).repeat(5, 1)[:9])
     other.load_state_dict(head.state_dict())
     assert torch.equal(head(vectors(4, seed=2)), other(vectors(4, seed=2)))
