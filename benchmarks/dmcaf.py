@@ -9,10 +9,9 @@ those of an image of four times the queries' size: 1/4, 1/8, 1/16 and 1/32 of it
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +21,9 @@ from hqzoo.compare.grids import markdown_table
 from hqzoo.compare.machine import describe_machine
 from hqzoo.nn.deformable import DeformableAttention, pixel_centres, sample_maps
 from hqzoo.nn.dmcaf import DMCAF
+from hqzoo.tasks.step_time import median_seconds
 
 CHANNELS, HEADS, LEVELS, POINTS = 256, 8, 4, 4
-WARM_UP = 2
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    seconds = measure(contestants(args.batch, args.size, device), args.turns, device)
+    runs = contestants(args.batch, args.size, device)
+    seconds = median_seconds({name: partial(_step, run) for name, run in runs.items()}, args.turns)
     first = next(iter(seconds.values()))
     rows = [[name, f"{1e3 * value:.1f}", f"{value / first:.2f}x"] for name, value in seconds.items()]
     machine = describe_machine()
@@ -66,22 +66,12 @@ def contestants(batch: int, size: int, device: torch.device) -> dict[str, Callab
     }
 
 
+def _step(run: Callable[[], Tensor]) -> None:
+    run().sum().backward()  # type: ignore[no-untyped-call]
+
+
 def _noise(*shape: int, device: torch.device) -> Tensor:
     return torch.randn(*shape, device=device).requires_grad_()
-
-
-def measure(runs: dict[str, Callable[[], Tensor]], turns: int, device: torch.device) -> dict[str, float]:
-    """Return the median seconds of each."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(WARM_UP + turns):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run().sum().backward()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            if turn >= WARM_UP:
-                seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 if __name__ == "__main__":

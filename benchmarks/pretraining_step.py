@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,11 +23,11 @@ from hqzoo.compare.grids import markdown_table
 from hqzoo.compare.machine import describe_machine
 from hqzoo.data import Sensor, Statistics
 from hqzoo.tasks import HQJEPATask
+from hqzoo.tasks.step_time import median_seconds
 
 __all__ = ["main", "measure"]
 
 RESULT = Path(__file__).parent / "results" / "pretraining_step.json"
-WARM_UP = 2
 SENSORS = {"s2": Sensor(tuple(f"band {number}" for number in range(1, 13))), "s1": Sensor(("VV", "VH"), "dB", 30)}
 STATISTICS = {name: Statistics((0.0,) * len(each), (1.0,) * len(each)) for name, each in SENSORS.items()}
 ROWS: dict[str, dict[str, Any]] = {
@@ -74,8 +72,8 @@ def measure(batch: int, turns: int, device: torch.device, rows: Mapping[str, dic
     parts = _parts(first, given)
     return {
         "context_tokens": first.masks.draw(torch.arange(2), 0, 0).context.shape[1],
-        "steps": _medians(runs, turns, device),
-        "parts": _medians(parts, turns, device),
+        "steps": median_seconds(runs, turns),
+        "parts": median_seconds(parts, turns),
     }
 
 
@@ -121,19 +119,6 @@ def _parts(task: HQJEPATask, given: dict[str, Any]) -> dict[str, Callable[[], No
 
 def _backward(loss: Tensor) -> None:
     loss.backward()  # type: ignore[no-untyped-call]
-
-
-def _medians(runs: Mapping[str, Callable[[], None]], turns: int, device: torch.device) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(WARM_UP + turns):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            if turn >= WARM_UP:
-                seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(values) for name, values in seconds.items()}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,9 @@ class Handle:
             self._opened = (os.getpid(), self.open())
         return self.planes(self._opened[1], number)
 
+    @abstractmethod
     def open(self) -> Any:  # noqa: ANN401 - each format's own
         """Open the file."""
-        raise NotImplementedError
 
     def planes(self, opened: Any, number: int) -> Planes:  # noqa: ANN401 - what `open` returned
         """Return the bands of a pair in the open file."""

@@ -40,7 +40,8 @@ class Embedded:
         fused: Joint vectors of both sensors, ``(B, M, Z)``.
         compared: What the fidelity loss compares: means of context ``(B, D)`` and target tokens ``(B, M, D)``, and
             codes of the targets' places ``(B, M, Q)``.
-        image: Mean of all of the teacher's tokens, without gradient, ``(B, D)``.
+        seen: All of the teacher's tokens, without gradient, ``(B, P, D)``.
+        other_seen: All of the other sensor's encoder's, before they are projected, ``(B, P, D)``.
     """
 
     predicted: Tensor
@@ -48,7 +49,13 @@ class Embedded:
     other: Tensor | None
     fused: Tensor | None
     compared: tuple[Tensor, Tensor, Tensor] | None
-    image: Tensor
+    seen: Tensor
+    other_seen: Tensor | None
+
+    @property
+    def image(self) -> Tensor:
+        """The teacher's vector of each image, ``(B, D)``."""
+        return self.seen.mean(1)
 
 
 class HQJEPA(Model):
@@ -101,11 +108,11 @@ class HQJEPA(Model):
         out: Tensor = (self.teacher if teacher else self.student)(image).mean(1)
         return out
 
-    def aligned(self, images: Mapping[str, Tensor]) -> tuple[Tensor, Tensor] | None:
+    def aligned(self, embedded: Embedded) -> tuple[Tensor, Tensor] | None:
         """Return means ``(B, D)`` of what ``cross_modal`` aligns, both sensors' normalised tokens; None without."""
-        if self.other_encoder is None or self.head is None:
+        if self.head is None or embedded.other_seen is None:
             return None
-        tokens = self.teacher(images[self.main]), self.head(self.other_encoder(images[str(self.other)]))
+        tokens = embedded.seen, self.head(embedded.other_seen)
         main, other = (F.layer_norm(each, each.shape[-1:]).mean(1) for each in tokens)
         return main, other
 
@@ -121,15 +128,16 @@ class HQJEPA(Model):
         with torch.no_grad():
             seen = self.teacher(images[self.main])
             targets = chosen_tokens(F.layer_norm(seen, seen.shape[-1:]), masks.targets)
-        other = fused = compared = None
+        other = other_seen = fused = compared = None
         if self.other_encoder is not None and self.head is not None:
-            other = self.head(chosen_tokens(self.other_encoder(images[str(self.other)]), masks.targets))
+            other_seen = self.other_encoder(images[str(self.other)])
+            other = self.head(chosen_tokens(other_seen, masks.targets))
         if self.fusion is not None and other is not None:
             fused = self.fusion(predicted.mean(2), other.mean(2))
         if self.fidelity is not None:
             tokens = other if self.pair == "cross" and other is not None else chosen_tokens(seen, masks.targets)
             compared = context.mean(1), tokens.mean(2), self.predictor.summary(masks.targets)
-        return Embedded(predicted, targets, other, fused, compared, seen.mean(1))
+        return Embedded(predicted, targets, other, fused, compared, seen, other_seen)
 
     @torch.no_grad()
     def fidelities(self, compared: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -5,59 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from hqzoo.data.sensor import Inputs
 from hqzoo.errors import ConfigError, did_you_mean
-from hqzoo.models.encoder import Encoder
+from hqzoo.models.encoder import ScaledEncoder
 from hqzoo.models.registry import register_model
 from hqzoo.nn.backbone import BackboneWeights
-from hqzoo.nn.frozen import Frozen, tensor_digest
+from hqzoo.nn.frozen import Frozen
+from hqzoo.nn.given_weights import settle
 from hqzoo.nn.normalizer import Rescale
 
 __all__ = ["TimmEncoder", "timm_encoder"]
 
 
-class TimmEncoder(Encoder):
-    """See :func:`timm_encoder`.
-
-    Args:
-        net: The model, without its head.
-        rescale: From the data's normalisation to the model's.
-        size: Side that images are resized to; None: they stay as they are.
-        width: Channels of its output.
-        started: Where its weights come from, where they are trained on.
-    """
-
-    def __init__(
-        self, net: nn.Module, rescale: Rescale, size: int | None, width: int, started: dict[str, dict[str, str]]
-    ) -> None:
-        super().__init__()
-        self.net, self.rescale, self.size, self.width, self.started = net, rescale, size, width, started
-
-    def starting_weights(self) -> dict[str, dict[str, str]]:
-        """Return where the weights come from, unless they are frozen or random."""
-        return self.started
-
-    def forward(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
-        """Return the model's pooled features ``(B, D)``."""
-        out: Tensor = self.net(self._prepared(images)).float()
-        return out
+class TimmEncoder(ScaledEncoder):
+    """See :func:`timm_encoder`."""
 
     def maps(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
         """Return its last map ``(B, D, h, w)``."""
-        image = self._prepared(images)
+        image = self.prepared(images)
         net = self.net.module if isinstance(self.net, Frozen) else self.net
         found = net.forward_intermediates(image, indices=1, intermediates_only=True)[-1]  # type: ignore[operator]
-        out: Tensor = found.detach().float() if isinstance(self.net, Frozen) else found.float()
+        out: Tensor = found.float()
         return out
-
-    def _prepared(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
-        image: Tensor = self.rescale(images if isinstance(images, Tensor) else next(iter(images.values())))
-        if self.size is None or image.shape[-2:] == (self.size, self.size):
-            return image
-        return F.interpolate(image, (self.size, self.size), mode="bilinear", antialias=True)
 
 
 @register_model(
@@ -101,15 +72,11 @@ def timm_encoder(
             f"timm has no model '{name}'.{did_you_mean(name.split('.')[0], timm.list_models())} "
             "timm.list_models() lists them."
         )
-    source = BackboneWeights(weights, seed, sha256)
-    net = source.build(name, options)
+    net = BackboneWeights(weights, seed).build(name, options)
     sensor, statistics, config = inputs.single, next(iter(inputs.statistics.values())), net.pretrained_cfg
     rescale = Rescale(
         sensor.bands, statistics.mean, statistics.std, bands, config["mean"], config["std"], sensor.scale, sensor.offset
     )
-    width = int(getattr(net, "head_hidden_size", net.num_features))
-    if frozen:
-        return TimmEncoder(source.freeze(net, name), rescale, size, width, {})
     tag = f"timm/{name}" if weights == "pretrained" else weights
-    started = {} if source.is_random else {"encoder": {"source": tag, "sha256": tensor_digest(net)}}
-    return TimmEncoder(net, rescale, size, width, started)
+    settled, started = settle(net, name, tag, seed, sha256, frozen)
+    return TimmEncoder(settled, rescale, size, int(getattr(net, "head_hidden_size", net.num_features)), started)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hqzoo.data.sensor import Inputs, plain_name
 from hqzoo.errors import ConfigError, did_you_mean
 from hqzoo.models.band_scaling import WHITE, Unit, Wanted, rescale_to
-from hqzoo.models.encoder import Encoder
+from hqzoo.models.encoder import ScaledEncoder
 from hqzoo.models.registry import register_model
 from hqzoo.nn.given_weights import load_named, read_plain, settle
 from hqzoo.nn.torchgeo_nets import HEADS, MicrometresOf, net_of, wavelengths_of
@@ -33,41 +32,13 @@ LEFT_OUT = "SENTINEL1_(MI|SI)_SATLAS|SENTINEL1_GRD_(GEO)?CLOSP|LANDSAT_.*(TOA|SA
 PROBE = 10_000.0
 
 
-class TorchGeoEncoder(Encoder):
-    """See :func:`torchgeo_encoder`.
-
-    Args:
-        net: From images in its own scaling to vectors ``(B, D)``, or with ``maps=True`` to maps.
-        rescale: From the data's normalisation to its own.
-        side: Side that images are resized to.
-        width: Channels D.
-        started: Where its weights come from, where they are trained on.
-    """
-
-    def __init__(
-        self, net: nn.Module, rescale: nn.Module, side: int, width: int, started: dict[str, dict[str, str]]
-    ) -> None:
-        super().__init__()
-        self.net, self.rescale, self.side, self.width, self.started = net, rescale, side, width, started
-
-    def starting_weights(self) -> dict[str, dict[str, str]]:
-        """Return where the weights come from, unless they are frozen or random."""
-        return self.started
-
-    def forward(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
-        """Return the network's pooled features ``(B, D)``, as TorchGeo's model pools them."""
-        out: Tensor = self.net(self._prepared(images)).float()
-        return out
+class TorchGeoEncoder(ScaledEncoder):
+    """See :func:`torchgeo_encoder`; its features are those that TorchGeo's model pools."""
 
     def maps(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
         """Return its last map, or its patch tokens behind the last norm, ``(B, D, h, w)``."""
-        out: Tensor = self.net(self._prepared(images), maps=True).float()
+        out: Tensor = self.net(self.prepared(images), maps=True).float()
         return out
-
-    def _prepared(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
-        image: Tensor = self.rescale(images if isinstance(images, Tensor) else next(iter(images.values())))
-        size = (self.side, self.side)
-        return image if image.shape[-2:] == size else F.interpolate(image, size, mode="bilinear", antialias=True)
 
 
 @register_model(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -129,8 +126,7 @@ class NeighbourHead(nn.Module):
         share = (weights[..., None] * self.targets[nearest.indices]).sum(1).clamp(1e-6, 1 - 1e-6)
         return share.log() - torch.log1p(-share)
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:  # noqa: ANN401
-        for name in ("vectors", "targets"):  # as many as were kept
-            if (kept := state_dict.get(f"{prefix}{name}")) is not None:
-                setattr(self, name, torch.empty_like(kept, device=self.vectors.device))
-        super()._load_from_state_dict(state_dict, prefix, *others)  # type: ignore[no-untyped-call]
+    def make_room(self, images: int) -> None:
+        """Have buffers for so many training images, for a state that is loaded next."""
+        self.vectors = self.vectors.new_zeros(images, self.vectors.shape[1])
+        self.targets = self.targets.new_zeros(images, self.targets.shape[1])

@@ -246,12 +246,11 @@ class HQJEPATask(Task):
             What became of each patch, ``(B, R, C)``, see :func:`hqzoo.tasks.mask_panel.as_map`.
         """
         masks = self.masks.draw(sample_keys(batch["name"]).to(self.device), 0, 0)
-        images = self._images(batch)
-        embedded = self.model.embed(images, masks)
+        embedded = self.model.embed(self._images(batch), masks)
         loss = self._weighted(self.terms(embedded, 0))
         self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, sync_dist=True, batch_size=self.size_of(batch))
         columns = {"main": embedded.image}
-        if (aligned := self.model.aligned(images)) is not None:
+        if (aligned := self.model.aligned(embedded)) is not None:
             columns["aligned"], columns["other"] = aligned
         if embedded.compared is not None:
             columns["fidelity"], columns["fidelity_of_others"] = self.model.fidelities(embedded.compared)

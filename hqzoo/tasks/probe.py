@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -124,17 +125,10 @@ class ProbeTask(ClassificationTask):
             )
         train, val = self._features("train"), self._features("val")
         vectors, labels = train.tensors(self.device)
-        with torch.inference_mode(False), torch.enable_grad():
-            heads = self._heads(vectors, labels)
-        self.tried = []
-        best: tuple[float, nn.Module] | None = None
-        for value, head in heads:
-            score = self._score(head, val)
-            self.tried.append({"value": value, "score": score})
-            if best is None or score > best[0]:
-                best = score, head
-        if best is not None:
-            self.model.head.load_state_dict(best[1].state_dict())
+        heads = self._heads(vectors, labels)
+        self.tried = [{"value": value, "score": self._score(head, val)} for value, head in heads]
+        best = max(range(len(heads)), key=lambda place: self.tried[place]["score"])  # the first of equals
+        self.model.head = heads[best][1]
 
     def _heads(self, vectors: Tensor, labels: Tensor) -> Sequence[tuple[float, nn.Module]]:
         """Return a fitted head for every value of the grid."""
@@ -254,9 +248,7 @@ class ProbeTask(ClassificationTask):
     def summarise(self, stage: Stage) -> Found:
         """Return the scores, with what was tried."""
         found = super().summarise(stage)
-        return Found(
-            found.scores, found.classes, {**found.details, "probe": self.description_of_probe()}, found.samples
-        )
+        return replace(found, details={**found.details, "probe": self.description_of_probe()})
 
     def description_of_probe(self) -> dict[str, Any]:
         """Return solver, what was tried on validation images, and what was chosen."""
@@ -269,6 +261,8 @@ class ProbeTask(ClassificationTask):
         checkpoint["probe"] = self.tried
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember what was tried."""
+        """Remember what was tried; a head of neighbours gets room for those that were kept."""
+        if isinstance(self.model.head, NeighbourHead):
+            self.model.head.make_room(len(checkpoint["state_dict"].get("model.head.vectors", ())))
         super().on_load_checkpoint(checkpoint)
         self.tried = list(checkpoint.get("probe", []))

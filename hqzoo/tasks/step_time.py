@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from hqzoo.tasks.base import Task
 
-__all__ = ["median_step_seconds"]
+__all__ = ["median_seconds", "median_step_seconds"]
+
+WARM_UP = 2  # turns
 
 
 def median_step_seconds(
@@ -29,13 +31,25 @@ def median_step_seconds(
         repeats: Timed turns.
         bf16: Whether convolutions run under bfloat16 autocast.
     """
-    runners = {name: _Stepper(copy.deepcopy(task).train(), batch, bf16) for name, task in tasks.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in tasks}
-    for turn in range(repeats + 2):
-        for name, runner in runners.items():
+    steppers = {name: _Stepper(copy.deepcopy(task).train(), batch, bf16) for name, task in tasks.items()}
+    return median_seconds({name: stepper.step for name, stepper in steppers.items()}, repeats)
+
+
+def median_seconds(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Return the median seconds of every run; they take turns, and the first two turns warm up.
+
+    Args:
+        runs: What is timed, by name.
+        repeats: Timed turns.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(WARM_UP + repeats):
+        for name, run in runs.items():
             began = time.perf_counter()
-            runner.step()
-            if turn >= 2:
+            run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn >= WARM_UP:
                 seconds[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
@@ -53,5 +67,3 @@ class _Stepper:
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()

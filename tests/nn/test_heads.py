@@ -54,6 +54,7 @@ def test_neighbours_come_back_from_a_state_dict() -> None:
     head, other = NeighbourHead(6, 2, 3), NeighbourHead(6, 2, 20)
     assert not head(vectors(2)).any()  # nobody votes yet
     head.fit(vectors(9), torch.eye(2).repeat(5, 1)[:9])
+    other.make_room(9)
     other.load_state_dict(head.state_dict())
     assert torch.equal(head(vectors(4, seed=2)), other(vectors(4, seed=2)))
     assert int(other.chosen) == 3

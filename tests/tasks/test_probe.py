@@ -235,16 +235,14 @@ def test_without_validation_images_nothing_can_be_chosen(tmp_path: Path) -> None
         trainer(tmp_path).fit(ProbeTask(architecture_args=STATISTICS), Without(batch_size=16))
 
 
-def test_a_probe_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("head", "solver"), [("linear", "lbfgs"), ("neighbours", "neighbours"), ("hybrid", "adamw")])
+def test_a_probe_by_the_command_line(head: str, solver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    model = [
-        "--model",
-        "hqzoo.tasks.ProbeTask",
-        "--model.init_args.architecture_args",
-        '{"encoder": "image_statistics", "head": "linear"}',
-    ]
+    arguments = f'{{"encoder": "image_statistics", "head": "{head}"}}'
+    model = ["--model", "hqzoo.tasks.ProbeTask", "--model.init_args.architecture_args", arguments]
+    fitting = ["--model.init_args.solver", solver, "--model.init_args.epochs", "2"]
     data = ["--data", "tests.toys.labels.LabelData", "--data.init_args.batch_size", "16"]
     loop = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.default_root_dir", "run"]
-    assert main(["fit", *model, *data, *loop]) == 0
+    assert main(["fit", *model, *fitting, *data, *loop]) == 0
     assert main(["test", "--ckpt_path", "run/checkpoints/last.ckpt"]) == 0
     assert (tmp_path / "run" / "test.json").is_file()
