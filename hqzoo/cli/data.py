@@ -8,6 +8,7 @@
     hqzoo data stats -c RECIPE               mean and standard deviation of each band over the training split
     hqzoo data pack -c RECIPE --out PACK     all images in records of one size, to be trained from many times faster
     hqzoo data pack --out PACK --verify      whether every record of a pack still is what was written
+    hqzoo data merge ROOT -c SOURCES.yaml --out FOLDER    several sources as one folder: one legend, one resolution
 
 All take a folder, a recipe, or both (the recipe's settings on this folder). `check` reads every image and mask of all
 folds, goes on behind what training would stop at, changes nothing, and ends with 1 if something is missing, damaged or
@@ -34,6 +35,7 @@ __all__ = ["add_arguments", "run"]
 ACTIONS = {
     "check": "what a data set is, what is missing, which splits leak into each other",
     "stats": "mean and standard deviation of each band over the training split",
+    "merge": "write several sources as one folder of images and masks, with one legend, resolution and list of folds",
     "pack": "all images in records of one size, mapped into memory, which feed a GPU as many small files cannot",
 }
 NAMES = ("images", "masks", "mask_suffix")  # arguments of data modules that say how files are named
@@ -64,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="OTHER",
                 help="folder of another data set that may show the same ground, or hold out these images by name",
             )
+        if name == "merge":
+            action.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder to write")
         if name == "pack":
             action.add_argument("--out", type=Path, required=True, metavar="PACK", help="folder of the pack")
             action.add_argument("--verify", action="store_true", help="compare what is there with its checksums")
@@ -80,8 +84,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check or compute, print, and write the file that was asked for."""
     from hqzoo.cli import data_pack
+    from hqzoo.cli.data_merge import merge_sources
     from hqzoo.errors import ConfigError
 
+    if args.action == "merge":
+        if args.root is None or args.config is None:
+            raise ConfigError("Say which data: hqzoo data merge ROOT -c SOURCES.yaml --out FOLDER.")
+        report, code = merge_sources(Path(args.config), args.root, args.out)
+        _write(args.json, report)
+        return code
     if args.action == "pack" and args.verify:
         report, code = data_pack.verify(args.out)
         _write(args.json, report)

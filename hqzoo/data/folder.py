@@ -63,6 +63,8 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         band_indexes: Numbers of the bands to read, from 1. None: all but an alpha band.
         unit: Unit of the images.
         scale: Value that is full scale in this unit: 255 for 8-bit imagery, 1 for real numbers from 0 to 1.
+        gsd: Ground sampling distance of the images in metres; None: not stated. Maps of scenes that differ much are
+            then refused.
         split_file: CSV file ``name,split``, or one list of names per split (``{"train": "train.txt", ...}``).
         folds: CSV file ``name,scene,fold``. Without its column ``fold``, folds are drawn by scene.
         fold: Fold to test on; ``"all"``: all images are trained on (but those of a ``val_fold`` that is given as a
@@ -93,6 +95,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         band_indexes: list[int] | None = None,
         unit: str = "digital number",
         scale: float = 255.0,
+        gsd: float | None = None,
         split_file: str | dict[str, str] | None = None,
         folds: str | None = None,
         fold: Fold = 0,
@@ -112,6 +115,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
         self.images, self.masks, self.mask_suffix = images, masks, mask_suffix
         self.given_classes, self.ignore, self.given_palette = classes, ignore, palette
         self.bands, self.band_indexes, self.unit, self.scale = bands, band_indexes, unit, scale
+        self.gsd = gsd
         self.split_file, self.folds, self.scene_pattern = split_file, folds, scene_pattern
         self.fold, self.val_fold, self.num_folds, self.fold_seed = fold, val_fold, num_folds, fold_seed
         self._named_by: Path | None = None  # image whose own names of its bands are the sensor's
@@ -321,7 +325,7 @@ class FolderSegmentationDataModule(SegmentationDataModule):
             bands = tuple(named.get(index, f"band_{index}") for index in self.band_indexes)
         else:
             bands = header.bands
-        self.sensor = Sensor(bands, self.unit, self.scale)
+        self.sensor = Sensor(bands, self.unit, self.scale, gsd=self.gsd)
         self._named_by = first if header.named else None
 
     def _band_numbers(self, image: Path, header: Header) -> tuple[int, ...]:

@@ -103,4 +103,6 @@ def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
 def _resize_band(band: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
     plain = band if band.dtype == np.uint8 else band.astype(np.float32)  # the two kinds that Pillow resizes
     resized = np.asarray(Pillow.fromarray(plain).resize(size[::-1], Pillow.Resampling.BILINEAR))
+    if band.dtype == np.uint8:
+        return resized  # Pillow rounds
     return (np.rint(resized) if band.dtype.kind in "ui" else resized).astype(band.dtype)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Literal
 
 from hqzoo.data.augment import ColourJitter
 from hqzoo.data.base import DataModule, Split, at_least
@@ -15,6 +17,7 @@ from hqzoo.data.targets import Targets
 from hqzoo.data.tiles import TileDataset
 from hqzoo.data.values import hardly_above_zero
 from hqzoo.data.windows import CropDataset, GridDataset, as_size
+from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = ["SegmentationDataModule", "Split"]
 
@@ -40,6 +43,11 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         augment: Whether training crops are augmented: the symmetries of the crop (eight of a square, four of
             another rectangle), and ``jitter``. CHOICE.
         jitter: Strength of the colour jitter. CHOICE.
+        zoom: Smallest and largest magnification of augmented training crops, ``[1, 1]`` for none. CHOICE: none. A crop
+            covers ``crop_size / zoom`` pixels and is resized, so that images of other ground sampling distances than
+            the training data's are met.
+        crops_by: What has an equal share of the training crops: each pixel (``area``), each ``image``, or each
+            ``scene``, which keeps a large source from hiding a small one; images of a scene share by area.
         seed: Seed of crops, order and augmentation.
         cache_gib: See :class:`~hqzoo.data.base.DataModule`, also for the following.
         inner_val: See there.
@@ -65,6 +73,8 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         crops_per_epoch: int | None = None,
         augment: bool = True,
         jitter: ColourJitter = ColourJitter(),  # noqa: B008 - frozen, and parsers show it as the default
+        zoom: tuple[float, float] = (1.0, 1.0),
+        crops_by: Literal["area", "image", "scene"] = "area",
         seed: int = 0,
         cache_gib: float = 4.0,
         inner_val: float = 0.0,
@@ -77,6 +87,11 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         at_least("crops_per_epoch", crops_per_epoch, 1)
         self.crop_size, self.crops_per_epoch = as_size("crop_size", crop_size), crops_per_epoch
         self.augment, self.jitter, self.blend_test = augment, jitter, blend_test
+        self.zoom, self.crops_by = (float(zoom[0]), float(zoom[1])), crops_by
+        if not 0 < self.zoom[0] <= self.zoom[1]:
+            raise ConfigError(f"`zoom` is a smallest and a largest magnification above 0, got {list(zoom)}.")
+        if crops_by not in ("area", "image", "scene"):
+            raise ConfigError(unknown_name("share of crops", crops_by, ("area", "image", "scene")))
 
     def default_crops(self, records: Sequence[ImageRecord]) -> int:
         """Return the crops in an epoch if the user gives none: as many as fit side by side."""
@@ -115,7 +130,21 @@ class SegmentationDataModule(DataModule[ImageRecord]):
         """Return random crops."""
         length = self.crops_per_epoch or self.default_crops(records)
         jitter = self.jitter if self.augment else None
-        return CropDataset(records, self.cache, self.sensor, self.crop_size, length, jitter, self.seed)
+        zoom = self.zoom if self.augment and self.zoom != (1.0, 1.0) else None
+        weights = self._weights(records)
+        return CropDataset(records, self.cache, self.sensor, self.crop_size, length, jitter, self.seed, zoom, weights)
+
+    def _weights(self, records: Sequence[ImageRecord]) -> list[float]:
+        """Return each record's share of the training crops, up to a common factor."""
+        areas = [float(record.height * record.width) for record in records]
+        if self.crops_by == "area":
+            return areas
+        if self.crops_by == "image":
+            return [1.0] * len(records)
+        scenes, total = [self.scene_of(record) for record in records], defaultdict[str, float](float)
+        for scene, area in zip(scenes, areas, strict=True):
+            total[scene] += area
+        return [area / total[scene] for scene, area in zip(scenes, areas, strict=True)]
 
     def evaluation_samples(self, records: Sequence[ImageRecord]) -> GridDataset:
         """Return the windows of a regular grid; where there are no masks, all pixels are ignored."""

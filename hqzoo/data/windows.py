@@ -14,6 +14,7 @@ from hqzoo.data.augment import ColourJitter, dihedral, draw_symmetry, jitter_col
 from hqzoo.data.cache import RecordCache
 from hqzoo.data.labels import IGNORE_INDEX
 from hqzoo.data.records import Image, ImageRecord, Mask, Window
+from hqzoo.data.resized import resize_image, resize_mask
 from hqzoo.data.sensor import Sensor
 from hqzoo.errors import ConfigError
 
@@ -41,8 +42,8 @@ def as_size(argument: str, value: int | Sequence[int]) -> Size:
 class CropDataset(Dataset[dict[str, Any]]):
     """Random crops. The crop, its place and its augmentation follow from ``(seed, epoch, index)`` alone.
 
-    Crop ``index`` of ``length`` is drawn from the ``index``-th of ``length`` equal shares of the total area,
-    so that in every epoch each image gives its share of crops. With images of equal size and as many crops,
+    Crop ``index`` of ``length`` is drawn from the ``index``-th of ``length`` equal shares of the total area (or
+    weight), so that in every epoch each image gives its share of crops. With images of equal size and as many crops,
     each gives one.
 
     Args:
@@ -53,6 +54,9 @@ class CropDataset(Dataset[dict[str, Any]]):
         length: Crops in an epoch.
         jitter: Colour changes; None for no augmentation, neither symmetries nor colours.
         seed: Seed of all crops.
+        zoom: Smallest and largest magnification: a crop covers ``crop_size / zoom`` pixels and is resized, with a
+            zoom whose logarithm is uniform; None: crops are as they are.
+        weights: Share of each record in an epoch; None: its area.
     """
 
     def __init__(
@@ -64,12 +68,15 @@ class CropDataset(Dataset[dict[str, Any]]):
         length: int,
         jitter: ColourJitter | None,
         seed: int,
+        zoom: tuple[float, float] | None = None,
+        weights: Sequence[float] | None = None,
     ) -> None:
         self.records, self.cache, self.sensor = records, cache, sensor
-        self.crop_size, self.length, self.jitter, self.seed = crop_size, length, jitter, seed
+        self.crop_size, self.length, self.jitter, self.seed, self.zoom = crop_size, length, jitter, seed, zoom
         cache.make_room(records)
-        areas = np.array([record.height * record.width for record in records], dtype=np.float64)
-        self._ends = np.cumsum(areas) / areas.sum()
+        areas = [record.height * record.width for record in records]
+        shares = np.array(areas if weights is None else weights, dtype=np.float64)
+        self._ends = np.cumsum(shares) / shares.sum()
 
     def __len__(self) -> int:
         return self.length
@@ -83,10 +90,11 @@ class CropDataset(Dataset[dict[str, Any]]):
         rng = np.random.default_rng((self.seed, epoch, index))
         share, down, right = rng.random(3)
         record = self.records[int(np.searchsorted(self._ends, (index + share) / self.length, side="right"))]
-        height, width = self.crop_size
+        height, width = size = self._covered(rng)
         row = int(down * (max(0, record.height - height) + 1))
         col = int(right * (max(0, record.width - width) + 1))
-        image, mask = read_padded(self.cache, record, row, col, self.crop_size)
+        image, mask = read_padded(self.cache, record, row, col, size)
+        image, mask = resize_image(image, self.crop_size), resize_mask(mask, self.crop_size)
         if self.jitter is not None:
             image, mask = dihedral(image, mask, draw_symmetry(self.crop_size, rng))
         values = np.array(image, dtype=np.float32, order="C")  # a copy: the cached image must not change
@@ -94,6 +102,13 @@ class CropDataset(Dataset[dict[str, Any]]):
             values = jitter_colours(values, self.sensor, self.jitter, rng)
         labels = torch.from_numpy(mask.astype(np.int64))
         return {"image": torch.from_numpy(values), "mask": labels, "name": record.name}
+
+    def _covered(self, rng: np.random.Generator) -> Size:
+        """Return how many pixels of the image a crop covers."""
+        if self.zoom is None:
+            return self.crop_size
+        zoom = np.exp(rng.uniform(*np.log(self.zoom)))
+        return max(1, round(self.crop_size[0] / zoom)), max(1, round(self.crop_size[1] / zoom))
 
 
 class GridDataset(Dataset[dict[str, Any]]):

@@ -69,6 +69,58 @@ def _evidence(spec: WeightSpec) -> Iterator[str]:
         yield from _table(spec.scores)
     yield from ("On data of another kind:", "", *_table(spec.out_of_domain)) if spec.out_of_domain else (
         "Not scored on data of another kind.", "")  # fmt: skip
+    yield from _floors(spec)
+    yield from _control(spec)
+
+
+def _table(scores: tuple[Score, ...]) -> Iterator[str]:
+    """Return a table with the columns that at least one score fills."""
+    rows = [_cells(each) for each in scores]
+    kept = [name for name in rows[0] if any(row[name] for row in rows)]
+    yield f"| {' | '.join(kept)} |"
+    yield "|---" * len(kept) + "|"
+    yield from (f"| {' | '.join(row[name] for name in kept)} |" for row in rows)
+    yield ""
+
+
+def _cells(score: Score) -> dict[str, str]:
+    return {
+        "score": score.label or score.metric,
+        "value": f"{score.value:.4f}",
+        "interval": f"{_ends(score.interval)} ({score.confidence:.0%})" if score.interval else "",
+        "trivial": _floor(score),
+        "control": "" if score.control is None else f"{score.control:.4f}",
+        "difference": "" if score.control_interval is None else _ends(score.control_interval, "+"),
+        "data": score.data,
+        "split": score.split,
+        "images": "" if score.images is None else f"{score.images:,}",
+        "folds": ", ".join(map(str, score.folds)),
+        "seeds": ", ".join(map(str, score.seeds)),
+    }
+
+
+def _floor(score: Score) -> str:
+    if score.floor is None:
+        return ""
+    return f"{score.floor:.4f} ({score.floor_name})" if score.floor_name else f"{score.floor:.4f}"
+
+
+def _ends(interval: tuple[float, float], sign: str = "") -> str:
+    low, high = (f"{end:{sign}.4f}" for end in interval)
+    return f"{low} to {high}"
+
+
+def _floors(spec: WeightSpec) -> Iterator[str]:
+    """Say which scores are no better than a trivial answer."""
+    told = [each for each in (*spec.scores, *spec.out_of_domain) if each.above_floor is not None]
+    missed = [f"{each.label or each.metric} on {each.data}" for each in told if not each.above_floor]
+    if missed:
+        yield from (f"**Not better than a trivial answer by more than the interval: {'; '.join(missed)}.**", "")
+    elif told:
+        yield from ("Better than a trivial answer by more than the interval, wherever both are stated.", "")
+
+
+def _control(spec: WeightSpec) -> Iterator[str]:
     control = spec.control
     if control is None:
         if spec.circuits:
@@ -77,20 +129,10 @@ def _evidence(spec: WeightSpec) -> Iterator[str]:
     interval = f" (from {control.interval[0]:+.4f} to {control.interval[1]:+.4f})" if control.interval else ""
     yield f"With the control `{control.name}` in the circuit's place: {control.metric} {control.value:.4f}, that is"
     yield f"{control.difference:+.4f}{interval} for the circuit. Verdict: {control.verdict}."
+    if control.how:
+        yield f"{control.how[0].upper()}{control.how[1:]}."
     if control.verdict != "better":
         yield "**The circuit is not better than its control.**"
-    yield ""
-
-
-def _table(scores: tuple[Score, ...]) -> Iterator[str]:
-    yield "| score | value | interval | data | split | images | folds | seeds |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for each in scores:
-        interval = f"{each.interval[0]:.4f} to {each.interval[1]:.4f} ({each.confidence:.0%})" if each.interval else ""
-        images = "" if each.images is None else f"{each.images:,}"
-        where = (each.data, each.split, images, _listed(each.folds), _listed(each.seeds))
-        cells = (each.label or each.metric, f"{each.value:.4f}", interval, *where)
-        yield f"| {' | '.join(cells)} |"
     yield ""
 
 
@@ -124,7 +166,3 @@ def _provenance(spec: WeightSpec) -> Iterator[str]:
         "file (SHA-256)": f"`{spec.sha256}`, {spec.size:,} bytes",
     }
     yield from (f"- {key}: {value}" for key, value in facts.items() if value)
-
-
-def _listed(numbers: tuple[int, ...]) -> str:
-    return ", ".join(map(str, numbers))

@@ -55,9 +55,13 @@ class Score(Plain):
         interval: Low and high end of the confidence interval; None: not computed.
         confidence: Of the interval.
         label: What readers see; empty: the metric's name.
+        floor: What a trivial answer reaches on the same data; None: not stated.
+        floor_name: Which one: ``"land everywhere"``, ``"chance"``.
+        control: What the spec's control reaches on the same data; None: not scored there.
+        control_interval: Confidence interval of the score minus the control's; None: not computed.
     """
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     metric: str
     value: float
@@ -70,14 +74,30 @@ class Score(Plain):
     interval: tuple[float, float] | None = None
     confidence: float = 0.95
     label: str = ""
+    floor: float | None = None
+    floor_name: str = ""
+    control: float | None = None
+    control_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", _finite(self.value, self.metric))
+        for key in ("floor", "control"):
+            if (beside := getattr(self, key)) is not None:
+                object.__setattr__(self, key, _finite(beside, f"{self.metric}, {key}"))
+        object.__setattr__(self, "control_interval", _interval(self.control_interval, f"{self.metric}, control"))
         object.__setattr__(self, "folds", tuple(self.folds))
         object.__setattr__(self, "seeds", tuple(self.seeds))
         object.__setattr__(self, "interval", _interval(self.interval, self.metric))
         if self.direction not in ("max", "min"):
             raise CheckpointError(f"The direction of '{self.metric}' is max or min, got {self.direction!r}.")
+
+    @property
+    def above_floor(self) -> bool | None:
+        """Whether the whole interval is better than the trivial answer; None where one of the two is not stated."""
+        if self.floor is None or self.interval is None:
+            return None
+        low, high = self.interval
+        return low > self.floor if self.direction == "max" else high < self.floor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +111,10 @@ class ControlResult(Plain):
         difference: Score of the circuit minus score of the control, paired where that was possible.
         interval: Confidence interval of the difference; None: not computed.
         verdict: *better*, *worse*, *equivalent* or *undecided*: what the circuit is against the control.
+        how: How the two were compared, in a few words: what they were trained with, and over what they are paired.
     """
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     name: str
     metric: str
@@ -101,6 +122,7 @@ class ControlResult(Plain):
     difference: float
     interval: tuple[float, float] | None = None
     verdict: Literal["better", "worse", "equivalent", "undecided"] = "undecided"
+    how: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", _finite(self.value, self.metric))

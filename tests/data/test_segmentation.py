@@ -284,3 +284,31 @@ def test_array_records_give_views() -> None:
     assert mask is None
     assert part.tolist() == [[[8, 9, 10], [14, 15, 16]]]
     assert np.shares_memory(part, image)
+
+
+@pytest.mark.parametrize(
+    ("crops_by", "shares"),
+    [("area", (0.5, 0.125, 0.375)), ("image", (1 / 3, 1 / 3, 1 / 3)), ("scene", (0.4, 0.1, 0.5))],
+)
+def test_what_crops_are_shared_by(crops_by: str, shares: tuple[float, ...]) -> None:
+    """Two images of 64 and 16 rows make a scene, one of 48 another."""
+    scenes = {"a": "town", "b": "town", "c": "coast"}
+
+    class Three(SegmentationDataModule):
+        sensor, class_map = Sensor(("red",)), ClassMap(("one", "two"))
+
+        def load_records(self, split: str) -> Sequence[ImageRecord]:
+            sizes = {"a": 64, "b": 16, "c": 48}
+            images = {name: np.zeros((1, rows, 16), np.uint8) for name, rows in sizes.items()}
+            return [ArrayRecord(name, image, image[0]) for name, image in images.items()]
+
+        def scene_of(self, record: ImageRecord) -> str:
+            return scenes[record.name]
+
+    data = Three(crop_size=8, crops_per_epoch=240, crops_by=crops_by, batch_size=24)  # type: ignore[arg-type]
+    names = [name for batch in data.train_dataloader() for name in batch["name"]]
+    assert [names.count(name) / 240 for name in "abc"] == pytest.approx(shares, abs=0.01)
+    with pytest.raises(ConfigError, match=r"'scenes'.*scene"):
+        Three(crops_by="scenes")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="zoom"):
+        Three(zoom=(2.0, 1.0))

@@ -169,3 +169,30 @@ def test_every_offset_is_drawn_alike() -> None:
     rows = [int(dataset[(epoch, 0)]["image"][0, 0, 0]) for epoch in range(900)]
     assert set(rows) == {0, 1, 2}
     assert min(rows.count(row) for row in range(3)) > 240  # 300 each, 4 sigma = 57
+
+
+def test_zoomed_crops_show_the_image_larger_or_smaller() -> None:
+    """A ramp of one grey a pixel tells by its slope how much a crop was magnified."""
+    ramp = np.broadcast_to(np.arange(200, dtype=np.float32), (3, 200, 200)).copy()
+    source = ArrayRecord("ramp", ramp, np.zeros((200, 200), np.uint8))
+    bounds, size = (0.5, 2.0), 32
+    data = CropDataset([source], RecordCache(0), RGB, (size, size), 60, ColourJitter(probability=0), 0, bounds)
+    slopes = []
+    for index in range(60):
+        image = data[0, index]["image"]
+        assert image.shape == (3, size, size)
+        middle = image[0, 8:-8, 8:-8]  # borders are those of the resizing filter
+        slopes.append(float(max(middle.diff(dim=0).abs().mean(), middle.diff(dim=1).abs().mean())))
+    zooms = 1 / np.array(slopes)
+    assert zooms.min() > 0.45
+    assert zooms.max() < 2.1
+    assert np.mean(zooms < 1) == pytest.approx(0.5, abs=0.2)  # of the logarithm, 1 is the middle
+    again = CropDataset([source], RecordCache(0), RGB, (size, size), 60, ColourJitter(probability=0), 0, bounds)
+    assert np.array_equal(data[3, 7]["image"], again[3, 7]["image"])
+
+
+def test_weights_say_which_images_crops_come_from() -> None:
+    records = [record(40, 40, 0, "large"), record(10, 10, 1, "small")]
+    data = CropDataset(records, RecordCache(1 << 20), RGB, (8, 8), 40, None, 0, weights=[1.0, 3.0])
+    names = [data[0, index]["name"] for index in range(40)]
+    assert names.count("small") == 30

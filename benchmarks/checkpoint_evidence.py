@@ -1,0 +1,124 @@
+"""What a card says of a score on images: its interval, what a trivial answer reaches, and its control, paired by image.
+
+    python -m benchmarks.checkpoint_evidence RUN/test.npz CONTROL/test.npz --data data/aerial --only dubai_
+
+Prints the entry of an about-YAML, whose key ``data`` is left to say. Both files are what ``hqzoo test`` wrote of the
+same images. Intervals are those of the pigeonhole bootstrap over images, or over scenes with ``--by scene``. The
+trivial answer is that of the one class that scores best, which nobody could know beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from hqzoo.compare import compare_units
+from hqzoo.compare.unit_runs import UnitRun
+from hqzoo.compare.unit_statistics import statistic_of
+
+__all__ = ["constant_answer", "evidence", "main", "nothing", "verdict"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the entry; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="test.npz of the checkpoint")
+    parser.add_argument("control", type=Path, help="test.npz of its control")
+    parser.add_argument("--data", type=Path, required=True, help="folder with classes.json and folds.csv")
+    parser.add_argument("--only", default="", metavar="PREFIX", help="images whose names begin so (default: all)")
+    parser.add_argument("--by", choices=("name", "scene"), default="name", help="what is drawn in the bootstrap")
+    parser.add_argument("--metric", default="miou")
+    args = parser.parse_args(argv)
+    classes = tuple(json.loads((args.data / "classes.json").read_text())["classes"].values())
+    with (args.data / "folds.csv").open(newline="") as lines:
+        scenes = {line["name"]: line["scene"] for line in csv.DictReader(lines)}
+    ours, control = (read(path, args.only, scenes, classes) for path in (args.run, args.control))
+    by = "group" if args.by == "scene" else "name"
+    sys.stdout.write(yaml.safe_dump([evidence(ours, control, args.metric, by)], sort_keys=False, width=120))
+    return 0
+
+
+def read(path: Path, prefix: str, scenes: dict[str, str], classes: tuple[str, ...]) -> UnitRun:
+    """Return what a run found of the images whose names begin with a prefix, in their scenes."""
+    with np.load(path, allow_pickle=False) as arrays:
+        kept = np.char.startswith(arrays["name"], prefix)
+        columns = {name: arrays[name][kept] for name in arrays.files}
+    columns["group"] = np.array([scenes[name] for name in columns["name"].tolist()])
+    return UnitRun(columns, classes=classes)
+
+
+def evidence(ours: UnitRun, control: UnitRun, metric: str = "miou", by: str = "name") -> dict[str, Any]:
+    """Return score and interval, the highest trivial answer, and the control with the interval of the difference.
+
+    Args:
+        ours: What the checkpoint found, see :class:`hqzoo.compare.unit_runs.UnitRun`.
+        control: What its control found of the same images.
+        metric: Name of a score of counts, see :func:`hqzoo.compare.unit_statistics.statistic_of`.
+        by: ``"name"``: images are drawn; ``"group"``: scenes.
+    """
+    # Against nothing at all, whose score is 0 in every resample, the difference is the score.
+    own = compare_units([ours], [nothing(ours)], metric, clusters=by)
+    against = compare_units([ours], [control], metric, clusters=by)
+    floors = {name: score_of(constant_answer(ours, k), metric) for k, name in enumerate(ours.classes)}
+    best = max(floors, key=lambda name: floors[name])
+    return {
+        "metric": metric,
+        "value": round(own.mean, 4),
+        "interval": _rounded(own.low, own.high),
+        "floor": round(floors[best], 4),
+        "floor_name": f"{best} everywhere",
+        "control": round(score_of(control, metric), 4),
+        "control_interval": _rounded(against.low, against.high),
+        "images": own.units,
+    }
+
+
+def verdict(low: float, high: float) -> str:
+    """Return what an interval of a difference tells, without a margin of what would not matter."""
+    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+
+
+def score_of(run: UnitRun, metric: str) -> float:
+    """Return the score of all images of a run."""
+    statistic = statistic_of(metric, run)
+    return float(statistic.score(statistic.counts(run).sum(0, keepdims=True))[0])  # type: ignore[union-attr]
+
+
+def constant_answer(run: UnitRun, number: int) -> UnitRun:
+    """Return what the answer "class ``number``" everywhere finds of a run's images."""
+    truth = _truth(run)
+    right = np.arange(truth.shape[1]) == number
+    tp, pixels = truth * right, truth.sum(1, keepdims=True)
+    return _counted(run, tp, (pixels - truth) * right, truth - tp)
+
+
+def nothing(run: UnitRun) -> UnitRun:
+    """Return what no answer at all finds of a run's images: every pixel is missed."""
+    truth = _truth(run)
+    return _counted(run, truth * 0, truth * 0, truth)
+
+
+def _truth(run: UnitRun) -> npt.NDArray[np.int64]:
+    found: npt.NDArray[np.int64] = np.asarray(run.columns["tp"] + run.columns["fn"])
+    return found
+
+
+def _counted(run: UnitRun, tp: npt.NDArray[Any], fp: npt.NDArray[Any], fn: npt.NDArray[Any]) -> UnitRun:
+    named = {name: run.columns[name] for name in ("name", "group")}
+    return UnitRun({**named, "tp": tp, "fp": fp, "fn": fn}, classes=run.classes)
+
+
+def _rounded(low: float | None, high: float | None) -> list[float] | None:
+    return None if low is None or high is None else [round(low, 4), round(high, 4)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
