@@ -5,6 +5,7 @@
     hqzoo weights verify [NAME]                  compare the digests of all of them, or of one
     hqzoo weights install hf:OWNER/REPOSITORY@COMMIT
     hqzoo weights pack RUN --name NAME --about ABOUT.yaml -o checkpoints
+    hqzoo weights pack NAME --name NAME --about ABOUT.yaml -o checkpoints      the same tensors, another card
     hqzoo weights push NAME hf:OWNER/REPOSITORY --dry-run
 
 NAME is looked for in the folders of HQZOO_WEIGHTS_DIR, then in installed wheels, then in the cache (HQZOO_CACHE).
@@ -43,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_pack(parser: argparse.ArgumentParser) -> None:
     from hqzoo.cli.own_code import add_own_architecture
 
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of hqzoo fit, or its run folder")
+    parser.add_argument(
+        "checkpoint",
+        metavar="CKPT",
+        help="checkpoint of hqzoo fit, its run folder, or published weights, of which something else is to be said",
+    )
     parser.add_argument("--name", required=True, help="what the weights are called")
     about = "YAML: summary, licence, training_data; and scores, control, out_of_domain, caveats, command, version, ..."
     parser.add_argument("--about", required=True, type=Path, metavar="ABOUT.yaml", help=about)
@@ -136,11 +141,19 @@ def _install(args: argparse.Namespace) -> int:
 
 
 def _pack(args: argparse.Namespace) -> int:
-    from hqzoo.weights.describe import describe, read_about
+    from hqzoo.errors import CheckpointError
+    from hqzoo.weights.describe import describe, describe_again, read_about
     from hqzoo.weights.pack import build_wheel, write_project
+    from hqzoo.weights.published import find_published, is_published
 
     about = read_about(args.about)
-    spec, tensors = describe(args.checkpoint, args.name, about, own_architecture=args.own_architecture)
+    if is_published(args.checkpoint):
+        found = find_published(args.checkpoint)
+        if found.spec.name != args.name:
+            raise CheckpointError(f"The weights '{found.spec.name}' keep their name, got --name {args.name}.")
+        spec, tensors = describe_again(found, about)
+    else:
+        spec, tensors = describe(args.checkpoint, args.name, about, own_architecture=args.own_architecture)
     project = write_project(spec, tensors, args.output, args.panel)
     wheel = build_wheel(project)
     sys.stdout.write(f"Project: {project}\nWheel:   {wheel}\nInstall: pip install {wheel}\n")

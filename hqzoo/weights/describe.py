@@ -17,12 +17,13 @@ from hqzoo.errors import CheckpointError, unknown_name
 from hqzoo.models import as_model
 from hqzoo.quantum import QuantumLayer
 from hqzoo.tasks.base import Task
+from hqzoo.weights.catalogue import Found
 from hqzoo.weights.checkpoint import find_checkpoint, load, read_header
 from hqzoo.weights.evidence import CircuitSize, Origin
-from hqzoo.weights.files import to_bytes
+from hqzoo.weights.files import to_bytes, verified
 from hqzoo.weights.spec import WeightSpec, check_name
 
-__all__ = ["ABOUT", "describe", "read_about"]
+__all__ = ["ABOUT", "describe", "describe_again", "read_about"]
 
 ABOUT: Mapping[str, str] = {
     "summary": "one line",
@@ -112,6 +113,23 @@ def describe(
         "started_from": _with_licences({**_start_of_run(header), **as_model(task.model).starting_weights()}, licences),
     }
     return WeightSpec.from_dict(values), tensors
+
+
+def describe_again(found: Found, about: Mapping[str, Any]) -> tuple[WeightSpec, bytes]:
+    """Return published weights with other words about them; the tensors stay, and so does what is not said anew.
+
+    Args:
+        found: The weights.
+        about: See :data:`ABOUT`.
+
+    Raises:
+        CheckpointError: If the tensors are not those that were published, or what is said is malformed.
+    """
+    known = found.spec.to_dict()
+    licences = about.get("licences", {})
+    origins = {key: _with_licences(known.get(key, {}), licences) for key in ("frozen", "started_from")}
+    said = {key: value for key, value in about.items() if key != "licences"}
+    return WeightSpec.from_dict({**known, **origins, **said}), verified(found)
 
 
 def circuits(task: Task) -> dict[str, dict[str, Any]]:

@@ -15,11 +15,13 @@ import safetensors.torch
 import yaml
 
 import hqzoo
+from hqzoo.cli import EXIT_MISTAKE, main
 from hqzoo.errors import CheckpointError
 from hqzoo.tasks import SegmentationTask
 from hqzoo.weights.card import card
 from hqzoo.weights.catalogue import in_folder
 from hqzoo.weights.describe import describe, read_about
+from hqzoo.weights.evidence import Score
 from hqzoo.weights.pack import build_wheel, write_project
 from tests.fixtures.tasks import SquaresDataModule, tiny_trainer
 from tests.fixtures.weights import ABOUT, NAME, package, packed, unpack
@@ -142,6 +144,42 @@ def test_the_card_says_what_is_known_and_what_is_not(folder: Path) -> None:
     assert "nothing here says how good these weights are" in bare
     assert "nothing here says what the circuit is worth" in bare
     assert "Not scored on data of another kind" in bare
+
+
+def test_the_card_says_what_a_trivial_answer_and_the_control_reach(folder: Path) -> None:
+    spec = in_folder(folder).spec
+    score = Score(
+        metric="miou", value=0.5, data="squares", interval=(0.4, 0.6), floor=0.2, floor_name="red everywhere",
+        control=0.45, control_interval=(-0.01, 0.11),
+    )  # fmt: skip
+    assert spec.control is not None
+    told = card(replace(spec, scores=(score,), out_of_domain=(), control=replace(spec.control, how="same steps")))
+    assert "| score | value | interval | trivial | control | difference | data | split |" in told
+    assert "| 0.2000 (red everywhere) | 0.4500 | -0.0100 to +0.1100 |" in told
+    assert "Better than a trivial answer by more than the interval, wherever both are stated." in told
+    assert "Same steps." in told
+    missed = card(replace(spec, scores=(score,), out_of_domain=(replace(score, data="circles", floor=0.41),)))
+    assert "**Not better than a trivial answer by more than the interval: miou on circles.**" in missed
+    lower = replace(score, metric="loss", direction="min", floor=0.61)
+    assert lower.above_floor
+    assert not replace(lower, floor=0.59).above_floor
+    assert replace(lower, interval=None).above_floor is None
+
+
+def test_of_published_weights_something_else_can_be_said(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HQZOO_WEIGHTS_DIR", str(folder.parent))
+    before = in_folder(folder).spec
+    about = {key: ABOUT[key] for key in ("licence", "training_data")} | {"summary": "Now four.", "version": "1.0.1"}
+    (tmp_path / "about.yaml").write_text(yaml.safe_dump(about))
+    out = tmp_path / "out"
+    arguments = ["weights", "pack", NAME, "--name", NAME, "--about", str(tmp_path / "about.yaml"), "-o", str(out)]
+    assert main(arguments) == 0
+    after = in_folder(package(out / NAME)).spec
+    assert after == replace(before, summary="Now four.", version="1.0.1")
+    hqzoo.load(package(out / NAME))
+    assert main([*arguments[:3], "--name", "another", *arguments[5:]]) == EXIT_MISTAKE
 
 
 def test_a_panel_goes_into_project_and_package(folder: Path, tmp_path: Path) -> None:

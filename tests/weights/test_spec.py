@@ -46,8 +46,24 @@ FULL = WeightSpec(
     code_version="0.1.0",
     created="2026-01-01T00:00:00+00:00",
     min_hqzoo="0.1.0",
-    scores=(Score(metric="miou", value=0.5, data="FLAIR", images=9, folds=(0, 1), seeds=(3,), interval=(0.4, 0.6)),),
-    control=ControlResult(name="constant", metric="miou", value=0.4, difference=0.1, interval=(-0.1, 0.3)),
+    scores=(
+        Score(
+            metric="miou",
+            value=0.5,
+            data="FLAIR",
+            images=9,
+            folds=(0, 1),
+            seeds=(3,),
+            interval=(0.4, 0.6),
+            floor=0.1,
+            floor_name="soil everywhere",
+            control=0.4,
+            control_interval=(-0.1, 0.3),
+        ),
+    ),
+    control=ControlResult(
+        name="constant", metric="miou", value=0.4, difference=0.1, interval=(-0.1, 0.3), how="same steps and seed"
+    ),
     out_of_domain=(Score(metric="miou", value=0.2, data="Dubai", split="all"),),
     circuits={"core": CircuitSize(qubits=16, gates=168, weights=8, outputs=32, engine="cone")},
     frozen={"model.backbone": Origin(source="timm/vit", sha256="ef" * 32, licence="DINOv3")},
