@@ -89,7 +89,7 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
             ("hq_unet/aerial_dubai", "hqf_net/aerial_dubai"), lambda root: write_imagery(root, 5, 7, ".jpg")
         ),
         **dict.fromkeys(("hq_unet/folder", "hqf_net/folder"), write_folder),
-        "hq_unet/aerial": write_folder,
+        **dict.fromkeys(("hq_unet/aerial", "hqf_net/aerial"), write_folder),
         "hq_unet/aerial_cz": lambda root: write_imagery(root, 6, 4, ".jpg"),
         **dict.fromkeys((f"{m}/landcoverai" for m in ("hq_unet", "hqf_net", "baselines", *OTHERS)), write_landcoverai),
         **dict.fromkeys(("hq_unet/ph2", "qu_net/ph2"), write_ph2),

@@ -27,7 +27,7 @@ from hqzoo.data.resized import resize_image, resize_mask
 from hqzoo.data.splits import read_folds
 from hqzoo.errors import ConfigError, DataError, unknown_name
 
-__all__ = ["Legend", "Source", "merge", "read_legend"]
+__all__ = ["Legend", "Source", "divided", "merge", "read_legend"]
 
 IGNORED = "ignore"
 NAMES = ("gsd", "classes", "palette", "sources")
@@ -128,7 +128,7 @@ def merge(legend: Legend, root: Path, out: Path) -> dict[str, int]:
     """
     lines, counts = ["name,scene,fold"], dict[str, int]()
     for origin, source in legend.sources.items():
-        scenes, folds = _divided(origin, source, root)
+        scenes, folds = divided(origin, source, root)
         for name in progress(sorted(folds), origin):
             image, mask = _read(source, legend, root, name)
             _write_png(out / "images" / f"{origin}_{name}.png", image.transpose(1, 2, 0), None)
@@ -140,7 +140,17 @@ def merge(legend: Legend, root: Path, out: Path) -> dict[str, int]:
     return counts
 
 
-def _divided(origin: str, source: Source, root: Path) -> tuple[dict[str, str], dict[str, int]]:
+def divided(origin: str, source: Source, root: Path) -> tuple[dict[str, str], dict[str, int]]:
+    """Return scene and fold of each of a source's images.
+
+    Args:
+        origin: Name of the source.
+        source: The source.
+        root: Folder of all data.
+
+    Raises:
+        DataError: If its list is missing or damaged, or has no folds.
+    """
     if isinstance(source.folds, str):
         scenes, folds = read_folds(root / source.folds)
         if folds is None:
