@@ -2,9 +2,9 @@
 
     python -m benchmarks.checkpoint_evidence RUN/test.npz CONTROL/test.npz --data data/aerial --only dubai_
 
-Prints the entry of an about-YAML, whose key ``data`` is left to say. Both files are what ``hqzoo test`` wrote of the
-same images. Intervals are those of the pigeonhole bootstrap over images, or over scenes with ``--by scene``. The
-trivial answer is that of the one class that scores best, which nobody could know beforehand.
+Prints the entries of an about-YAML, in which the data and the control's name are left to say. Both files are what
+``hqzoo test`` wrote of the same images. Intervals are those of the pigeonhole bootstrap over images, or over scenes
+with ``--by scene``. The trivial answer is that of the one class that scores best, which nobody could know beforehand.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from hqzoo.compare import compare_units
 from hqzoo.compare.unit_runs import UnitRun
 from hqzoo.compare.unit_statistics import statistic_of
+from hqzoo.compare.units import UnitDifference, compare_units
 
-__all__ = ["constant_answer", "evidence", "main", "nothing", "verdict"]
+__all__ = ["constant_answer", "control_result", "evidence", "main", "nothing"]
+
+LEVEL = 0.05
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,7 +44,11 @@ def main(argv: list[str] | None = None) -> int:
         scenes = {line["name"]: line["scene"] for line in csv.DictReader(lines)}
     ours, control = (read(path, args.only, scenes, classes) for path in (args.run, args.control))
     by = "group" if args.by == "scene" else "name"
-    sys.stdout.write(yaml.safe_dump([evidence(ours, control, args.metric, by)], sort_keys=False, width=120))
+    found = {
+        "scores": [evidence(ours, control, args.metric, by)],
+        "control": control_result(ours, control, args.metric, by),
+    }
+    sys.stdout.write(yaml.safe_dump(found, sort_keys=False, width=200, default_flow_style=None))
     return 0
 
 
@@ -72,18 +78,30 @@ def evidence(ours: UnitRun, control: UnitRun, metric: str = "miou", by: str = "n
     return {
         "metric": metric,
         "value": round(own.mean, 4),
-        "interval": _rounded(own.low, own.high),
+        "interval": _rounded(own),
         "floor": round(floors[best], 4),
         "floor_name": f"{best} everywhere",
         "control": round(score_of(control, metric), 4),
-        "control_interval": _rounded(against.low, against.high),
+        "control_interval": _rounded(against),
         "images": own.units,
     }
 
 
-def verdict(low: float, high: float) -> str:
-    """Return what an interval of a difference tells, without a margin of what would not matter."""
-    return "better" if low > 0 else "worse" if high < 0 else "undecided"
+def control_result(ours: UnitRun, control: UnitRun, metric: str = "miou", by: str = "name") -> dict[str, Any]:
+    """Return the difference to the control, and what it tells at 5 %, as the spec's control has it.
+
+    Equivalent means: within the metric's margin by two one-sided tests. Arguments are those of :func:`evidence`.
+    """
+    found = compare_units([ours], [control], metric, clusters=by)
+    interval = _rounded(found)
+    verdict = "undecided"
+    if interval is not None and found.p_equivalence is not None and found.p_equivalence < LEVEL:
+        verdict = "equivalent"
+    if interval is not None and not interval[0] <= 0 <= interval[1]:
+        verdict = "better" if found.mean > 0 else "worse"
+    difference = round(found.mean, 4)
+    value = round(score_of(control, metric), 4)
+    return {"metric": metric, "value": value, "difference": difference, "interval": interval, "verdict": verdict}
 
 
 def score_of(run: UnitRun, metric: str) -> float:
@@ -116,8 +134,8 @@ def _counted(run: UnitRun, tp: npt.NDArray[Any], fp: npt.NDArray[Any], fn: npt.N
     return UnitRun({**named, "tp": tp, "fp": fp, "fn": fn}, classes=run.classes)
 
 
-def _rounded(low: float | None, high: float | None) -> list[float] | None:
-    return None if low is None or high is None else [round(low, 4), round(high, 4)]
+def _rounded(found: UnitDifference) -> list[float] | None:
+    return None if found.low is None or found.high is None else [round(found.low, 4), round(found.high, 4)]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
-from benchmarks.checkpoint_evidence import evidence, main, verdict
+from benchmarks.checkpoint_evidence import control_result, evidence, main
 from hqzoo.compare.unit_runs import UnitRun
 
 CLASSES = ("roof", "road", "grass")
@@ -52,15 +52,24 @@ def test_scores_floor_and_difference(maps: dict[str, np.ndarray]) -> None:
     low, high = np.quantile([miou(maps["truth"][each], maps["ours"][each]) for each in draws], [0.025, 0.975])
     width = found["interval"][1] - found["interval"][0]
     assert width == pytest.approx(high - low, rel=0.25)
-    assert verdict(*found["control_interval"]) == "better"
+    told = control_result(run(maps, "ours"), run(maps, "control"))
+    assert told["verdict"] == "better"
+    assert told["difference"] == pytest.approx(value - other, abs=1e-4)
+    assert control_result(run(maps, "control"), run(maps, "ours"))["verdict"] == "worse"
 
 
 def test_a_run_against_itself_is_undecided(maps: dict[str, np.ndarray]) -> None:
     found = evidence(run(maps, "ours"), run(maps, "ours"))
     assert found["value"] == found["control"]
     assert found["control_interval"] is None  # nothing varies
-    assert verdict(0, 0) == "undecided"
-    assert verdict(-2, -1) == "worse"
+    assert control_result(run(maps, "ours"), run(maps, "ours"))["verdict"] == "undecided"
+
+
+def test_a_pixel_in_a_thousand_does_not_matter(maps: dict[str, np.ndarray]) -> None:
+    almost = maps["ours"].copy()
+    almost[0, :2], almost[1, :2] = maps["truth"][0, :2], (maps["truth"][1, :2] + 1) % 3
+    found = control_result(run(maps, "ours"), run({**maps, "almost": almost}, "almost"))
+    assert found["verdict"] == "equivalent"
 
 
 def test_the_program_picks_images_by_prefix(maps, tmp_path, capsys) -> None:
@@ -72,6 +81,6 @@ def test_the_program_picks_images_by_prefix(maps, tmp_path, capsys) -> None:
     (tmp_path / "folds.csv").write_text("\n".join(["name,scene,fold", *scenes]) + "\n")
     files = [str(tmp_path / "ours.npz"), str(tmp_path / "control.npz"), "--data", str(tmp_path)]
     assert main([*files, "--only", "town_", "--by", "scene"]) == 0
-    (found,) = yaml.safe_load(capsys.readouterr().out)
+    (found,) = yaml.safe_load(capsys.readouterr().out)["scores"]
     assert found["images"] == 6
     assert found["value"] == pytest.approx(miou(maps["truth"][:6], maps["ours"][:6]), abs=1e-4)

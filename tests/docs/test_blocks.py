@@ -22,6 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/pages").glob("*.md"))]
 TRAINS = ("make quickstart", "hqzoo fit", "hqzoo compare")
 UNRUN = {
     "README.md": 1,
+    "data.md": 1,
     "index.md": 1,
     "house.md": 1,
     "models.md": 1,

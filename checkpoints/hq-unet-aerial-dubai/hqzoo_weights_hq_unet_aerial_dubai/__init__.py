@@ -1,1 +1,0 @@
-"""The weights hq-unet-aerial-dubai of hqzoo: data alone."""

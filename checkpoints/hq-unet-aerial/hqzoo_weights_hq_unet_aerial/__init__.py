@@ -1,0 +1,1 @@
+"""The weights hq-unet-aerial of hqzoo: data alone."""
