@@ -1,5 +1,6 @@
 """Every recipe runs through the command line's own ``main`` on data of its layout; every verb, in a process."""
 
+import csv
 import os
 import shlex
 import subprocess
@@ -16,6 +17,7 @@ from PIL import Image
 
 from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
+from hqzoo.data.windows import CropDataset
 from tests.fixtures.aerial_archives import write_chesapeake_folder, write_flair_folder
 from tests.fixtures.bigearthnet import write_pairs, write_v2
 from tests.fixtures.folder import write_csv, write_folder, write_labelled
@@ -31,6 +33,14 @@ TINY_BACKBONE = [
     *("--model.init_args.architecture_args.backbone_weights", "random"),
     *("--model.init_args.architecture_args.backbone_args", '{"embed_dim": 32, "depth": 4, "num_heads": 2}'),
 ]
+# Two crops an epoch, always the same: as many steps as epochs. So few steps need a larger rate than the recipes'.
+BY_HEART = [
+    *("--model.init_args.architecture_args.width", "16", "--model.init_args.optimizer.lr", "1e-2"),
+    *("--trainer.max_epochs", "80", "--trainer.limit_val_batches", "0", "--trainer.log_every_n_steps", "1"),
+    *("--data.init_args.batch_size", "2", "--data.init_args.crop_size", "128"),
+    *("--data.init_args.crops_per_epoch", "2", "--data.init_args.augment", "false"),
+]
+TINY_GUIDE = [*TINY_BACKBONE, "--model.init_args.architecture_args.fusion_dim", "32"]
 SMALL_JEPA = [
     *("--model.init_args.architecture_args.width", "16", "--model.init_args.architecture_args.heads", "2"),
     *("--model.init_args.architecture_args.predictor_width", "16", "--data.init_args.batch_size", "2"),
@@ -124,6 +134,24 @@ def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     }.get(recipe.split("/")[0], SMALL_BATCH)
     assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["hq_unet", "hqf_net"])
+@pytest.mark.parametrize("data", ["landcoverai", "openearthmap", "seasonet"])
+def test_recipe_learns_two_samples_by_heart(
+    model: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its loss, optimizer, schedule and precision, on the same two crops in each of its steps."""
+    options = [*data_options(f"{model}/{data}", tmp_path), *BY_HEART, *(TINY_GUIDE if model == "hqf_net" else [])]
+    draw = CropDataset.__getitem__
+    monkeypatch.setattr(CropDataset, "__getitem__", lambda crops, key: draw(crops, (0, key[1])))
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "-c", f"{model}/{data}", *options]) == 0
+    with (tmp_path / "runs" / model / data / "metrics.csv").open() as file:
+        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert losses[0] > 1
+    assert losses[-1] < 0.1
 
 
 @pytest.mark.parametrize("recipe", list_recipes())

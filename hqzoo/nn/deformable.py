@@ -115,7 +115,7 @@ class DeformableAttention(nn.Module):
         with torch.autocast(queries.device.type, enabled=False):
             offsets = self.offsets(queries.float()).view(B, N, M, L, K, 2).permute(0, 2, 3, 4, 1, 5)
         # Sides are Python numbers, so that nothing waits for the device and graphs do not break.
-        places = [_places(centres, offsets[:, :, level], *each.shape[-2:]) for level, each in enumerate(maps)]
+        places = [_places(centres, own, *each.shape[-2:]) for own, each in zip(offsets.unbind(2), maps, strict=True)]
         shares = self.weights(queries).float().view(B, N, M, L * K).softmax(-1).permute(0, 2, 3, 1)
         values = [self.value(each.flatten(2).mT).mT.reshape(B, M, dim // M, *each.shape[-2:]) for each in maps]
         found = sample_maps(values, places, shares.split(K, 2))
@@ -125,6 +125,7 @@ class DeformableAttention(nn.Module):
 
 def _places(centres: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
     """Return in [-1, 1] what is ``offsets`` pixels ``(B, M, K, N, 2)`` of a map away from the centres ``(N, 2)``."""
-    x = (2 * centres[:, 0] - 1) + offsets[..., 0] * (2 / width)
-    y = (2 * centres[:, 1] - 1) + offsets[..., 1] * (2 / height)
+    right, down = offsets.unbind(-1)
+    x = (2 * centres[:, 0] - 1) + right * (2 / width)
+    y = (2 * centres[:, 1] - 1) + down * (2 / height)
     return torch.stack([x, y], -1)

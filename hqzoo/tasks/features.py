@@ -20,7 +20,7 @@ from hqzoo._files import replacing
 from hqzoo.data._progress import progress
 from hqzoo.data.base import DataModule, Split
 from hqzoo.data.processes import found_once, processes
-from hqzoo.nn.frozen import tensor_digest
+from hqzoo.nn.frozen import form_digest, tensor_digest
 from hqzoo.tasks.samples import Samples
 
 __all__ = ["Features", "extract_features", "features_key", "stored_features"]
@@ -80,12 +80,10 @@ def features_key(encoder: nn.Module, data: DataModule[Any], split: Split, normal
         split: The split.
         normalised_by: Sensors and statistics by name, as plain types.
     """
-    options = {name: value for name, value in vars(encoder).items() if isinstance(value, int | float | str | bool)}
     parts = [
         FORMAT,
         tensor_digest(encoder),
-        str(encoder),
-        options,
+        form_digest(encoder),
         data.fingerprint(split),
         data.contents,
         normalised_by,
