@@ -177,18 +177,22 @@ def markdown(found: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     rows = []
     for name, result in found.items():
-        case, steps, peaks = CASES[name], result["step_ms"], result["peak_mb"]
+        case, steps, peaks = CASES[name], result["step_ms"], result.get("peak_mb", {})
         batch = f"{case.batch} × {case.size[0]}×{case.size[1]}"
         for number, (control, step) in enumerate(item for item in steps.items() if item[0] != REFERENCE):
             first = [
                 *(case.label, batch, f"{steps[REFERENCE]:.1f}", f"{result['circuit_ms']:.2f}"),
-                _whole(peaks[REFERENCE]),
+                _whole(peaks.get(REFERENCE)),
             ]
             ratio = steps[REFERENCE] / step
-            own = [f"`{control}`", f"{step:.1f}", f"{ratio:.3f}x", _whole(peaks[control])]
+            own = [f"`{control}`", f"{step:.1f}", f"{ratio:.3f}x", _whole(peaks.get(control))]
             rows.append([*(first if number == 0 else [""] * len(first)), *own])
-    machines = {f"{each['machine']['processor']}, {where(each['machine'])}" for each in found.values()}
-    return f"{markdown_table(head, rows)}\n\nMedians of turns side by side; {'; '.join(sorted(machines))}."
+    machines = sorted({f"{each['machine']['processor']}, {where(each['machine'])}" for each in found.values()})
+    loads = ", ".join(f"{each['machine']['load']:.1f}" for each in found.values())
+    return (
+        f"{markdown_table(head, rows)}\n\nMedians of turns side by side; {'; '.join(machines)}; load of the machine, "
+        f"model by model: {loads}. Peaks are what a step takes beyond weights, gradients and the optimizer's state."
+    )
 
 
 def _whole(megabytes: float | None) -> str:

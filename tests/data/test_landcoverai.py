@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 
 from hqzoo.data import LandCoverAIDataModule
 from hqzoo.data.landcoverai import CLASS_MAP
 from hqzoo.data.landcoverai_tiles import cut_tiles
 from hqzoo.errors import ConfigError, DataError
+from tests.fixtures.folder import write_tiff
 from tests.fixtures.landcoverai import LISTS, SIZES, TILE, orthophoto, write_landcoverai
 
 
@@ -163,6 +165,27 @@ def test_mask_of_another_size(tmp_path: Path) -> None:
     (tmp_path / "masks" / f"{names[0]}.tif").write_bytes((tmp_path / "masks" / f"{names[1]}.tif").read_bytes())
     with pytest.raises(DataError, match=rf"{names[0]}\.tif has 515 x 700 pixels, but its image .* 1030 x 1100"):
         prepared(tmp_path)
+
+
+def test_mask_of_another_place_leaves_no_tile_of_it(tmp_path: Path) -> None:
+    write_landcoverai(tmp_path)
+    name = min(SIZES)
+    with rasterio.open(tmp_path / "masks" / f"{name}.tif", "r+") as file:
+        file.transform = file.transform @ file.transform.translation(3, 0)
+    with pytest.raises(DataError, match=rf"{name}\.tif lies on another grid .* 3 pixels apart"):
+        prepared(tmp_path)
+    assert not (tmp_path / "tiles").exists()
+
+
+def test_wrong_class_value_is_named(tmp_path: Path) -> None:
+    write_landcoverai(tmp_path)
+    name = min(SIZES)
+    _, mask = orthophoto(name)
+    mask[0, :2] = 5, 9
+    write_tiff(tmp_path / "masks" / f"{name}.tif", mask[None])
+    tile = next(record for record in prepared(tmp_path).records("train") if record.name == f"{name}_0")
+    with pytest.raises(DataError, match=rf"{name}_0_m\.png holds values 5, 9 \(2 pixels\) that are no class"):
+        tile.read()
 
 
 def test_damaged_archive(tmp_path: Path) -> None:

@@ -193,6 +193,15 @@ def test_autocast_spares_the_circuits(name, control):
         torch.testing.assert_close(values, layer.forward(angles.float()))
 
 
+@cells
+def test_nothing_waits_for_the_accelerator(name, control):
+    """Tensors without values refuse whatever the host would have to wait for: items, lists, copies to it, masks."""
+    model = copy.deepcopy(shared(name, control)).to("meta").train()
+    logits = model(images().to("meta"))
+    assert logits.shape == (2, 2, SIZE, SIZE)
+    logits.square().mean().backward()
+
+
 @pytest.mark.parametrize(
     ("backend", "tolerance"), [("aot_eager", 1e-5), pytest.param("inductor", 1e-4, marks=pytest.mark.slow)]
 )
