@@ -38,7 +38,6 @@ SMALL_JEPA = [
     *("--trainer.devices", "1", "--trainer.accelerator", "cpu", "--trainer.strategy", "auto"),
 ]
 RANDOM_ENCODER = ["--model.init_args.architecture_args.encoder_args.weights", "random"]
-DENSE_PROBES = ("dense_classifier/geobench",)
 SMALL_BATCH = ["--data.init_args.batch_size", "2"]  # Qu-Nets are small as published, OTHERS have no width
 OTHERS = ("deeplabv3plus", "fpn", "segformer", "unetplusplus")  # of one size, without circuits and their controls
 CONTROLS = ["constant", "linear", "mlp", "frozen", "separable", "double_conv"]
@@ -82,7 +81,8 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
     if "/geobench" in recipe:
         dense = recipe.startswith("dense_classifier/")
         folder = write_geobench(tmp_path, *(("m-SA-crop-type", (2, 2, 1), 128) if dense else ("m-eurosat",)))
-        quick = ["--model.init_args.epochs", "1", "--model.init_args.grid", "[0.01]"] if recipe in DENSE_PROBES else []
+        quick = ["--model.init_args.epochs", "1", "--model.init_args.grid", "[0.01]"]
+        quick = quick if recipe == "dense_classifier/geobench" else []
         return ["--data.init_args.root", str(folder), "--data.init_args.num_workers", "0", *quick]
     if recipe.startswith("classifier/"):
         for split in ("train", "val"):
