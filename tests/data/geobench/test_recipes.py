@@ -11,7 +11,7 @@ import pytest
 from hqzoo.cli import main
 from tests.fixtures.geobench import CLASSES, write_geobench
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[3] / "recipes"
 A, M, D = "--model.init_args.architecture_args", "--model.init_args", "--data.init_args"
 QUICK = [f"{A}.encoder_args.weights", "random", f"{D}.num_workers", "0", f"{D}.batch_size", "2"]
 FEW = [f"{M}.epochs", "1", f"{M}.grid", "[0.01]", f"{M}.batch", "4"]
