@@ -1,5 +1,6 @@
 """Every recipe runs through the command line's own ``main`` on data of its layout; every verb, in a process."""
 
+import csv
 import os
 import shlex
 import subprocess
@@ -16,9 +17,11 @@ from PIL import Image
 
 from hqzoo.cli import main
 from hqzoo.cli.recipes import list_recipes
+from hqzoo.data.windows import CropDataset
 from tests.fixtures.aerial_archives import write_chesapeake_folder, write_flair_folder
 from tests.fixtures.bigearthnet import write_pairs, write_v2
 from tests.fixtures.folder import write_csv, write_folder, write_labelled
+from tests.fixtures.geobench import write_geobench
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.openearthmap import write_openearthmap
 from tests.fixtures.seasonet import write_seasonet
@@ -31,6 +34,14 @@ TINY_BACKBONE = [
     *("--model.init_args.architecture_args.backbone_weights", "random"),
     *("--model.init_args.architecture_args.backbone_args", '{"embed_dim": 32, "depth": 4, "num_heads": 2}'),
 ]
+# Two crops an epoch, always the same: as many steps as epochs. So few steps need a larger rate than the recipes'.
+BY_HEART = [
+    *("--model.init_args.architecture_args.width", "16", "--model.init_args.optimizer.lr", "1e-2"),
+    *("--trainer.limit_val_batches", "0", "--trainer.log_every_n_steps", "1"),
+    *("--data.init_args.batch_size", "2", "--data.init_args.crop_size", "128"),
+    *("--data.init_args.crops_per_epoch", "2", "--data.init_args.augment", "false"),
+]
+TINY_GUIDE = [*TINY_BACKBONE, "--model.init_args.architecture_args.fusion_dim", "32"]
 SMALL_JEPA = [
     *("--model.init_args.architecture_args.width", "16", "--model.init_args.architecture_args.heads", "2"),
     *("--model.init_args.architecture_args.predictor_width", "16", "--data.init_args.batch_size", "2"),
@@ -77,6 +88,12 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         counts = ["train_landscapes", "val_landscapes", "test_landscapes"]
         options = [option for name in counts for option in (f"--data.init_args.{name}", "1")]
         return [*options, "--data.init_args.size", "128"]
+    if "/geobench" in recipe:
+        dense = recipe.startswith("dense_classifier/")
+        folder = write_geobench(tmp_path, *(("m-SA-crop-type", (2, 2, 1), 128) if dense else ("m-eurosat",)))
+        quick = ["--model.init_args.epochs", "1", "--model.init_args.grid", "[0.01]"]
+        quick = quick if recipe == "dense_classifier/geobench" else []
+        return ["--data.init_args.root", str(folder), "--data.init_args.num_workers", "0", *quick]
     if recipe.startswith("classifier/"):
         for split in ("train", "val"):
             for kind in ("River", "SeaLake"):
@@ -121,10 +138,32 @@ def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "baselines": SMALL,
         "hqf_net": [*SMALL, *TINY_BACKBONE],
         "hq_jepa": SMALL_JEPA,
-        "classifier": [*SMALL_BATCH, *RANDOM_ENCODER],
+        **{model: [*SMALL_BATCH, *RANDOM_ENCODER] for model in ("classifier", "dense_classifier")},
     }.get(recipe.split("/")[0], SMALL_BATCH)
     assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["hq_unet", "hqf_net"])
+@pytest.mark.parametrize(("data", "steps"), [("landcoverai", 80), ("openearthmap", 80), ("seasonet", 160)])
+def test_recipe_learns_two_samples_by_heart(
+    model: str, data: str, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its loss, optimizer, schedule and precision, on the same two crops in each of its steps.
+
+    The 33 classes of SeasoNet take longer.
+    """
+    options = [*data_options(f"{model}/{data}", tmp_path), *BY_HEART, *(TINY_GUIDE if model == "hqf_net" else [])]
+    options += ["--trainer.max_epochs", str(steps)]
+    draw = CropDataset.__getitem__
+    monkeypatch.setattr(CropDataset, "__getitem__", lambda crops, key: draw(crops, (0, key[1])))
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "-c", f"{model}/{data}", *options]) == 0
+    with (tmp_path / "runs" / model / data / "metrics.csv").open() as file:
+        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert losses[0] > 1
+    assert losses[-1] < 0.1
 
 
 @pytest.mark.parametrize("recipe", list_recipes())
@@ -161,6 +200,17 @@ def test_rows_of_the_ablation_are_switched_as_the_recipe_says(
     monkeypatch.chdir(tmp_path)
     options = [*data_options("hqf_net/folder", tmp_path), *SMALL, *TINY_BACKBONE, "--trainer.fast_dev_run", "true"]
     assert main(["fit", "-c", "hqf_net/folder", *options, *switches("hqf_net/folder")[switch]]) == 0
+
+
+def test_maps_of_the_backbone_are_kept_as_the_recipe_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = "hqf_net/seasonet"
+    head = [line[1:].strip() for line in list_recipes()[recipe].read_text().splitlines() if line.startswith("#")]
+    flags = shlex.split(" ".join(line for line in head if line.startswith("--trainer.callbacks")))
+    assert "FeatureCache" in flags
+    monkeypatch.chdir(tmp_path)
+    options = [*data_options(recipe, tmp_path), *SMALL, *TINY_BACKBONE, "--trainer.fast_dev_run", "true"]
+    assert main(["fit", "-c", recipe, *options, *flags]) == 0
+    assert len([path for path in (tmp_path / "FOLDER").rglob("*") if path.is_file()]) == 2 + 2  # training, validation
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a circuit adds to a training step: the whole step beside its controls', and the circuit inside it.
+"""What a circuit adds to a training step: the whole step beside its controls', its memory, and the circuit inside it.
 
     hqzoo bench step            # or: python -m benchmarks.step; writes results/step.json and results/step.md
 
@@ -24,12 +24,12 @@ from hqzoo.compare.grids import markdown_table
 from hqzoo.compare.machine import describe_machine
 from hqzoo.data import Sensor, Statistics, Targets
 from hqzoo.tasks import SegmentationTask
-from hqzoo.tasks.step_time import median_step_seconds
+from hqzoo.tasks.step_time import median_step_seconds, peak_step_megabytes
 
 __all__ = ["CASES", "Case", "main", "markdown"]
 
 RESULT = Path(__file__).parents[1] / "results" / "step.json"
-WARM_UP = 3
+WARM_UP, PEAKS = 3, 5
 REFERENCE = "quantum"
 
 
@@ -115,10 +115,11 @@ def measure(case: Case, turns: int) -> dict[str, Any]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tasks = {control: case.task(control).to(device) for control in case.controls}
     batch = case.images()
-    seconds = median_step_seconds(tasks, batch, turns)
+    seconds, peaks = median_step_seconds(tasks, batch, turns), peak_step_megabytes(tasks, batch, PEAKS)
     return {
         "turns": turns,
         "step_ms": {control: round(1e3 * value, 3) for control, value in seconds.items()},
+        "peak_mb": {control: None if value is None else round(value, 1) for control, value in peaks.items()},
         "circuit_ms": round(1e3 * _inside(tasks[REFERENCE], batch, turns), 4),
         "machine": describe_machine(),
     }
@@ -168,20 +169,34 @@ def markdown(found: Mapping[str, Mapping[str, Any]]) -> str:
         "batch",
         "step, ms",
         "of it in the circuits, ms",
+        "peak memory, MB",
         "in the circuit's place",
         "its step, ms",
         "ratio",
+        "its peak, MB",
     ]
     rows = []
     for name, result in found.items():
-        case, steps = CASES[name], result["step_ms"]
+        case, steps, peaks = CASES[name], result["step_ms"], result.get("peak_mb", {})
         batch = f"{case.batch} × {case.size[0]}×{case.size[1]}"
         for number, (control, step) in enumerate(item for item in steps.items() if item[0] != REFERENCE):
-            first = [case.label, batch, f"{steps[REFERENCE]:.1f}", f"{result['circuit_ms']:.2f}"]
+            first = [
+                *(case.label, batch, f"{steps[REFERENCE]:.1f}", f"{result['circuit_ms']:.2f}"),
+                _whole(peaks.get(REFERENCE)),
+            ]
             ratio = steps[REFERENCE] / step
-            rows.append([*(first if number == 0 else [""] * 4), f"`{control}`", f"{step:.1f}", f"{ratio:.3f}x"])
-    machines = {f"{each['machine']['processor']}, {where(each['machine'])}" for each in found.values()}
-    return f"{markdown_table(head, rows)}\n\nMedians of turns side by side; {'; '.join(sorted(machines))}."
+            own = [f"`{control}`", f"{step:.1f}", f"{ratio:.3f}x", _whole(peaks.get(control))]
+            rows.append([*(first if number == 0 else [""] * len(first)), *own])
+    machines = sorted({f"{each['machine']['processor']}, {where(each['machine'])}" for each in found.values()})
+    loads = ", ".join(f"{each['machine']['load']:.1f}" for each in found.values())
+    return (
+        f"{markdown_table(head, rows)}\n\nMedians of turns side by side; {'; '.join(machines)}; load of the machine, "
+        f"model by model: {loads}. Peaks are what a step takes beyond weights, gradients and the optimizer's state."
+    )
+
+
+def _whole(megabytes: float | None) -> str:
+    return "" if megabytes is None else f"{megabytes:.0f}"
 
 
 def where(machine: Mapping[str, Any]) -> str:

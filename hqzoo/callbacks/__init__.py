@@ -9,6 +9,7 @@ from hqzoo._lazy import attach
 if TYPE_CHECKING:
     from hqzoo.callbacks.best import BestCheckpoint as BestCheckpoint
     from hqzoo.callbacks.dashboard import Dashboard as Dashboard
+    from hqzoo.callbacks.feature_cache import FeatureCache as FeatureCache
     from hqzoo.callbacks.label_writer import LabelWriter as LabelWriter
     from hqzoo.callbacks.panel import PredictionPanel as PredictionPanel
     from hqzoo.callbacks.prediction_writer import PredictionWriter as PredictionWriter
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "BestCheckpoint": "best",
         "Dashboard": "dashboard",
+        "FeatureCache": "feature_cache",
         "LabelWriter": "label_writer",
         "LineProgress": "progress",
         "PredictionPanel": "panel",

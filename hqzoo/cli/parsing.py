@@ -252,5 +252,5 @@ def _make_short_names_known() -> None:
     for package in ("hqzoo.tasks", "hqzoo.data", "hqzoo.callbacks"):
         module = import_module(package)
         for name in module.__all__:
-            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress", "Weights", "Dashboard")):
+            if name.endswith(("Task", "DataModule", "Panel", "Writer", "Progress", "Weights", "Dashboard", "Cache")):
                 getattr(module, name)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
+from hqzoo.quantum.engines.transforms import full_precision
 
 __all__ = ["DeformableAttention", "pixel_centres", "sample_maps"]
 
@@ -38,7 +39,7 @@ def sample_maps(maps: Sequence[Tensor], places: Sequence[Tensor], weights: Seque
     """
     B, M, D = maps[0].shape[:3]
     total = maps[0].new_zeros((B * M, D, 1, places[0].shape[3]), dtype=torch.float32)
-    with torch.autocast(maps[0].device.type, enabled=False):
+    with full_precision(maps[0]):
         for values, grid, share in zip(maps, places, weights, strict=True):
             flat = values.float().flatten(0, 1)
             # One place of every query at a time: the products of all would be as large as the samples once more.
@@ -112,10 +113,10 @@ class DeformableAttention(nn.Module):
         M, L, K = self.heads, self.levels, self.points
         if len(maps) != L:
             raise ConfigError(f"This attention was built for {L} maps, got {len(maps)}.")
-        with torch.autocast(queries.device.type, enabled=False):
+        with full_precision(queries):
             offsets = self.offsets(queries.float()).view(B, N, M, L, K, 2).permute(0, 2, 3, 4, 1, 5)
         # Sides are Python numbers, so that nothing waits for the device and graphs do not break.
-        places = [_places(centres, offsets[:, :, level], *each.shape[-2:]) for level, each in enumerate(maps)]
+        places = [_places(centres, own, *each.shape[-2:]) for own, each in zip(offsets.unbind(2), maps, strict=True)]
         shares = self.weights(queries).float().view(B, N, M, L * K).softmax(-1).permute(0, 2, 3, 1)
         values = [self.value(each.flatten(2).mT).mT.reshape(B, M, dim // M, *each.shape[-2:]) for each in maps]
         found = sample_maps(values, places, shares.split(K, 2))
@@ -125,6 +126,7 @@ class DeformableAttention(nn.Module):
 
 def _places(centres: Tensor, offsets: Tensor, height: int, width: int) -> Tensor:
     """Return in [-1, 1] what is ``offsets`` pixels ``(B, M, K, N, 2)`` of a map away from the centres ``(N, 2)``."""
-    x = (2 * centres[:, 0] - 1) + offsets[..., 0] * (2 / width)
-    y = (2 * centres[:, 1] - 1) + offsets[..., 1] * (2 / height)
+    right, down = offsets.unbind(-1)
+    x = (2 * centres[:, 0] - 1) + right * (2 / width)
+    y = (2 * centres[:, 1] - 1) + down * (2 / height)
     return torch.stack([x, y], -1)

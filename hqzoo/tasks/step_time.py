@@ -1,4 +1,4 @@
-"""How long a training step takes, for several tasks side by side."""
+"""How long a training step takes, and the memory that it needs, for several tasks side by side."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from hqzoo._memory import PeakMemory
 from hqzoo.tasks.base import Task
 
-__all__ = ["median_seconds", "median_step_seconds"]
+__all__ = ["median_seconds", "median_step_seconds", "peak_step_megabytes"]
 
 WARM_UP = 2  # turns
 
@@ -52,6 +53,36 @@ def median_seconds(runs: Mapping[str, Callable[[], object]], repeats: int) -> di
             if turn >= WARM_UP:
                 seconds[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def peak_step_megabytes(
+    tasks: Mapping[str, Task], batch: Mapping[str, Any], repeats: int, bf16: bool = True
+) -> dict[str, float | None]:
+    """Return what a training step of every task takes at most, in 10^6 bytes: the median of some steps.
+
+    On CPUs that is what becomes resident beyond weights, gradients and the optimizer's state; on GPUs what is
+    allocated, the weights of all tasks included. None where the system does not tell.
+
+    Args:
+        tasks: See :func:`median_step_seconds`, also for the following.
+        batch: See there.
+        repeats: Steps of every task that are looked at; one goes before.
+        bf16: See there.
+    """
+    found: dict[str, float | None] = {}
+    for name, task in tasks.items():
+        stepper = _Stepper(copy.deepcopy(task).train(), batch, bf16)
+        stepper.step()
+        peaks = [_peak_megabytes(stepper) for _ in range(repeats)]
+        known = [peak for peak in peaks if peak is not None]
+        found[name] = statistics.median(known) if known else None
+    return found
+
+
+def _peak_megabytes(stepper: _Stepper) -> float | None:
+    memory = PeakMemory(stepper.device)
+    stepper.step()
+    return memory.megabytes()
 
 
 class _Stepper:

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.step import __main__ as step
 from hqzoo.errors import ConfigError
 
-MACHINE = {"processor": "made up", "threads": 1, "gpu": "none", "torch": "2.0"}
+MACHINE = {"processor": "made up", "threads": 1, "load": 0.25, "gpu": "none", "torch": "2.0"}
 
 
 def test_a_small_case_is_measured(monkeypatch, tmp_path, capsys):
@@ -25,11 +25,12 @@ def test_a_small_case_is_measured(monkeypatch, tmp_path, capsys):
 
 def test_ratios_are_to_each_control(monkeypatch):
     monkeypatch.setattr(step, "CASES", {"a": step.Case("A", "qu_net", ("quantum", "zero", "conv"), 4, (8, 16), 2)})
-    found = {"a": {"step_ms": {"quantum": 12.0, "zero": 10.0, "conv": 8.0}, "circuit_ms": 1.5, "machine": MACHINE}}
+    steps, peaks = {"quantum": 12.0, "zero": 10.0, "conv": 8.0}, {"quantum": 70.4, "zero": 69.6, "conv": None}
+    found = {"a": {"step_ms": steps, "peak_mb": peaks, "circuit_ms": 1.5, "machine": MACHINE}}
     rows = [line.strip("| ").split(" | ") for line in step.markdown(found).splitlines() if line.startswith("|")]
-    assert rows[2] == ["A", "4 × 8×16", "12.0", "1.50", "`zero`", "10.0", "1.200x"]
+    assert rows[2] == ["A", "4 × 8×16", "12.0", "1.50", "70", "`zero`", "10.0", "1.200x", "70"]
     assert rows[3][-3:] == ["`conv`", "8.0", "1.500x"]
-    assert "made up, 1 thread, torch 2.0" in step.markdown(found)
+    assert "made up, 1 thread, torch 2.0; load of the machine, model by model: 0.2." in step.markdown(found)
 
 
 @pytest.mark.parametrize("name", step.CASES)

@@ -44,6 +44,8 @@ UNREACHED = {
     ("hq_unet", "constant"): BEFORE_THE_CORE,
     ("hq_unet", "zero"): (*BEFORE_THE_CORE, "bottleneck.post.weight"),
     ("coqcnn", "zero"): ("decoder.0.weight",),
+    ("dense_classifier", "constant"): ("head.norm.", "head.reduce."),
+    ("dense_classifier", "zero"): ("head.norm.", "head.reduce.", "head.expand.weight"),
     # Of 32 pixels one key is left, and all queries look at it.
     ("segformer", ""): tuple(f"net.encoder.block{k}.{i}.attn.q." for k in range(1, 5) for i in range(2)),
 }
@@ -191,6 +193,15 @@ def test_autocast_spares_the_circuits(name, control):
     for layer, angles, values in found:
         assert values.dtype == torch.float32
         torch.testing.assert_close(values, layer.forward(angles.float()))
+
+
+@cells
+def test_nothing_waits_for_the_accelerator(name, control):
+    """Tensors without values refuse whatever the host would have to wait for: items, lists, copies to it, masks."""
+    model = copy.deepcopy(shared(name, control)).to("meta").train()
+    logits = model(images().to("meta"))
+    assert logits.shape == (2, 2, SIZE, SIZE)
+    logits.square().mean().backward()
 
 
 @pytest.mark.parametrize(
