@@ -19,9 +19,9 @@ from PIL import Image as Pillow
 
 from hqzoo._files import replacing, write_text
 from hqzoo.data._progress import progress
+from hqzoo.data.files.raw_masks import encode_mask, read_mask
+from hqzoo.data.files.readers import read_image
 from hqzoo.data.labels import IGNORE_INDEX, ClassMap, default_palette
-from hqzoo.data.raw_masks import encode_mask, read_mask
-from hqzoo.data.readers import read_image
 from hqzoo.data.records import Image, Mask
 from hqzoo.data.resized import resize_image, resize_mask
 from hqzoo.data.splits import read_folds
