@@ -1,1 +1,0 @@
-"""The weights hqf-net-aerial-dubai of hqzoo: data alone."""

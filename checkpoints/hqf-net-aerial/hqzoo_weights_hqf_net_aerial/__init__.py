@@ -1,0 +1,1 @@
+"""The weights hqf-net-aerial of hqzoo: data alone."""
