@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hqzoo._files import write_text
-from hqzoo.compare.cells import read_cells
 from hqzoo.compare.differences import ALPHA, BARELY_TRAINED, NOT_RUN, UNFINISHED
 from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, families_text, interval_text, mean_text, p_text
 from hqzoo.compare.sensitivity import blind_rows
-from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
+from hqzoo.compare.unit_verdicts import summarize_table
 from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = ["Claim", "read_claims", "write_claims"]
@@ -181,7 +180,7 @@ def _summary(metric: str, folder: Path) -> dict[str, Any]:
     table = read_table(folder / "table.yaml")
     if metric:
         table = table.scored_by(metric)
-    return summarize(table, read_cells(table, folder))
+    return summarize_table(table, folder)
 
 
 def _score(row: Mapping[str, Any], metric: str, source: Source) -> str:

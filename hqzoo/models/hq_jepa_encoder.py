@@ -183,6 +183,8 @@ def _main(inputs: Inputs, trained_on: str) -> str:
 
 
 def _read(path: Path, part: str) -> _Pretrained:
+    said: Any
+    state: Any
     if path.is_dir():
         said, state = read_published(path)
     else:
