@@ -64,4 +64,5 @@ class ClassificationDataModule(DataModule[Any]):
 
     def evaluation_samples(self, records: Sequence[Any]) -> Samples:
         """Return whole images."""
-        return WholeSamples(records, self.cache, self.sensors, self.sample_shapes())
+        scenes = self.neighbours(records)
+        return WholeSamples(records, self.cache, self.sensors, self.sample_shapes(), scenes=scenes)
