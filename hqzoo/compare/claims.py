@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from hqzoo._files import write_text
 from hqzoo.compare.differences import ALPHA, BARELY_TRAINED, NOT_RUN, UNFINISHED
 from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, families_text, interval_text, mean_text, p_text
+from hqzoo.compare.quoted import parse_quoted
 from hqzoo.compare.sensitivity import blind_rows
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
@@ -74,7 +75,8 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
     """Write the page of a claims file, and return it.
 
     Args:
-        path: Claims file: ``title``, ``paper`` and ``claims``, a list with the arguments of :class:`Claim`.
+        path: Claims file: ``title``, ``paper``, ``claims``, a list with the arguments of :class:`Claim`, and ``quoted``,
+            a list of tables of published numbers, see :class:`hqzoo.compare.quoted.Quoted`.
         results: Folder of the tables' folders.
         out: The Markdown file to write.
 
@@ -86,7 +88,10 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
     summaries: Summaries = {}
     grid = Grid(head, [_line(claim, results, summaries) for claim in claims])
     paper = f"{content['paper']}\n\n" if content.get("paper") else ""
-    text = f"# {content['title']}\n\n{paper}{grid.markdown()}\n\n{_notes(summaries)}\n"
+    quoted = [
+        parse_quoted(each).markdown(lambda table: _of_table(results, table)) for each in content.get("quoted", ())
+    ]
+    text = "\n\n".join([f"# {content['title']}\n\n{paper}{grid.markdown()}", _notes(summaries), *quoted]) + "\n"
     write_text(out, text)
     return text
 
@@ -181,6 +186,10 @@ def _summary(metric: str, folder: Path) -> dict[str, Any]:
     if metric:
         table = table.scored_by(metric)
     return summarize_table(table, folder)
+
+
+def _of_table(results: Path, table: str) -> dict[str, Any]:
+    return _summary("", results / table)
 
 
 def _score(row: Mapping[str, Any], metric: str, source: Source) -> str:

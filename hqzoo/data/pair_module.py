@@ -121,9 +121,7 @@ class PairDataModule(DataModule[PairRecord]):
             raise ConfigError(f"`val_share` and `test_share` are shares between 0 and 1 that leave some; got {shares}.")
         ways = {"split_file": split_file is not None, "val_share, test_share": bool(shares), "fold": fold is not None}
         if len(given := [name for name, there in ways.items() if there]) > 1:
-            raise ConfigError(
-                f"Each of {' and '.join(given)} says which pair is in which split: leave out all but one."
-            )
+            raise ConfigError(f"Each of {' and '.join(given)} says which pair is in which split: keep one.")
         self.labels, self.on_bad = labels, on_bad
         self.drop_from = None if drop_from is None else Path(drop_from).expanduser()
         self.split_file, self.val_share, self.test_share = split_file, val_share, test_share
