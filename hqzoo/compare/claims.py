@@ -75,8 +75,8 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
     """Write the page of a claims file, and return it.
 
     Args:
-        path: Claims file: ``title``, ``paper``, ``claims``, a list with the arguments of :class:`Claim`, and ``quoted``,
-            a list of tables of published numbers, see :class:`hqzoo.compare.quoted.Quoted`.
+        path: Claims file: ``title``, ``paper`` and ``claims``, a list with the arguments of :class:`Claim`; ``quoted``
+            is a list of tables of published numbers, see :class:`hqzoo.compare.quoted.Quoted`.
         results: Folder of the tables' folders.
         out: The Markdown file to write.
 
@@ -88,9 +88,8 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
     summaries: Summaries = {}
     grid = Grid(head, [_line(claim, results, summaries) for claim in claims])
     paper = f"{content['paper']}\n\n" if content.get("paper") else ""
-    quoted = [
-        parse_quoted(each).markdown(lambda table: _of_table(results, table)) for each in content.get("quoted", ())
-    ]
+    tables = map(parse_quoted, content.get("quoted", ()))
+    quoted = [table.markdown(lambda folder: _summary("", results / folder)) for table in tables]
     text = "\n\n".join([f"# {content['title']}\n\n{paper}{grid.markdown()}", _notes(summaries), *quoted]) + "\n"
     write_text(out, text)
     return text
@@ -186,10 +185,6 @@ def _summary(metric: str, folder: Path) -> dict[str, Any]:
     if metric:
         table = table.scored_by(metric)
     return summarize_table(table, folder)
-
-
-def _of_table(results: Path, table: str) -> dict[str, Any]:
-    return _summary("", results / table)
 
 
 def _score(row: Mapping[str, Any], metric: str, source: Source) -> str:

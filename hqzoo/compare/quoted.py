@@ -83,9 +83,8 @@ def parse_quoted(content: Any) -> Quoted:  # noqa: ANN401 - whatever YAML holds
         if column not in columns:
             raise ConfigError(f"Quoted '{title}': " + unknown_name("column", str(column), columns))
     named = {str(column): str(row) for column, row in rows.items()}
-    return Quoted(
-        title, columns, lines, str(ours.get("line", "")), str(ours.get("table", "")), named, str(content.get("note", ""))
-    )  # fmt: skip
+    own, table, note = (str(each) for each in (ours.get("line", ""), ours.get("table", ""), content.get("note", "")))
+    return Quoted(title, columns, lines, own, table, named, note)
 
 
 def _check(content: Any, keys: Sequence[str], what: str) -> None:  # noqa: ANN401

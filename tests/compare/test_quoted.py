@@ -52,7 +52,7 @@ def test_nonsense_is_named(changes, message: str) -> None:
 
 def test_a_row_that_our_table_lacks_is_named() -> None:
     ours = {"line": "x", "table": "probed", "rows": {"floor": "statistic"}}
-    with pytest.raises(ConfigError, match="Unknown row 'statistic'. Did you mean 'statistics'"):
+    with pytest.raises(ConfigError, match=r"Unknown row 'statistic'\. Did you mean 'statistics'"):
         parse_quoted({**CONTENT, "ours": ours}).markdown(lambda _: {"rows": ROWS})
     with pytest.raises(ConfigError, match="a quoted table holds keys and values"):
         parse_quoted([1])
