@@ -66,7 +66,7 @@ def result_grid(summary: Summary) -> Grid:
     for row in summary["rows"]:
         if row["score"]:
             name = [_row_name(row), _pretrained(row), mean_text(row["published"]), mean_text(row["score"]),
-                    _ends(row), mean_text(row["score_of_shared_seeds"])]  # fmt: skip
+                    _ends(row, summary["metric"]), mean_text(row["score_of_shared_seeds"])]  # fmt: skip
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
             found = [
                 [pair_name(each), _published(each), _difference(each), deciding_p(each), _verdict(each)] for each in own
@@ -88,7 +88,7 @@ def row_grid(summary: Summary) -> Grid:
         "weights, SHA-256": lambda row: ", ".join(each["sha256"][:DIGITS] for each in row["weights"]),
         "published": lambda row: mean_text(row["published"]),
         f"{summary['metric']}, last epoch": lambda row: mean_text(row["score"]),
-        OF_IMAGES: _ends,
+        OF_IMAGES: lambda row: _ends(row, summary["metric"]),
         _shared_heading(summary): lambda row: mean_text(row["score_of_shared_seeds"]),
         "best epoch": lambda row: mean_text(row["best"]),
         "published median / IQR": lambda row: _median_text(row["published"]),
@@ -192,9 +192,9 @@ def _pretrained(row: Mapping[str, Any]) -> str:
     return f"{row['pretrained_on']}{' (**in-domain**)' if row['in_domain'] else ''}"
 
 
-def _ends(row: Mapping[str, Any]) -> str:
+def _ends(row: Mapping[str, Any], score: str) -> str:
     """Return the interval of a row's score over the images that it was tested on, where there is one."""
-    ends = row.get("interval")
+    ends = row.get("intervals", {}).get(score)
     return "" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]"
 
 
@@ -208,7 +208,7 @@ def _verdict(comparison: Mapping[str, Any]) -> str:
 
 
 def _beside(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: _number(row["beside"].get(name))
+    return lambda row: f"{_number(row['beside'].get(name))} {_ends(row, name)}".strip()
 
 
 def _cost(name: str) -> Callable[[Mapping[str, Any]], str]:

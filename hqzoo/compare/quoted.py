@@ -50,11 +50,12 @@ class Quoted:
         """
         lines = [list(line) for line in self.lines]
         if self.table:
-            known = {row["name"]: row for row in summary_of(self.table)["rows"]}
+            summary = summary_of(self.table)
+            known = {row["name"]: row for row in summary["rows"]}
             for name in self.rows.values():
                 if name not in known:
                     raise ConfigError(f"Quoted '{self.title}': " + unknown_name("row", name, known))
-            of_columns = {column: _percent(known[name]) for column, name in self.rows.items()}
+            of_columns = {column: _percent(known[name], summary["metric"]) for column, name in self.rows.items()}
             lines.append([self.line, *(of_columns.get(column, "") for column in self.columns[1:])])
         parts = [f"## {self.title}", markdown_table(self.columns, lines), self.note]
         return "\n\n".join(part for part in parts if part)
@@ -101,9 +102,9 @@ def _list(value: Any, what: str) -> list[Any]:  # noqa: ANN401
     return value
 
 
-def _percent(row: Mapping[str, Any]) -> str:
+def _percent(row: Mapping[str, Any], metric: str) -> str:
     if not row["score"]:
         return "not run"
-    ends = row.get("interval")
+    ends = row.get("intervals", {}).get(metric)
     spread = "" if ends is None else f" [{100 * ends[0]:.1f}, {100 * ends[1]:.1f}]"
     return f"{100 * row['score']['mean']:.1f}{spread}"

@@ -7,7 +7,7 @@ about others that the same method might give.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,9 @@ def summarize_table(table: Table, out: Path) -> dict[str, Any]:
 
     Returns:
         See :func:`hqzoo.compare.summary.summarize`. Where the table says ``units``: ``rule`` is ``"units"``; every row
-        has an ``interval`` of its score; and finished comparisons have the difference, interval, p-values and verdict
-        of their units, and ``holds_for``. A score that units do not have, such as one at thresholds that validation
-        images chose, stays with the runs.
+        has ``intervals`` of those of its scores that units have; and finished comparisons have the difference,
+        interval, p-values and verdict of their units, and ``holds_for``. A score that units do not have, such as one at
+        thresholds that validation images chose, stays with the runs.
 
     Raises:
         ConfigError: If a cell has no units, or they differ between rows.
@@ -60,19 +60,20 @@ def summarize_table(table: Table, out: Path) -> dict[str, Any]:
     found = compare_rows_by_unit(table, out, summary["metric"], summary["margin"])["comparisons"]
     lines = {(each["row"], each["against"]): each for each in found}
     rows, comparisons = summary["rows"], summary["comparisons"]
+    names = list(filter(is_score_of_units, (summary["metric"], *summary["beside"])))
     barely = any(row["barely_trained"] for row in rows)
     judge = Judge(Metric.from_dict(summary["meaning"]), summary["margin"], barely)
     return summary | {
         "rule": UNITS,
         "rule_text": RULE + methods_text(found).rstrip("."),
-        "rows": [row | {"interval": _interval(table, out, row["name"], summary["metric"])} for row in rows],
+        "rows": [row | {"intervals": _intervals(table, out, row["name"], names)} for row in rows],
         "comparisons": [_told(each, lines.get((each["row"], each["against"])), judge) for each in comparisons],
     }  # fmt: skip
 
 
-def _interval(table: Table, out: Path, row: str, metric: str) -> tuple[float, float] | None:
+def _intervals(table: Table, out: Path, row: str, scores: Sequence[str]) -> dict[str, tuple[float, float]]:
     runs = units_of_row(table, out, row)
-    return interval_of_units(runs, metric) if runs else None
+    return {score: interval_of_units(runs, score) for score in scores} if runs else {}
 
 
 def _told(comparison: Mapping[str, Any], line: Mapping[str, Any] | None, judge: Judge) -> dict[str, Any]:

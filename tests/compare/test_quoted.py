@@ -12,7 +12,7 @@ CONTENT = {
     "ours": {"line": "EuroSAT, ours", "table": "probed", "rows": {"floor": "statistics"}},
     "note": "Protocols differ.",
 }
-ROWS = [{"name": "statistics", "score": {"mean": 0.689}, "interval": (0.6607, 0.7177)}]
+ROWS = [{"name": "statistics", "score": {"mean": 0.689}, "intervals": {"accuracy": (0.6607, 0.7177)}}]
 
 
 def test_published_numbers_and_ours() -> None:
@@ -20,7 +20,7 @@ def test_published_numbers_and_ours() -> None:
 
     def summary_of(table: str):
         asked.append(table)
-        return {"rows": ROWS}
+        return {"metric": "accuracy", "rows": ROWS}
 
     text = parse_quoted(CONTENT).markdown(summary_of)
     assert asked == ["probed"]
@@ -53,6 +53,6 @@ def test_nonsense_is_named(changes, message: str) -> None:
 def test_a_row_that_our_table_lacks_is_named() -> None:
     ours = {"line": "x", "table": "probed", "rows": {"floor": "statistic"}}
     with pytest.raises(ConfigError, match=r"Unknown row 'statistic'\. Did you mean 'statistics'"):
-        parse_quoted({**CONTENT, "ours": ours}).markdown(lambda _: {"rows": ROWS})
+        parse_quoted({**CONTENT, "ours": ours}).markdown(lambda _: {"metric": "accuracy", "rows": ROWS})
     with pytest.raises(ConfigError, match="a quoted table holds keys and values"):
         parse_quoted([1])

@@ -1,5 +1,6 @@
 """Tables with one run a row: their images tell rows apart, in reports, overviews and claims alike."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,8 @@ def test_one_run_a_row_is_told_by_its_images(probed: Path) -> None:
 def test_a_row_has_the_interval_of_its_images(probed: Path) -> None:
     rows = {row["name"]: row for row in summarize_table(table(), probed)["rows"]}
     score = rows["floor"]["score"]["mean"]
-    low, high = rows["floor"]["interval"]
+    assert set(rows["floor"]["intervals"]) == {"accuracy", "macro_f1", "micro_f1", "ece"}
+    low, high = rows["floor"]["intervals"]["accuracy"]
     assert low < score < high
     assert (high - low) / 2 == pytest.approx(1.96 * (score * (1 - score) / 200) ** 0.5, rel=0.1)
 
@@ -101,6 +103,7 @@ def test_reports_written_again_say_the_same(probed: Path, monkeypatch: pytest.Mo
     assert "one pair" not in first
     assert "10 scenes of Sentinel-2 (**in-domain**) | 0123456789ab |" in first
     assert "In-domain: pretrained on images of the sensor that took the images tested here" in first
+    assert re.search(r"\| 0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] \|", first)  # macro F1, with its interval
     assert "photographs (**in-domain**)" not in first
     summary = write_report(read_table(probed / "table.yaml"), probed)  # as `hqzoo bench report` does
     assert (probed / "report.md").read_text() == first
