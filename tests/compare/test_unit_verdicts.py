@@ -125,8 +125,13 @@ def test_claims_have_the_verdict_with_its_scope(probed: Path, tmp_path: Path) ->
         {"claim": "At thresholds", "published": "", "table": "probed", "row": "encoder", "against": "floor",
          "metric": "micro_f1_chosen"},
     ]  # fmt: skip
-    claims.write_text(yaml.safe_dump({"title": "T", "claims": lines}))
+    ours = {"line": "made up, ours", "table": "probed", "rows": {"theirs": "encoder"}}
+    quoted = {"title": "Published", "columns": ["data", "theirs"], "lines": [["m-eurosat", "82.6"]], "ours": ours}
+    claims.write_text(yaml.safe_dump({"title": "T", "claims": lines, "quoted": [quoted]}))
     text = write_claims(claims, tmp_path, tmp_path / "claims.md").splitlines()
+    right = 100 * np.mean(columns("encoder")["truth"] == columns("encoder")["prediction"])
+    assert text[-4:-1] == ["| data | theirs |", "|---|---|", "| m-eurosat | 82.6 |"]
+    assert text[-1].startswith(f"| made up, ours | {right:.1f} [")
     verdicts = [line.split(" | ")[-1] for line in text if line.startswith(("| It sees", "| F1", "| At"))]
     # a score of counts has its bootstrap; one that no image has stays with the runs
     assert verdicts == [
