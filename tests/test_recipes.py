@@ -19,6 +19,7 @@ from hqzoo.cli.recipes import list_recipes
 from tests.fixtures.aerial_archives import write_chesapeake_folder, write_flair_folder
 from tests.fixtures.bigearthnet import write_pairs, write_v2
 from tests.fixtures.folder import write_csv, write_folder, write_labelled
+from tests.fixtures.geobench import write_geobench
 from tests.fixtures.landcoverai import write_landcoverai
 from tests.fixtures.openearthmap import write_openearthmap
 from tests.fixtures.seasonet import write_seasonet
@@ -79,6 +80,12 @@ def data_options(recipe: str, tmp_path: Path) -> list[str]:
         return [*options, "--data.init_args.size", "128"]
     if recipe == "classifier/bigearthnet_pairs":
         return ["--data.init_args.sources", f"[{write_pairs(tmp_path / 'pairs.npz')}]", "--data.init_args.fold", "0"]
+    if "/geobench" in recipe:
+        dense = recipe.startswith("dense_classifier/")
+        folder = write_geobench(tmp_path, *(("m-SA-crop-type", (2, 2, 1), 128) if dense else ("m-eurosat",)))
+        quick = ["--model.init_args.epochs", "1", "--model.init_args.grid", "[0.01]"]
+        quick = quick if recipe == "dense_classifier/geobench" else []
+        return ["--data.init_args.root", str(folder), "--data.init_args.num_workers", "0", *quick]
     if recipe.startswith("classifier/"):
         for split in ("train", "val"):
             for kind in ("River", "SeaLake"):
@@ -122,8 +129,10 @@ def test_recipe_runs(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "baselines": SMALL,
         "hqf_net": [*SMALL, *TINY_BACKBONE],
         "hq_jepa": SMALL_JEPA,
-        "classifier": [*SMALL_BATCH, *([] if recipe == "classifier/bigearthnet_pairs" else RANDOM_ENCODER)],
-    }.get(recipe.split("/")[0], SMALL_BATCH)
+        **{model: [*SMALL_BATCH, *RANDOM_ENCODER] for model in ("classifier", "dense_classifier")},
+        "classifier/bigearthnet_pairs": SMALL_BATCH,  # its encoder has no weights that could be random
+    }
+    small = small.get(recipe) or small.get(recipe.split("/")[0], SMALL_BATCH)
     assert main(["fit", "-c", recipe, *options, *small, "--trainer.fast_dev_run", "true"]) == 0
     assert not (tmp_path / "runs").exists()
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.transform import from_origin
 
-from hqzoo.data.sentinel import NATIVE_SIDES
+from hqzoo.data.paired.sentinel import NATIVE_SIDES
 
 __all__ = ["write_archive"]
 

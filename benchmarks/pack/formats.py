@@ -18,9 +18,9 @@ from safetensors.numpy import save
 from hqzoo.data import BigEarthNetV2DataModule
 from hqzoo.data.pack import Pack
 from hqzoo.data.pack_writer import write_pack
-from hqzoo.data.pair_module import PlacedPair
-from hqzoo.data.pair_records import PairRecord, Planes
-from hqzoo.data.sentinel import NATIVE_SIDES
+from hqzoo.data.paired.module import PlacedPair
+from hqzoo.data.paired.records import PairRecord, Planes
+from hqzoo.data.paired.sentinel import NATIVE_SIDES
 
 __all__ = ["BATCH", "Opened", "write_formats"]
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hqzoo.data import DataModule
-    from hqzoo.data.inspection import Inspection
+    from hqzoo.data.checks.inspection import Inspection
 
     Build = Callable[[int | None], DataModule[Any]]
 
@@ -113,7 +113,7 @@ def _from_folder(root: Path, name: str | None, given: dict[str, str]) -> Build:
     """Return what builds a data module of a folder, recognised or named; who names its parts means any folder."""
     from inspect import signature
 
-    from hqzoo.data.inspection import of_any_folder, recognise
+    from hqzoo.data.checks.inspection import of_any_folder, recognise
     from hqzoo.errors import ConfigError
 
     found = of_any_folder() if given else None
@@ -178,7 +178,7 @@ def _from_recipe(recipe: str, root: Path | None, names: dict[str, str]) -> Build
 
 
 def _check(build: Build, fold: int | None, against: Path | None) -> tuple[dict[str, Any], int]:
-    from hqzoo.data.inspection import inspect
+    from hqzoo.data.checks.inspection import inspect
 
     found = inspect(build, fold, against)
     name = type(build(fold)).__name__

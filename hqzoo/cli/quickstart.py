@@ -156,10 +156,10 @@ def _step_ratio(tasks: Mapping[str, Task], batch: Mapping[str, Tensor]) -> float
 def _map(output: Path, folder: Path | None, data: DataModule[Any]) -> Path:
     """Map a scene that no row has seen: a new landscape, or the largest test image of the folder."""
     from hqzoo.cli import main
-    from hqzoo.data.readers import FileRecord
+    from hqzoo.data.files.readers import FileRecord
 
     if folder is None:
-        from hqzoo.data.landscapes import write_scene
+        from hqzoo.data.sets.landscapes import write_scene
 
         scene = output / "scene.tif"
         write_scene(scene, SCENE_SEED, SCENE_SIZE)

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hqzoo.data._progress import progress
-from hqzoo.data.pairs import some
+from hqzoo.data.files.listing import some
 from hqzoo.data.records import Record
 from hqzoo.errors import DataError
 

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from hqzoo.data.faults import refuse
-from hqzoo.data.readers import SUFFIXES
+from hqzoo.data.files.readers import SUFFIXES
 from hqzoo.errors import ConfigError, DataError, LeakError, did_you_mean, unknown_name
 
 __all__ = [

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hqzoo.data.faults import Refused, refuse
-from hqzoo.data.pairs import some
-from hqzoo.data.readers import FileRecord, check_pair, read_header
+from hqzoo.data.files.listing import some
+from hqzoo.data.files.readers import FileRecord, check_pair, read_header
 from hqzoo.data.records import ImageRecord
 from hqzoo.data.resized import Resized
 from hqzoo.data.segmentation import SegmentationDataModule, Split

@@ -16,7 +16,7 @@ from hqzoo.nn import Control, fill
 from hqzoo.nn.heads import HybridHead, LinearHead, NeighbourHead
 from hqzoo.quantum import circuits
 
-__all__ = ["Classifier", "classifier"]
+__all__ = ["Classifier", "classifier", "encoder_of"]
 
 
 class Classifier(Model):
@@ -92,11 +92,7 @@ def classifier(
     Raises:
         ConfigError: If an encoder, an argument or a head is unknown.
     """
-    given = dict(encoder_args or {})
-    check_arguments(encoder, given, ("features", "own"))
-    built = create_model(encoder, inputs=inputs, **given)
-    if not isinstance(built, Encoder):
-        raise ConfigError(f"encoder='{encoder}' is no hqzoo.models.Encoder: it is a {type(built).__name__}.")
+    built = encoder_of(inputs, encoder, encoder_args)
     if head == "hybrid":
         top: nn.Module = HybridHead(built.width, num_classes, circuits.qskip(layers), scale, engine)
     elif head == "linear":
@@ -109,3 +105,22 @@ def classifier(
     if head == "hybrid":
         fill(model, control, control_hidden)
     return model
+
+
+def encoder_of(inputs: Inputs, encoder: str, arguments: Mapping[str, Any] | None) -> Encoder:
+    """Build an encoder by its name.
+
+    Args:
+        inputs: Sensors and statistics.
+        encoder: A model of kind ``features``.
+        arguments: Its arguments.
+
+    Raises:
+        ConfigError: If the name or an argument is unknown, or it is no encoder.
+    """
+    given = dict(arguments or {})
+    check_arguments(encoder, given, ("features", "own"))
+    built = create_model(encoder, inputs=inputs, **given)
+    if not isinstance(built, Encoder):
+        raise ConfigError(f"encoder='{encoder}' is no hqzoo.models.Encoder: it is a {type(built).__name__}.")
+    return built

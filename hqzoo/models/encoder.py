@@ -19,9 +19,12 @@ class Encoder(Model):
 
     Attributes:
         width: Channels D of the vector.
+        map_width: Channels of a map; None: as many.
+        size_multiple: Height and width of images whose map is to cover them, and nothing else, are multiples of these.
     """
 
     width: int
+    map_width: int | None = None
     size_multiple = (1, 1)
 
     @abstractmethod
@@ -33,7 +36,7 @@ class Encoder(Model):
         """
 
     def maps(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
-        """Return a map of vectors ``(B, D, h, w)``, of patches or of the last layer.
+        """Return a map of vectors ``(B, map_width, h, w)``, of patches or of the last layer.
 
         Raises:
             ConfigError: If the encoder has none.

@@ -97,11 +97,13 @@ def hq_jepa_encoder(
     statistics: Literal["data", "checkpoint"] = "data",
     impute: Mapping[str, str] | None = None,
     white: float = WHITE,
+    size: int | None = None,
     architecture_args: Mapping[str, Any] | None = None,
 ) -> HQJEPAEncoder:
     """Build the encoder of a checkpoint of :class:`hqzoo.tasks.HQJEPATask`, or a fresh one.
 
-    Images are resized to the size that it was trained on (bilinear, antialiased), and bands found by name.
+    Images are resized to the size that it was trained on (bilinear, antialiased), or to ``size``, and bands found by
+    name.
 
     Args:
         inputs: Sensors and statistics; of several sensors it looks at the one that it was trained on, by name.
@@ -117,6 +119,9 @@ def hq_jepa_encoder(
         impute: Band that the data lack to the one that stands in for it, or to ``"zero"``: the mean, once normalised.
             The specification's for 10 bands is ``{"B01": "B02", "B09": "B8A"}``. None: a missing band is an error.
         white: With ``statistics="checkpoint"``, the reflectance x 1e4 that full scale of 8-bit colours stands for.
+        size: Side that images are resized to, in pixels, a multiple of the patch; the positions of its patches lie
+            between those that it was trained on. The specification's for segmentation is 240, of images of 256. None:
+            the side that it was trained on.
         architecture_args: Of a fresh encoder, arguments of :func:`hqzoo.models.hq_jepa.hq_jepa`: ``image_size``,
             ``patch``, ``width``, ``heads``, ``depth``, ``pattern``. A checkpoint has its own.
 
@@ -126,7 +131,7 @@ def hq_jepa_encoder(
     if part not in ("teacher", "student") or statistics not in ("data", "checkpoint"):
         raise ConfigError(f"part='{part}' is teacher or student; statistics='{statistics}' is data or checkpoint.")
     if weights == "random":
-        return _fresh(inputs, seed, sha256, frozen, statistics, architecture_args or {})
+        return _fresh(inputs, seed, sha256, frozen, statistics, size, architecture_args or {})
     if architecture_args:
         raise ConfigError("A checkpoint says itself which architecture it holds: leave out architecture_args.")
     known = _read(Path(weights).expanduser(), part)
@@ -136,15 +141,16 @@ def hq_jepa_encoder(
         rescale = pick_bands(sensor.bands, known.sensor.bands, NAME, impute)
     else:
         rescale = rescale_to(sensor, inputs.statistics[name], _wanted(known), NAME, white, impute)
-    net = _build(len(known.sensor), known.arguments)
+    net = _build(len(known.sensor), known.arguments, size)
     load_named(net, known.tensors, known.path, f"{NAME} of {len(known.sensor)} bands")
     settled, started = settle(net, NAME, f"hq_jepa/{part} of {known.path.name}", seed, sha256, frozen)
     return HQJEPAEncoder(settled, rescale, name, net.grid, net.grid[0] * net.patch, net.width, started)
 
 
 def _fresh(
-    inputs: Inputs, seed: int, sha256: str | None, frozen: bool, statistics: str, arguments: Mapping[str, Any]
-) -> HQJEPAEncoder:
+    inputs: Inputs, seed: int, sha256: str | None, frozen: bool, statistics: str, size: int | None,
+    arguments: Mapping[str, Any],
+) -> HQJEPAEncoder:  # fmt: skip
     if statistics == "checkpoint":
         raise ConfigError("statistics='checkpoint' needs a checkpoint: random weights have none. Give weights.")
     for key in arguments:
@@ -154,22 +160,25 @@ def _fresh(
     bands = inputs.sensors[name].bands
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _build(len(bands), arguments)
+        net = _build(len(bands), arguments, size)
     settled, _ = settle(net, NAME, "random", seed, sha256, frozen)
     return HQJEPAEncoder(
         settled, pick_bands(bands, bands, NAME), name, net.grid, net.grid[0] * net.patch, net.width, {}
     )
 
 
-def _build(bands: int, arguments: Mapping[str, Any]) -> TokenEncoder:
-    """Return an encoder as :func:`hqzoo.models.hq_jepa.hq_jepa` builds it."""
+def _build(bands: int, arguments: Mapping[str, Any], size: int | None) -> TokenEncoder:
+    """Return an encoder as :func:`hqzoo.models.hq_jepa.hq_jepa` builds it, for images of a size."""
     defaults = {key: each.default for key, each in inspect.signature(hq_jepa).parameters.items()}
     said = {key: arguments.get(key, defaults[key]) for key in OF_THE_ENCODER}
     if said["image_size"] % said["patch"]:
         raise ConfigError(f"patch={said['patch']} does not divide image_size={said['image_size']}.")
-    side = said["image_size"] // said["patch"]
+    if size is not None and (size < 1 or size % said["patch"]):
+        raise ConfigError(f"size={size} is no multiple of the patch of {NAME}, which is {said['patch']} pixels.")
+    known, side = (each // said["patch"] for each in (said["image_size"], size or said["image_size"]))
     pattern = said["pattern"] or hybrid_pattern(said["depth"])
-    return TokenEncoder(bands, (side, side), said["patch"], said["width"], said["heads"], pattern)
+    grids = (side, side), (known, known)
+    return TokenEncoder(bands, grids[0], said["patch"], said["width"], said["heads"], pattern, grids[1])
 
 
 def _main(inputs: Inputs, trained_on: str) -> str:

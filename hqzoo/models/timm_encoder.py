@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor
@@ -22,13 +23,42 @@ __all__ = ["TimmEncoder", "timm_encoder"]
 class TimmEncoder(ScaledEncoder):
     """See :func:`timm_encoder`."""
 
+    def forward(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
+        """Return the network's pooled features ``(B, D)``.
+
+        Raises:
+            ConfigError: If it takes images of another size.
+        """
+        with _sizes_told():
+            return super().forward(images)
+
     def maps(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
-        """Return its last map ``(B, D, h, w)``."""
+        """Return its last map, or its patch tokens behind the last norm, ``(B, D, h, w)``.
+
+        Raises:
+            ConfigError: If it takes images of another size, or timm knows of no maps of it.
+        """
         image = self.prepared(images)
-        net = self.net.module if isinstance(self.net, Frozen) else self.net
-        found = net.forward_intermediates(image, indices=1, intermediates_only=True)[-1]  # type: ignore[operator]
+        net: Any = self.net.module if isinstance(self.net, Frozen) else self.net
+        if not hasattr(net, "forward_intermediates"):
+            raise ConfigError(f"timm knows of no maps of a {type(net).__name__}. Choose another model.")
+        with _sizes_told():
+            found = net.forward_intermediates(image, indices=1, norm=True, intermediates_only=True)[-1]
         out: Tensor = found.float()
         return out
+
+
+@contextmanager
+def _sizes_told() -> Iterator[None]:
+    """Say what helps where a model refuses the size of images."""
+    try:
+        yield
+    except AssertionError as error:  # how timm refuses them
+        raise ConfigError(
+            f"This model takes images of another size ({error}). Give encoder_args the side it takes as `size`, to "
+            "which images are resized; or have a vision transformer interpolate its positions: "
+            "`arguments: {dynamic_img_size: true}`."
+        ) from error
 
 
 @register_model(
@@ -79,4 +109,8 @@ def timm_encoder(
     )
     tag = f"timm/{name}" if weights == "pretrained" else weights
     settled, started = settle(net, name, tag, seed, sha256, frozen)
-    return TimmEncoder(settled, rescale, size, int(getattr(net, "head_hidden_size", net.num_features)), started)
+    model = TimmEncoder(settled, rescale, size, int(getattr(net, "head_hidden_size", net.num_features)), started)
+    if stages := getattr(net, "feature_info", None):
+        model.map_width = int(stages[-1]["num_chs"])  # some widen the last map before they pool it
+        model.size_multiple = (int(stages[-1]["reduction"]),) * 2 if size is None else (1, 1)
+    return model

@@ -23,6 +23,8 @@ class TokenEncoder(nn.Module):
         width: Channels D of a token.
         heads: Heads of attention blocks.
         pattern: A letter per block, ``M`` Mamba or ``A`` attention, see :func:`hybrid_pattern`.
+        trained: Rows and columns that its weights were trained on, where the grid is another one of the same area:
+            positions then lie between those. None: the grid.
 
     Raises:
         ConfigError: If the pattern or a number does not fit.
@@ -34,14 +36,21 @@ class TokenEncoder(nn.Module):
     positions: Tensor
 
     def __init__(
-        self, bands: int, grid: tuple[int, int], patch: int, width: int = 512, heads: int = 8, pattern: str = "MMMMAAAA"
+        self,
+        bands: int,
+        grid: tuple[int, int],
+        patch: int,
+        width: int = 512,
+        heads: int = 8,
+        pattern: str = "MMMMAAAA",
+        trained: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         if not re.fullmatch("[MA]+", pattern):
             raise ConfigError(f"pattern='{pattern}': one letter per block, M for Mamba, A for attention.")
         self.grid, self.patch, self.width = grid, patch, width
         self.embed = nn.Conv2d(bands, width, patch, patch)
-        self.register_buffer("positions", sine_cosine_positions(*grid, width), persistent=False)
+        self.register_buffer("positions", sine_cosine_positions(*grid, width, trained), persistent=False)
         self.blocks = nn.ModuleList(TokenBlock(width, heads, letter) for letter in pattern)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         start_small(self.blocks)

@@ -88,10 +88,17 @@ class TokenBlock(nn.Module):
         return out
 
 
-def sine_cosine_positions(rows: int, columns: int, width: int) -> Tensor:
+def sine_cosine_positions(rows: int, columns: int, width: int, over: tuple[int, int] | None = None) -> Tensor:
     """Return fixed positions ``(rows * columns, width)`` in raster order: half for the row, half for the column.
 
     The frequencies are those of Vaswani et al. (2017), sines before cosines.
+
+    Args:
+        rows: Rows of the grid.
+        columns: Its columns.
+        width: Channels.
+        over: Rows and columns of the grid whose positions these lie between: the same area in cells of another size,
+            as an encoder that was trained on that grid sees it. None: the grid itself.
 
     Raises:
         ConfigError: If four does not divide the width.
@@ -100,8 +107,9 @@ def sine_cosine_positions(rows: int, columns: int, width: int) -> Tensor:
         raise ConfigError(f"Positions need a width that 4 divides, got {width}.")
     frequencies = 10000.0 ** (-torch.arange(width // 4, dtype=torch.float64) / (width / 4))
     axes = []
-    for count in (rows, columns):
-        angles = torch.arange(count, dtype=torch.float64)[:, None] * frequencies
+    for count, known in zip((rows, columns), over or (rows, columns), strict=True):
+        centres = (torch.arange(count, dtype=torch.float64) + 0.5) * (known / count) - 0.5
+        angles = centres[:, None] * frequencies
         axes.append(torch.cat([angles.sin(), angles.cos()], 1))
     row = axes[0][:, None].expand(rows, columns, -1)
     column = axes[1][None].expand(rows, columns, -1)

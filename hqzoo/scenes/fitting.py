@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hqzoo.data.band_names import band_colours, band_descriptions, plain_name
-from hqzoo.data.declared import unread_colours
+from hqzoo.data.files.band_names import band_colours, band_descriptions, plain_name
+from hqzoo.data.files.declared import unread_colours
 from hqzoo.data.values import looks_unscaled, out_of_range, sample_windows, too_narrow
 from hqzoo.errors import SceneError, SensorError
 from hqzoo.scenes.scene import Scene

@@ -12,9 +12,9 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
-from hqzoo.data.declared import open_picture, picture_orientation
-from hqzoo.data.raster_files import is_raster
-from hqzoo.data.readers import FileRecord, read_header, read_image
+from hqzoo.data.files.declared import open_picture, picture_orientation
+from hqzoo.data.files.raster_files import is_raster
+from hqzoo.data.files.readers import FileRecord, read_header, read_image
 from hqzoo.data.sensor import Sensor
 from hqzoo.errors import SceneError
 

@@ -20,10 +20,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio._err import CPLE_BaseError  # isort: skip
 from rasterio.windows import Window
 
-from hqzoo.data.band_names import order_bands
-from hqzoo.data.declared import unread
-from hqzoo.data.missing import declares_missing, fill_values, read_with_missing, thinned
-from hqzoo.data.raster_files import LOUD_GDAL
+from hqzoo.data.files.band_names import order_bands
+from hqzoo.data.files.declared import unread
+from hqzoo.data.files.missing import declares_missing, fill_values, read_with_missing, thinned
+from hqzoo.data.files.raster_files import LOUD_GDAL
 from hqzoo.data.sensor import Sensor
 from hqzoo.data.values import too_large, unexplained
 from hqzoo.errors import SceneError, SensorError
@@ -39,8 +39,9 @@ GDAL_OPTIONS = LOUD_GDAL | {"GDAL_CACHEMAX": 64 * 2**20}  # GDAL's default is 5 
 class Scene:
     """A raster opened for reading, seen as imagery plus a mask of valid pixels.
 
-    Alpha bands are mask, never imagery. Which pixels are missing is told by the rule of :mod:`hqzoo.data.missing`,
-    the same as in training. Bands that the file names as the sensor does are read in the sensor's order.
+    Alpha bands are mask, never imagery. Which pixels are missing is told by the rule of
+    :mod:`hqzoo.data.files.missing`, the same as in training. Bands that the file names as the sensor does are read in
+    the sensor's order.
 
     Args:
         dataset: Raster opened with rasterio.

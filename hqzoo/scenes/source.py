@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hqzoo.data.missing import fill_values
+from hqzoo.data.files.missing import fill_values
 
 __all__ = ["ArraySource", "Source"]
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from hqzoo.tasks.base import Found as Found
     from hqzoo.tasks.base import Task as Task
     from hqzoo.tasks.classification import ClassificationTask as ClassificationTask
+    from hqzoo.tasks.dense_probe import DenseProbeTask as DenseProbeTask
     from hqzoo.tasks.hq_jepa import HQJEPATask as HQJEPATask
     from hqzoo.tasks.losses import LossSettings as LossSettings
     from hqzoo.tasks.losses import SegmentationLoss as SegmentationLoss
@@ -27,6 +28,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "ClassificationTask": "classification",
+        "DenseProbeTask": "dense_probe",
         "Found": "base",
         "HQJEPATask": "hq_jepa",
         "LossSettings": "losses",

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,60 +25,69 @@ from hqzoo.tasks.samples import Samples
 
 __all__ = ["Features", "extract_features", "features_key", "stored_features"]
 
-FORMAT = 1  # of the files
+FORMAT = 2  # of the files
 
 
 @dataclass(frozen=True)
 class Features:
-    """Vectors of the images of a split, with their labels.
+    """Vectors or maps of the images of a split, with what is true of them.
 
     Args:
         names: Names of the images, sorted, ``(N,)``.
-        vectors: ``(N, D)`` float32.
-        labels: ``(N,)`` int64, or multi-hot ``(N, K)``.
+        vectors: ``(N, D)`` or ``(N, D, h, w)`` float32.
+        truth: Labels ``(N,)`` int64 or multi-hot ``(N, K)``, or masks ``(N, H, W)`` uint8.
     """
 
     names: npt.NDArray[np.str_]
     vectors: npt.NDArray[np.float32]
-    labels: npt.NDArray[Any]
+    truth: npt.NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return vectors and labels on a device."""
-        return torch.from_numpy(self.vectors).to(device), torch.from_numpy(self.labels).to(device)
+        """Return vectors and truth on a device."""
+        return torch.from_numpy(self.vectors).to(device), torch.from_numpy(self.truth).to(device)
 
 
 @torch.no_grad()
 def extract_features(
-    encode: Callable[[Mapping[str, Any]], Tensor], loader: DataLoader[Any], device: torch.device, description: str
+    encode: Callable[[Mapping[str, Any]], Tensor],
+    loader: DataLoader[Any],
+    device: torch.device,
+    description: str,
+    truth: Literal["label", "mask"] = "label",
 ) -> Features:
     """Return the features of all images of a loader, of all processes together, each image once.
 
     Args:
-        encode: From a batch on the device to vectors ``(B, D)``.
-        loader: Batches with ``name`` and ``label``.
+        encode: From a batch on the device to vectors ``(B, D)`` or maps ``(B, D, h, w)``.
+        loader: Batches with ``name`` and the truth.
         device: Where the encoder is.
         description: What the progress bar says.
+        truth: What the truth is called.
     """
     found = Samples()
     batches: Iterable[dict[str, Any]] = progress(loader, description)  # type: ignore[arg-type]  # it has a length
     for batch in batches:
         there = {name: value.to(device) if isinstance(value, Tensor) else value for name, value in batch.items()}
-        found.add(batch["name"], vector=encode(there).float(), label=batch["label"])
+        known = batch[truth].to(torch.uint8) if truth == "mask" else batch[truth]  # classes and the ignored value fit
+        found.add(batch["name"], vector=encode(there).float(), truth=known)
     columns = found.gather()
-    return Features(columns["name"], columns["vector"].astype(np.float32), columns["label"])
+    return Features(columns["name"], columns["vector"].astype(np.float32, copy=False), columns["truth"])
 
 
-def features_key(encoder: nn.Module, data: DataModule[Any], split: Split, normalised_by: Mapping[str, Any]) -> str:
-    """Return what features depend on as a digest: weights and form of the encoder, images, their normalisation.
+def features_key(
+    encoder: nn.Module, data: DataModule[Any], split: Split, normalised_by: Mapping[str, Any], truth: str = "label"
+) -> str:
+    """Return what features depend on as a digest: weights and form of the encoder, images, their size, normalisation.
 
     Args:
         encoder: The encoder, with all of its weights.
         data: The data module.
         split: The split.
         normalised_by: Sensors and statistics by name, as plain types.
+        truth: ``label``, with which encoders give vectors, or ``mask``, with which they give maps.
     """
     options = {name: value for name, value in vars(encoder).items() if isinstance(value, int | float | str | bool)}
     parts = [
@@ -88,7 +97,9 @@ def features_key(encoder: nn.Module, data: DataModule[Any], split: Split, normal
         options,
         data.fingerprint(split),
         data.contents,
+        data.sample_shapes(),
         normalised_by,
+        truth,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
@@ -113,14 +124,14 @@ def stored_features(folder: Path | None, key: Callable[[], str], compute: Callab
     found = compute()
     if processes().rank == 0:
         with replacing(path) as beside, beside.open("wb") as file:
-            np.savez(file, names=found.names, vectors=found.vectors, labels=found.labels)
+            np.savez(file, names=found.names, vectors=found.vectors, truth=found.truth)
     return found
 
 
 def _read(path: Path) -> Features | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Features(arrays["names"], arrays["vectors"], arrays["labels"])
+            return Features(arrays["names"], arrays["vectors"], arrays["truth"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):  # not whole, or something else: made anew

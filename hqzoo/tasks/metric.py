@@ -10,8 +10,8 @@ from typing import Any, Literal, Self
 from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = [
-    "ACCURACY", "AVERAGE_PRECISION", "BINARY_ACCURACY", "BOUNDARY_IOU", "ECE", "F1", "IMAGE_IOU", "IOU", "LOSS",
-    "MACRO_F1", "MACRO_F1_CHOSEN", "MICRO_F1", "MICRO_F1_CHOSEN", "MIOU", "OA", "PRECISION", "RANK", "RECALL",
+    "ACCURACY", "AVERAGE_PRECISION", "BINARY_ACCURACY", "BOUNDARY_IOU", "ECE", "F1", "IMAGE_IOU", "IOU", "JACCARD",
+    "LOSS", "MACRO_F1", "MACRO_F1_CHOSEN", "MICRO_F1", "MICRO_F1_CHOSEN", "MIOU", "OA", "PRECISION", "RANK", "RECALL",
     "RECIPROCAL_RANK", "SMALL_OBJECT_RECALL", "SOFT_IOU", "Metric", "by_name", "standard_metrics",
 ]  # fmt: skip
 
@@ -76,6 +76,7 @@ class Metric:
 # CHOICE throughout: one point of a share is the margin of the published tables.
 MIOU = Metric("miou", label="mIoU", margin=0.01, mean_of="iou")
 IOU = Metric("iou", label="IoU", margin=0.01)
+JACCARD = Metric("jaccard", label="macro Jaccard", margin=0.01)
 OA = Metric("oa", label="OA", margin=0.01)
 # No margin: one point of it is half a point for every class of overall accuracy, 16.5 points of it with 33 classes.
 BINARY_ACCURACY = Metric("binary_accuracy", label="class-averaged binary accuracy")

@@ -26,7 +26,12 @@ class SegmentationMetrics(Metric):
 
     Counts are added up over batches and, under DDP, over processes, so a score never depends on how the split
     was batched. A class without a single labelled pixel in the split is absent: its scores are NaN, and means
-    leave it out. A class that is there but was never predicted has precision 0.
+    leave it out, as Galileo's mean IoU does. A class that is there but was never predicted has precision 0.
+
+    The macro Jaccard index of GEO-Bench is another mean of the same IoUs: torchmetrics (from 1.0 on) and scikit-learn
+    also count an absent class that was predicted somewhere, as 0, and leave out what is in neither. It is at most
+    ``miou``, and the same where every class occurs. Earlier torchmetrics counted what is in neither as 0, too.
+    All classes count, also "no data"; a data module that ignores the class leaves it out of truth and of the model.
 
     Boundary IoU (Cheng et al. 2021, eq. 2) compares only the pixels within ``boundary_width`` of a contour
     and inside it. Distances are chessboard distances as in the authors' code. CHOICE: unlike there, the edge
@@ -86,9 +91,9 @@ class SegmentationMetrics(Metric):
         self.boundary += torch.stack([_count(labels, where, self.num_classes) for labels, where in cases])
 
     def compute(self) -> dict[str, Tensor]:
-        """Return all scores as float64: ``miou``, ``oa``, ``binary_accuracy``, ``boundary_iou``, and per class ``(K,)``
-        ``iou``, ``f1``, ``precision``, ``recall``, ``boundary_iou_per_class``; NaN where a class, or the
-        whole split, is absent.
+        """Return all scores as float64: ``miou``, ``jaccard``, ``oa``, ``binary_accuracy``, ``boundary_iou``, and per
+        class ``(K,)`` ``iou``, ``f1``, ``precision``, ``recall``, ``boundary_iou_per_class``; NaN where a class, or
+        the whole split, is absent.
         """  # noqa: D205 - one sentence that needs two lines
         confusion = self.confusion.cpu().double()
         hits, truth, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
@@ -107,6 +112,7 @@ class SegmentationMetrics(Metric):
         )
         return {
             "miou": scores["iou"].nanmean(),
+            "jaccard": (hits / (truth + predicted - hits)).nanmean(),
             "oa": hits.sum() / confusion.sum(),
             "binary_accuracy": ((confusion.sum() - truth - predicted + 2 * hits) / confusion.sum()).mean(),
             "boundary_iou": scores["boundary_iou_per_class"].nanmean(),
@@ -121,9 +127,9 @@ class SegmentationMetrics(Metric):
             classes: Names of the K classes.
 
         Returns:
-            ``miou``, ``oa``, ``binary_accuracy``, ``boundary_iou``, ``pixels`` (labelled ones), ``confusion`` (rows
-            are the truth) and ``classes``: per class ``name``, ``iou``, ``f1``, ``precision``, ``recall``,
-            ``boundary_iou``, ``truth_pixels``, ``predicted_pixels``.
+            ``miou``, ``jaccard``, ``oa``, ``binary_accuracy``, ``boundary_iou``, ``pixels`` (labelled ones),
+            ``confusion`` (rows are the truth) and ``classes``: per class ``name``, ``iou``, ``f1``, ``precision``,
+            ``recall``, ``boundary_iou``, ``truth_pixels``, ``predicted_pixels``.
         """
         scores = self.compute()
         confusion = to_numbers(scores["confusion"].reshape(self.num_classes, self.num_classes))
@@ -136,7 +142,8 @@ class SegmentationMetrics(Metric):
             {"name": name, **{column: values[k] for column, values in columns.items()}}
             for k, name in enumerate(classes)
         ]
-        means = {name: to_numbers(scores[name]) for name in ("miou", "oa", "binary_accuracy", "boundary_iou")}
+        names = ("miou", "jaccard", "oa", "binary_accuracy", "boundary_iou")
+        means = {name: to_numbers(scores[name]) for name in names}
         return {**means, "pixels": sum(columns["truth_pixels"]), "classes": rows, "confusion": confusion}
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from hqzoo._files import replacing
-from hqzoo.data.band_names import plain_name
+from hqzoo.data.files.band_names import plain_name
 from hqzoo.data.labels import IGNORE_INDEX, default_palette
 from hqzoo.errors import ConfigError
 

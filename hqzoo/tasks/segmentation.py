@@ -62,8 +62,8 @@ class SegmentationTask(Task):
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = (
-        metric.MIOU, metric.OA, metric.BINARY_ACCURACY, metric.BOUNDARY_IOU, metric.SOFT_IOU, metric.ECE,
-        metric.SMALL_OBJECT_RECALL, metric.LOSS, metric.IOU, metric.F1, metric.PRECISION, metric.RECALL,
+        metric.MIOU, metric.JACCARD, metric.OA, metric.BINARY_ACCURACY, metric.BOUNDARY_IOU, metric.SOFT_IOU,
+        metric.ECE, metric.SMALL_OBJECT_RECALL, metric.LOSS, metric.IOU, metric.F1, metric.PRECISION, metric.RECALL,
     )  # fmt: skip
     model_kinds: ClassVar[tuple[Kind, ...]] = ("segmentation",)
     target_kinds: ClassVar[tuple[str, ...]] = ("mask",)
@@ -243,6 +243,7 @@ class SegmentationTask(Task):
             row |= {"small_object_recall": small["recall"][k], "small_objects": small["objects"][k]}
         present = [value for value in soft if value is not None]
         scores |= {
+            "jaccard": found["jaccard"],
             "binary_accuracy": found["binary_accuracy"],
             "soft_iou": fmean(present) if present else None,
             "ece": to_numbers(torch.from_numpy(calibration_error(samples["calibration"].sum(0)))),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hqzoo.data import FolderSegmentationDataModule, Sensor
-from hqzoo.data.readers import FileRecord, read_header
+from hqzoo.data.files.readers import FileRecord, read_header
 from hqzoo.data.values import unexplained
 from hqzoo.errors import DataError, SensorError
 from hqzoo.scenes.scene import open_scene

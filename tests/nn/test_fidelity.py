@@ -86,10 +86,10 @@ def test_shuffled_compares_with_the_next_image() -> None:
     )
 
 
-@pytest.mark.parametrize(("projection", "collapses"), [("shared", True), ("frozen_orthogonal", False)])
+@pytest.mark.parametrize(("projection", "collapses"), [("shared", True), ("ema", True), ("frozen_orthogonal", False)])
 def test_trained_projections_collapse(projection: str, collapses: bool) -> None:
     """Fixed features that correlate: whatever is learned, is learned by the projection alone."""
-    module = agreement(projection=projection)
+    module = agreement(projection=projection, momentum=0.9)
     generator = torch.Generator().manual_seed(2)
     optimizer = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=0.02)
     for _ in range(150):

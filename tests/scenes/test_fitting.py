@@ -8,7 +8,7 @@ import rasterio
 from affine import Affine
 from rasterio.enums import ColorInterp
 
-from hqzoo.data.readers import FileRecord, read_header
+from hqzoo.data.files.readers import FileRecord, read_header
 from hqzoo.data.sensor import Sensor
 from hqzoo.errors import DataError, SceneError, SensorError
 from hqzoo.scenes.fitting import check_scene

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hqzoo.data.readers import FileRecord, read_header
+from hqzoo.data.files.readers import FileRecord, read_header
 from hqzoo.data.sensor import Sensor
 from hqzoo.errors import SceneError
 from hqzoo.scenes.fitting import check_scene

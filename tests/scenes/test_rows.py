@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from hqzoo.data.readers import FileRecord, read_header
+from hqzoo.data.files.readers import FileRecord, read_header
 from hqzoo.data.tiling import Grid
 from hqzoo.scenes import rows
 from hqzoo.scenes.rows import RowBuffer

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from sklearn import metrics as sk
+from torchmetrics.classification import MulticlassJaccardIndex
 
 from hqzoo.errors import ConfigError, DataError
 from hqzoo.tasks.metrics import SegmentationMetrics, boundary_band, default_boundary_width
@@ -209,3 +210,30 @@ def test_two_processes_report_the_whole_split(tmp_path):
         whole.update(*batch)
     assert report == other_report == whole.report(NAMES)
     assert local + other_local == report["pixels"]  # after the report each goes on with its own share
+
+
+@given(seed=st.integers(0, 10_000), classes=st.integers(1, K), ignored=st.sampled_from([0.0, 0.2]))
+@settings(max_examples=30, deadline=None)
+def test_jaccard_is_that_of_scikit_learn_and_torchmetrics(seed, classes, ignored):
+    """A class that is only predicted counts as 0, where mIoU leaves it out."""
+    prediction, truth = case(seed, ignored, classes)
+    report, there = scores(prediction, truth), truth != IGNORE
+    t, p = truth[there], prediction[there]
+    assert report["jaccard"] == pytest.approx(sk.jaccard_score(t, p, average="macro"))
+    theirs = MulticlassJaccardIndex(K, average="macro")
+    assert report["jaccard"] == pytest.approx(theirs(p, t).item(), abs=1e-6)
+    present = {k for k, row in enumerate(report["classes"]) if row["truth_pixels"]}
+    if present == {k for k, row in enumerate(report["classes"]) if row["truth_pixels"] + row["predicted_pixels"]}:
+        assert report["jaccard"] == pytest.approx(report["miou"])
+    else:
+        assert report["jaccard"] < report["miou"] or report["miou"] == 0
+
+
+def test_jaccard_without_class_0_is_that_of_torchmetrics():
+    """Truth of class 0 is not counted, and no model predicts it: what a data module that ignores 0 makes of it."""
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.randint(0, K + 1, (2, 9, 11), generator=generator)
+    prediction = torch.randint(1, K + 1, (2, 9, 11), generator=generator)
+    theirs = MulticlassJaccardIndex(K + 1, average="macro", ignore_index=0)(prediction, truth)
+    report = scores(prediction - 1, torch.where(truth == 0, IGNORE, truth - 1))
+    assert report["jaccard"] == pytest.approx(theirs.item(), abs=1e-6)

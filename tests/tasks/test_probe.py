@@ -116,9 +116,9 @@ def test_neighbours_are_scikit_learns(tmp_path: Path) -> None:
     run.fit(task, data)
     run.test(task, data, verbose=False)
     features = {split: task._features(split) for split in ("train", "test")}
-    model = KNeighborsClassifier(3, metric="cosine").fit(features["train"].vectors, features["train"].labels)
+    model = KNeighborsClassifier(3, metric="cosine").fit(features["train"].vectors, features["train"].truth)
     expected = model.predict(features["test"].vectors)
-    assert task.report().scores["accuracy"] == pytest.approx((expected == features["test"].labels).mean())
+    assert task.report().scores["accuracy"] == pytest.approx((expected == features["test"].truth).mean())
 
 
 def test_several_labels_have_thresholds_chosen_in_validation(tmp_path: Path) -> None:
