@@ -10,6 +10,7 @@ from typing import Any
 
 from hqzoo._files import write_text
 from hqzoo.compare.cell_files import write_json
+from hqzoo.compare.cells import read_cells
 from hqzoo.compare.differences import NOT_RUN
 from hqzoo.compare.grids import (
     Grid,
@@ -71,9 +72,9 @@ def write_report(table: Table, out: Path, units: str | None = None) -> dict[str,
         ConfigError: If there is no finished cell, or one does not belong to the table; if units are asked for, and a
             cell has none.
     """
-    summary = summarize_table(table, out)
-    if not summary["cells"]:
+    if not any(read_cells(table, out).values()):
         raise ConfigError(f"There is nothing to report: no finished cell of table '{table.name}' in {out}.")
+    summary = summarize_table(table, out)
     if units is not None and not (summary["rule"] == UNITS and units in ("", summary["metric"])):
         margin = summary["margin"] if units in ("", summary["metric"]) else None
         summary["units"] = compare_rows_by_unit(table, out, units or summary["metric"], margin)
