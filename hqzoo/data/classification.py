@@ -64,5 +64,4 @@ class ClassificationDataModule(DataModule[Any]):
 
     def evaluation_samples(self, records: Sequence[Any]) -> Samples:
         """Return whole images."""
-        scenes = self.neighbours(records)
-        return WholeSamples(records, self.cache, self.sensors, self.sample_shapes(), scenes=scenes)
+        return WholeSamples(records, self.cache, self.sensors, self.sample_shapes())

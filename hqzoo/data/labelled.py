@@ -29,8 +29,6 @@ class WholeSamples(Dataset[dict[str, Any]]):
         jitter: Colour changes; None for no augmentation, neither symmetries nor colours. All sensors get the same
             symmetry.
         seed: Seed of the augmentation, which follows from ``(seed, epoch, index)`` alone.
-        scenes: Names of records to the scenes that they were taken from, which samples then name: images of one scene
-            depend on each other, and comparisons count them so.
     """
 
     def __init__(
@@ -41,10 +39,9 @@ class WholeSamples(Dataset[dict[str, Any]]):
         shapes: Mapping[str, tuple[int, int, int]],
         jitter: ColourJitter | None = None,
         seed: int = 0,
-        scenes: Mapping[str, str] | None = None,
     ) -> None:
         self.records, self.cache, self.sensors, self.shapes = records, cache, dict(sensors), dict(shapes)
-        self.jitter, self.seed, self.scenes = jitter, seed, scenes
+        self.jitter, self.seed = jitter, seed
         cache.make_room(records)
 
     def __len__(self) -> int:
@@ -59,8 +56,6 @@ class WholeSamples(Dataset[dict[str, Any]]):
         epoch, index = key if isinstance(key, tuple) else (0, -1 - key if key < 0 else key)
         record, rng = self.records[index], np.random.default_rng((self.seed, epoch, index))
         sample: dict[str, Any] = {"name": record.name}
-        if self.scenes is not None:
-            sample["scene"] = self.scenes[record.name]
         element = None if self.jitter is None else draw_symmetry(next(iter(self.shapes.values()))[1:], rng)
         for name, array in self.cache.read(record).items():
             if name not in self.sensors:

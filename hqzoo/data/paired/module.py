@@ -207,8 +207,7 @@ class PairDataModule(DataModule[PairRecord]):
 
     def evaluation_samples(self, records: Sequence[PairRecord]) -> WholeSamples:
         """Return whole pairs."""
-        scenes = self.neighbours(records)
-        return WholeSamples(records, self.cache, self.sensors, self.sample_shapes(), scenes=scenes)
+        return WholeSamples(records, self.cache, self.sensors, self.sample_shapes())
 
     # Splits
 

@@ -248,8 +248,6 @@ def test_folds_test_each_pair_once_and_keep_acquisitions_together(tmp_path: Path
         acquisitions = [{name.rsplit("_", 2)[0] for name in part} for part in parts.values()]
         assert sum(map(len, acquisitions)) == 6  # none is divided
         tested += parts["test"]
-        batch = next(iter(data.evaluation_loader("test")))
-        assert batch["scene"] == [name.rsplit("_", 2)[0] for name in batch["name"]]
         assert list(data.fold_numbers()) == [0, 1, 2]
     assert sorted(tested) == names
     assert opened(source).fold_numbers() == ()
