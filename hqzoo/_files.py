@@ -1,4 +1,4 @@
-"""Files that are either complete or absent."""
+"""Files that are either complete or absent, and the names of those that published weights lie in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 
 from hqzoo.errors import WriteError
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["SPEC_FILE", "TENSOR_FILE", "replacing", "write_text"]
+
+SPEC_FILE = "weights.json"
+TENSOR_FILE = "weights.safetensors"
 
 
 @contextmanager

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hqzoo.compare.unit_runs import UnitRun as UnitRun
     from hqzoo.compare.unit_runs import read_units as read_units
     from hqzoo.compare.unit_runs import units_of_row as units_of_row
+    from hqzoo.compare.unit_verdicts import summarize_table as summarize_table
     from hqzoo.compare.units import UnitDifference as UnitDifference
     from hqzoo.compare.units import compare_units as compare_units
 
@@ -48,6 +49,7 @@ __getattr__, __dir__, __all__ = attach(
         "read_table": "table_file",
         "read_units": "unit_runs",
         "summarize": "summary",
+        "summarize_table": "unit_verdicts",
         "units_of_row": "unit_runs",
         "write_claims": "claims",
         "write_report": "report",

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hqzoo._files import write_text
-from hqzoo.compare.cells import read_cells
 from hqzoo.compare.differences import ALPHA, BARELY_TRAINED, NOT_RUN, UNFINISHED
 from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, families_text, interval_text, mean_text, p_text
+from hqzoo.compare.quoted import parse_quoted
 from hqzoo.compare.sensitivity import blind_rows
-from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import GRADES
 from hqzoo.compare.table_file import read_table, read_yaml
+from hqzoo.compare.unit_verdicts import summarize_table
 from hqzoo.errors import ConfigError, unknown_name
 
 __all__ = ["Claim", "read_claims", "write_claims"]
@@ -75,7 +75,8 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
     """Write the page of a claims file, and return it.
 
     Args:
-        path: Claims file: ``title``, ``paper`` and ``claims``, a list with the arguments of :class:`Claim`.
+        path: Claims file: ``title``, ``paper`` and ``claims``, a list with the arguments of :class:`Claim`; ``quoted``
+            is a list of tables of published numbers, see :class:`hqzoo.compare.quoted.Quoted`.
         results: Folder of the tables' folders.
         out: The Markdown file to write.
 
@@ -87,7 +88,9 @@ def write_claims(path: Path, results: Path, out: Path) -> str:
     summaries: Summaries = {}
     grid = Grid(head, [_line(claim, results, summaries) for claim in claims])
     paper = f"{content['paper']}\n\n" if content.get("paper") else ""
-    text = f"# {content['title']}\n\n{paper}{grid.markdown()}\n\n{_notes(summaries)}\n"
+    tables = map(parse_quoted, content.get("quoted", ()))
+    quoted = [table.markdown(lambda folder: _summary("", results / folder)) for table in tables]
+    text = "\n\n".join([f"# {content['title']}\n\n{paper}{grid.markdown()}", _notes(summaries), *quoted]) + "\n"
     write_text(out, text)
     return text
 
@@ -181,7 +184,7 @@ def _summary(metric: str, folder: Path) -> dict[str, Any]:
     table = read_table(folder / "table.yaml")
     if metric:
         table = table.scored_by(metric)
-    return summarize(table, read_cells(table, folder))
+    return summarize_table(table, folder)
 
 
 def _score(row: Mapping[str, Any], metric: str, source: Source) -> str:

@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 INTERVAL = "mean, 95 % interval"
+PRETRAINED, OF_IMAGES = "pretrained on", "95 % interval over images"
+DIGITS = 12  # of a digest
 STEP = ("step_ms", "step_ms_least", "step_ms_most")
 
 Summary = Mapping[str, Any]
@@ -58,17 +60,18 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def result_grid(summary: Summary) -> Grid:
     """Return the result in short: one line per row that was run, its score and the difference that is told at it."""
-    head = ["row", "published", summary["metric"], _shared_heading(summary), "difference", "published difference",
-            INTERVAL, "p", "verdict"]  # fmt: skip
+    head = ["row", PRETRAINED, "published", summary["metric"], OF_IMAGES, _shared_heading(summary), "difference",
+            "published difference", INTERVAL, "p", "verdict"]  # fmt: skip
     lines = []
     for row in summary["rows"]:
         if row["score"]:
-            name = [_row_name(row), *(mean_text(row[key]) for key in ("published", "score", "score_of_shared_seeds"))]
+            name = [_row_name(row), _pretrained(row), mean_text(row["published"]), mean_text(row["score"]),
+                    _ends(row, summary["metric"]), mean_text(row["score_of_shared_seeds"])]  # fmt: skip
             own = [each for each in summary["comparisons"] if each["interval"] and _told_at(each) == row["name"]]
             found = [
                 [pair_name(each), _published(each), _difference(each), deciding_p(each), _verdict(each)] for each in own
             ]
-            lines += [(left or [""] * 4) + (right or [""] * 5) for left, right in zip_longest([name], found)]
+            lines += [(left or [""] * 6) + (right or [""] * 5) for left, right in zip_longest([name], found)]
     return Grid(head, lines).without_empty_columns()
 
 
@@ -81,8 +84,11 @@ def row_grid(summary: Summary) -> Grid:
     """Return one line per row that was run: what was published, what we found, what it costs."""
     columns: dict[str, Callable[[Mapping[str, Any]], str]] = {
         "row": _row_name,
+        PRETRAINED: _pretrained,
+        "weights, SHA-256": lambda row: ", ".join(each["sha256"][:DIGITS] for each in row["weights"]),
         "published": lambda row: mean_text(row["published"]),
         f"{summary['metric']}, last epoch": lambda row: mean_text(row["score"]),
+        OF_IMAGES: lambda row: _ends(row, summary["metric"]),
         _shared_heading(summary): lambda row: mean_text(row["score_of_shared_seeds"]),
         "best epoch": lambda row: mean_text(row["best"]),
         "published median / IQR": lambda row: _median_text(row["published"]),
@@ -128,7 +134,7 @@ def _ours_published(ours: Mapping[int, float], published: Mapping[int, float], f
 def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
     """Return one line per comparison that was run: the difference and what it supports."""
     head = ["difference", "published difference", INTERVAL, "pairs", "p", "p, plain t-test", "p, equivalence",
-            "smallest detectable", "p, spread", "verdict"]  # fmt: skip
+            "smallest detectable", "p, spread", "verdict", "holds for"]  # fmt: skip
     rows = [
         [
             pair_name(each),
@@ -141,6 +147,7 @@ def comparison_grid(comparisons: Sequence[Mapping[str, Any]]) -> Grid:
             _number(each["smallest_detectable"]),
             p_text(each["pitman_morgan"]),
             _verdict(each),
+            each.get("holds_for", ""),
         ]
         for each in comparisons
         if each["interval"]
@@ -181,6 +188,16 @@ def _row_name(row: Mapping[str, Any]) -> str:
     return f"`{row['name']}`{label}{' (barely trained)' if row['barely_trained'] else ''}"
 
 
+def _pretrained(row: Mapping[str, Any]) -> str:
+    return f"{row['pretrained_on']}{' (**in-domain**)' if row['in_domain'] else ''}"
+
+
+def _ends(row: Mapping[str, Any], score: str) -> str:
+    """Return the interval of a row's score over the images that it was tested on, where there is one."""
+    ends = row.get("intervals", {}).get(score)
+    return "" if ends is None else f"[{ends[0]:.4f}, {ends[1]:.4f}]"
+
+
 def pair_name(comparison: Mapping[str, Any]) -> str:
     """Return a comparison's name in Markdown."""
     return f"`{comparison['row']}` − `{comparison['against']}`"
@@ -191,7 +208,7 @@ def _verdict(comparison: Mapping[str, Any]) -> str:
 
 
 def _beside(name: str) -> Callable[[Mapping[str, Any]], str]:
-    return lambda row: _number(row["beside"].get(name))
+    return lambda row: f"{_number(row['beside'].get(name))} {_ends(row, name)}".strip()
 
 
 def _cost(name: str) -> Callable[[Mapping[str, Any]], str]:

@@ -24,7 +24,7 @@ class CountedFold:
 
     Args:
         a: For each of the R runs, the counts of the checkpoints that are averaged, ``(G, ...)`` each.
-        b: Those of the other row.
+        b: Those of the other row; empty: the score of the one row is resampled.
         keys: What tells the runs apart, also over folds.
     """
 
@@ -138,6 +138,8 @@ def _of_runs(fold: CountedFold, score: Callable[[Array], Array], weights: Array)
     sides = [
         [np.mean([score(np.tensordot(weights, counts, 1)) for counts in checkpoints], 0) for checkpoints in side]
         for side in (fold.a, fold.b)
+        if side
     ]
-    difference: Array = np.stack(sides[0], 1) - np.stack(sides[1], 1)
+    found = [np.stack(side, 1) for side in sides]
+    difference: Array = found[0] if len(found) == 1 else found[0] - found[1]
     return difference

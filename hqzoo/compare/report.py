@@ -26,9 +26,9 @@ from hqzoo.compare.grids import (
 )
 from hqzoo.compare.picture import draw
 from hqzoo.compare.sensitivity import is_blind, sensitivity_sentences
-from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import REPEATED, Table
 from hqzoo.compare.unit_report import compare_rows_by_unit, unit_section
+from hqzoo.compare.unit_verdicts import UNITS, summarize_table
 from hqzoo.errors import ConfigError
 
 __all__ = [
@@ -48,6 +48,10 @@ ONE_SPLIT = (
     "* One split was run, so that the pairs are seeds: intervals and verdicts hold for its training and test images "
     "alone, and say nothing about other scenes. They also ask for a number of seeds that was chosen beforehand."
 )
+SCOPE = (
+    "* Verdicts hold for what stands under *holds for*. What is not named there was not drawn: other training images "
+    "and, with one run a row, other trainings may give other differences."
+)
 PLAIN_NOTE = " `p, plain t-test` takes folds for independent, and so calls too many differences real."
 COVERAGE = "95 % in name; it covers 84 % with 5 independent folds, 90 % with 10, less where folds share training images"
 ONE_SEED = " What one seed shows holds for that seed."
@@ -62,17 +66,16 @@ def write_report(table: Table, out: Path, units: str | None = None) -> dict[str,
         table: The table.
         out: Its folder, with its cells.
         units: Score to compare unit by unit as well, see :func:`hqzoo.compare.unit_statistics.statistic_of`; empty: the
-            table's own; None: only folds are compared.
+            table's own; None: what the table itself says.
 
     Raises:
         ConfigError: If there is no finished cell, or one does not belong to the table; if units are asked for, and a
             cell has none.
     """
-    results = read_cells(table, out)
-    if not any(results.values()):
+    if not any(read_cells(table, out).values()):
         raise ConfigError(f"There is nothing to report: no finished cell of table '{table.name}' in {out}.")
-    summary = summarize(table, results)
-    if units is not None:
+    summary = summarize_table(table, out)
+    if units is not None and not (summary["rule"] == UNITS and units in ("", summary["metric"])):
         margin = summary["margin"] if units in ("", summary["metric"]) else None
         summary["units"] = compare_rows_by_unit(table, out, units or summary["metric"], margin)
     draw(summary, out / "report.png")
@@ -102,7 +105,7 @@ def body(summary: Summary, picture: str) -> str:
         summary: See :func:`hqzoo.compare.summary.summarize`.
         picture: Path of the picture as the document shall name it.
     """
-    parts = [_what(summary), *_deviations(summary), *_grid(row_grid(summary))]
+    parts = [_what(summary), *_deviations(summary), *_grid(row_grid(summary)), *_domains(summary)]
     parts += [*short_training(summary), *sensitivity_sentences(summary), *_without_score(summary)]
     if summary["unit"] == "fold" and any(row["score"] for row in summary["rows"]):
         parts += [_by_fold(summary), fold_grid(summary).markdown()]
@@ -123,8 +126,8 @@ def brief(summary: Summary, picture: str, report: str) -> str:
         report: Path of the whole report as the document shall name it.
     """
     grid = _grid(result_grid(summary))
-    parts = [_what(summary), *_deviations(summary), *grid, *short_training(summary), *sensitivity_sentences(summary)]
-    parts += [*_without_score(summary), *_verdicts(summary)]
+    parts = [_what(summary), *_deviations(summary), *grid, *_domains(summary), *short_training(summary)]
+    parts += [*sensitivity_sentences(summary), *_without_score(summary), *_verdicts(summary)]
     return "\n\n".join([*parts, _picture(summary, picture), f"{_footer(summary)} [The whole report]({report})."])
 
 
@@ -143,11 +146,18 @@ def overview(summaries: Mapping[str, Summary]) -> str:
             f"[{summary['title']}]({path})",
             summary["grade"],
             f"{cells[0]}" if cells[0] == cells[1] else f"{cells[0]} of {cells[1]}",
-            f"{len(summary[summary['unit'] + 's'])} {summary['unit']}s",
+            _pairs(summary),
             _counted(each for each in compared if each["of_control"]) + BLIND * is_blind(summary),
             _counted(each for each in compared if not each["of_control"]),
         ])  # fmt: skip
     return markdown_table(head, lines)
+
+
+def _pairs(summary: Summary) -> str:
+    """Return how many of what is paired in the differences of a table."""
+    if summary["rule"] == UNITS:
+        return f"{max((each['interval']['n'] for each in _compared(summary)), default=0):,} images"
+    return f"{len(summary[summary['unit'] + 's'])} {summary['unit']}s"
 
 
 def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
@@ -164,8 +174,9 @@ def sentence(comparison: Mapping[str, Any], metric: str, unit: str) -> str:
         return f"{what}: not run."
     if interval["n"] == 1:
         return f"{what}: {interval['mean']:+.4f} {metric} in one {unit}; one pair proves nothing."
+    pairs = f"paired over {interval['n']} {'image' if comparison.get('holds_for') else unit}s"
     return (
-        f"{what}, paired over {interval['n']} {unit}s: {interval_text(interval)} {metric}, "
+        f"{what}, {pairs}: {interval_text(interval)} {metric}, "
         f"p {deciding_p(comparison)} (Holm, {families_text([comparison])}): {comparison['verdict']}."
     )
 
@@ -198,6 +209,16 @@ def _what(summary: Summary) -> str:
 def _deviations(summary: Summary) -> list[str]:
     """Return what differs from the published experiment; nothing where nothing is said to."""
     return [f"Other than published: {'; '.join(summary['deviations'])}."] if summary["deviations"] else []
+
+
+def _domains(summary: Summary) -> list[str]:
+    """Return what it means that rows are in-domain; nothing where none is."""
+    if not any(row["in_domain"] for row in summary["rows"]):
+        return []
+    return [
+        "In-domain: pretrained on images of the sensor that took the images tested here, which other pretrained rows "
+        "were not; what that is worth is part of their score."
+    ]
 
 
 def _gains(summary: Summary) -> list[str]:
@@ -289,13 +310,15 @@ def _picture(summary: Summary, path: str) -> str:
 
 
 def _notes(summary: Summary) -> list[str]:
+    by_units = summary["rule"] == UNITS
     notes = [
-        "* Differences are paired by fold and seed. p-values are corrected (Holm) within families of comparisons, run "
-        f"or not: {families_text(summary['comparisons'])}; those of spread (Pitman-Morgan, over {_spread(summary)}) "
-        "are not.",
+        f"* Differences are paired by {'image' if by_units else 'fold and seed'}. p-values are corrected (Holm) within "
+        f"families of comparisons, run or not: {families_text(summary['comparisons'])}; those of spread "
+        f"(Pitman-Morgan, over {_spread(summary)}) are not.",
         "* Intervals are those of one comparison alone; verdicts rest on the corrected `p` and `p, equivalence`.",
-        f"* {_rule(summary)}{PLAIN_NOTE * (summary['unit'] == 'fold')}{ONE_SEED * (summary['rule'] == 'two_way')}",
-        *([ONE_SPLIT] if summary["unit"] == "seed" else []),
+        f"* {_rule(summary)}{PLAIN_NOTE * (summary['unit'] == 'fold' and not by_units)}"
+        f"{ONE_SEED * (summary['rule'] == 'two_way')}",
+        *([SCOPE] if by_units else [ONE_SPLIT] if summary["unit"] == "seed" else []),
         f"* better, worse: told from 0 at 5 %. {_equivalence(summary)} undecided: neither, which does not mean equal.",
     ]
     notes += [f"* {line}" for line in (*_power(summary), *_marked(summary), *_gains(summary))]

@@ -43,6 +43,7 @@ def summarize_row(
     best = {key: result.best for key, result in cells.items() if result.best}
     return {
         "name": row.name, "label": row.label or row.name, "control_of": row.control_of, "cells": len(cells),
+        "pretrained_on": row.pretrained_on, "in_domain": row.in_domain, "weights": _weights(reports.values()),
         "published": _published(row),
         "scores": [{"fold": fold, "seed": seed, "score": value} for (fold, seed), value in scores.items()],
         "score": _mean_sd(scores, unit),
@@ -56,6 +57,18 @@ def summarize_row(
         # A row that sees nothing where others have their circuit may have nothing to learn.
         "barely_trained": [] if has_nothing(row) else barely_trained(list(cells.values())),
     }  # fmt: skip
+
+
+def _weights(reports: Iterable[Report]) -> list[dict[str, str]]:
+    """Return source and digest of the weights that runs took from elsewhere, frozen or to start from."""
+    taken = [
+        each
+        for report in reports
+        for part in ("frozen", "starting_weights")
+        for each in (report.model.get(part) or {}).values()
+    ]
+    known = dict.fromkeys((str(each["source"]), str(each["sha256"])) for each in taken if "sha256" in each)
+    return [{"source": source, "sha256": sha256} for source, sha256 in known]
 
 
 def _published(row: Row) -> dict[str, Any] | None:

@@ -102,6 +102,11 @@ class Row:
         control_of: The row whose control this is; the difference is that row minus this one.
         family: Comparisons of this row are a question of their own, with this name, such as a check of precision.
             Default: all comparisons with other rows are one family, all with controls another.
+        pretrained_on: What its weights were trained on before, in a few words; empty: nothing.
+        in_domain: Whether that were images of the sensor that took the images tested here, of wherever.
+
+    Raises:
+        ConfigError: If it is in-domain, but of nothing.
     """
 
     name: str
@@ -112,6 +117,12 @@ class Row:
     published: float | Mapping[int, float] | None = None
     control_of: str | None = None
     family: str = ""
+    pretrained_on: str = ""
+    in_domain: bool = False
+
+    def __post_init__(self) -> None:
+        if self.in_domain and not self.pretrained_on:
+            raise ConfigError(f"Row '{self.name}' is in_domain: say in pretrained_on what it was pretrained on.")
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,8 @@ class Table:
         grade: How close the table is to the published experiment, one of ``GRADES``, or empty. ``"replicated"``: data,
             protocol and settings are the authors'.
         deviations: What differs from the published experiment where its protocol was repeated.
+        units: Name of the table's score, if its differences are told image by image (or by whatever is scored one by
+            one) rather than by folds or seeds, see :mod:`hqzoo.compare.unit_verdicts`; empty: by folds or seeds.
         margin: The difference in the metric that nobody would mind; None: that of its meaning, which may have none.
         settings: What all rows change in the recipe.
         seed_rule: How the seeds of runs follow from fold and seed, see :meth:`Cell.run_seed`.
@@ -152,6 +165,7 @@ class Table:
     settings: tuple[str, ...] = ()
     seed_rule: SeedRule = "per_run"
     deviations: tuple[str, ...] = ()
+    units: str = ""
 
     def __post_init__(self) -> None:
         for name in (self.name, *(row.name for row in self.rows)):
@@ -172,6 +186,11 @@ class Table:
             raise ConfigError(unknown_name("seed_rule", self.seed_rule, SEED_RULES))
         if self.meaning and self.meaning.name != self.metric.partition("/")[0]:
             raise ConfigError(f"The table compares '{self.metric}', but says what '{self.meaning.name}' means.")
+        if self.units and self.units != self.metric:
+            raise ConfigError(
+                f"units: {self.units} tells differences in that score image by image, but the table compares "
+                f"'{self.metric}'. Say metric: {self.units} as well."
+            )
         for what, numbers in (("folds", self.folds), ("seeds", self.seeds)):
             if len(set(numbers)) < len(numbers):
                 raise ConfigError(f"{what}: {list(numbers)} names one twice.")
@@ -320,7 +339,8 @@ class Table:
         if metric == self.metric:
             return self
         rows = tuple(replace(row, published=None) for row in self.rows)
-        return replace(self, metric=metric, meaning=None, margin=None, rows=rows)
+        units = metric if self.units else ""
+        return replace(self, metric=metric, meaning=None, margin=None, rows=rows, units=units)
 
     def with_settings(self, settings: Sequence[str]) -> Table:
         """Return the table with further settings of all rows; those that name a place are left out."""

@@ -10,6 +10,7 @@ import yaml
 
 from hqzoo.compare.overrides import setting
 from hqzoo.compare.table import SEED_RULES, Row, Table
+from hqzoo.compare.unit_statistics import check_name
 from hqzoo.errors import ConfigError, unknown_name
 from hqzoo.tasks.metric import Metric
 
@@ -20,6 +21,7 @@ TABLE_KEYS = (
     "title",
     "recipe",
     "metric",
+    "units",
     "folds",
     "seeds",
     "seed_rule",
@@ -30,7 +32,7 @@ TABLE_KEYS = (
     "rows",
 )
 METRIC_KEYS = ("name", "direction", "label", "unit", "margin")
-ROW_KEYS = ("set", "against", "repeats", "label", "published", "control_of", "family")
+ROW_KEYS = ("set", "against", "repeats", "label", "published", "control_of", "family", "pretrained_on", "in_domain")
 
 
 def read_table(path: Path) -> Table:
@@ -64,7 +66,7 @@ def dump_table(table: Table) -> str:
     """Return the table as a table file."""
     content: dict[str, Any] = {
         "name": table.name, "title": table.title, "recipe": table.recipe, "metric": _dump_metric(table),
-        "grade": table.grade, "deviations": list(table.deviations), "margin": table.margin,
+        "units": table.units, "grade": table.grade, "deviations": list(table.deviations), "margin": table.margin,
         "folds": list(table.folds), "seeds": list(table.seeds),
         "seed_rule": table.seed_rule, "set": list(table.settings),
         "rows": {row.name: _dump_row(row) for row in table.rows},
@@ -90,6 +92,9 @@ def _parse(content: Any) -> Table:  # noqa: ANN401 - whatever YAML holds
     if not isinstance(content["rows"], dict):
         raise ConfigError("rows: holds the rows by name, each with 'set' and others.")
     metric, meaning = _parse_metric(content.get("metric", ""))
+    units = str(content.get("units", ""))
+    if units:
+        check_name(units)
     return Table(
         name=str(content["name"]),
         recipe=str(content["recipe"]),
@@ -100,6 +105,7 @@ def _parse(content: Any) -> Table:  # noqa: ANN401 - whatever YAML holds
         title=str(content.get("title", "")),
         metric=metric,
         meaning=meaning,
+        units=units,
         grade=str(content.get("grade", "")),
         deviations=tuple(map(str, _list(content.get("deviations", []), "deviations"))),
         margin=_number(content["margin"], "margin") if "margin" in content else None,
@@ -139,6 +145,8 @@ def _parse_row(name: str, content: Any) -> Row:  # noqa: ANN401 - whatever YAML 
         published=_published(content.get("published"), name),
         control_of=None if control_of is None else str(control_of),
         family=str(content.get("family", "")),
+        pretrained_on=str(content.get("pretrained_on", "")),
+        in_domain=_truth(content.get("in_domain", False), f"in_domain of row '{name}'"),
     )
 
 
@@ -148,6 +156,7 @@ def _dump_row(row: Row) -> dict[str, Any]:
     content = {
         "label": row.label, "set": list(row.settings), "against": list(row.against), "repeats": repeats,
         "control_of": row.control_of, "family": row.family, "published": published,
+        "pretrained_on": row.pretrained_on, "in_domain": row.in_domain or None,
     }  # fmt: skip
     return {key: value for key, value in content.items() if value not in ("", [], None)}
 
@@ -190,6 +199,12 @@ def _whole_numbers(values: Sequence[Any], what: str) -> Iterator[int]:
 
 def _whole(value: Any, row: str) -> int | None:  # noqa: ANN401
     return None if value is None else next(_whole_numbers([value], f"repeats of row '{row}'"))
+
+
+def _truth(value: Any, what: str) -> bool:  # noqa: ANN401
+    if not isinstance(value, bool):
+        raise ConfigError(f"{what}: must be true or false, got {value!r}.")
+    return value
 
 
 def _number(value: Any, what: str) -> float:  # noqa: ANN401

@@ -23,8 +23,10 @@ def barely_trained(results: Collection[Result]) -> list[str]:
     """Return what shows that the runs of a row were too short; empty: nothing does.
 
     Args:
-        results: The finished cells of the row.
+        results: The finished cells of the row. Heads that were fitted, in no steps, are fitted to the end.
     """
+    if all(result.report.run.get("step") == 0 for result in results):
+        return []
     reasons = [_curve_reason(mean_curve([result.curve or result.losses for result in results]))]
     if zero := _classes_at_zero(results):
         reasons.append(f"{', '.join(zero)} {'stays' if len(zero) == 1 else 'stay'} at zero")

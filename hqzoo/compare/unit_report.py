@@ -13,7 +13,7 @@ from hqzoo.compare.table import Comparison, Table
 from hqzoo.compare.unit_runs import UnitRun, units_of_row
 from hqzoo.compare.units import UnitDifference, compare_units
 
-__all__ = ["compare_rows_by_unit", "unit_section", "unit_sentences"]
+__all__ = ["compare_rows_by_unit", "methods_text", "unit_section", "unit_sentences"]
 
 METHOD_NOTES = {
     "components": "Intervals are Student's, with variance components of clusters x runs and Satterthwaite's degrees of "
@@ -70,16 +70,20 @@ def unit_section(summary: Summary) -> list[str]:
          "" if each["margin"] is None else f"±{each['margin']:g}", each["scope"]]
         for each in lines
     ])  # fmt: skip
-    methods = [METHOD_NOTES[name] for name in dict.fromkeys(each["method"] for each in lines)]
     return [
         f"Paired unit by unit (image, or whatever was scored one by one): {found['statistic']}",
         grid.without_empty_columns().markdown(),
         " ".join([
             "* `p` and `p, equivalence` are corrected (Holm) as above. What is not named under *holds for* was not "
             "drawn: other training images, and with one run other trainings, may give other differences.",
-            *methods,
+            methods_text(lines),
         ]),
     ]  # fmt: skip
+
+
+def methods_text(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return by which methods comparisons were made, in sentences."""
+    return " ".join(METHOD_NOTES[name] for name in dict.fromkeys(each["method"] for each in lines))
 
 
 def unit_sentences(summary: Summary) -> list[str]:

@@ -16,7 +16,7 @@ from hqzoo.tasks import metric
 from hqzoo.tasks.count_scores import CALIBRATION_BINS, UNIT, calibration_error, share, soft_iou
 from hqzoo.tasks.metric import Metric
 
-__all__ = ["Linear", "Ratio", "Statistic", "check_name", "statistic_of"]
+__all__ = ["Linear", "Ratio", "Statistic", "check_name", "is_score_of_units", "statistic_of"]
 
 Array = npt.NDArray[np.float64]
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -91,11 +91,16 @@ def check_name(statistic: str) -> None:
     Raises:
         ConfigError: If there is no such score.
     """
-    name, of_class, _ = statistic.partition("/")
-    known = {*LINEAR, *RATIO}
-    if name not in known or (of_class and name not in OF_CLASSES) or (not of_class and name in ONLY_OF_CLASSES):
+    if not is_score_of_units(statistic):
+        known = {*LINEAR, *RATIO}
         whole = known - ONLY_OF_CLASSES | {f"{each}/CLASS" for each in OF_CLASSES}
         raise ConfigError(unknown_name("score of units", statistic, whole))
+
+
+def is_score_of_units(name: str) -> bool:
+    """Return whether units have a score of this name, ``accuracy`` or ``iou/water``."""
+    whole, of_class, _ = name.partition("/")
+    return whole in (OF_CLASSES if of_class else {*LINEAR, *RATIO} - ONLY_OF_CLASSES)
 
 
 def _class_number(run: UnitRun, name: str) -> int:

@@ -18,7 +18,7 @@ from hqzoo.compare.unit_runs import RUN_KEYS, PairedFold, UnitRun, pair_runs
 from hqzoo.compare.unit_statistics import Linear, PerUnit, Ratio, Statistic, statistic_of
 from hqzoo.errors import ConfigError, unknown_name
 
-__all__ = ["UnitDifference", "compare_units"]
+__all__ = ["UnitDifference", "compare_units", "interval_of_units"]
 
 Method = Literal["components", "pigeonhole", "mcnemar"]
 METHODS = get_args(Method)
@@ -141,6 +141,28 @@ def compare_units(
         name, chosen, **vars(tested), margin=margin, confidence=confidence,
         units=units, clusters=independent, runs=number, scope=scope,
     )  # fmt: skip
+
+
+def interval_of_units(
+    runs: Sequence[UnitRun], statistic: str | PerUnit, confidence: float = 0.95, repeats: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the interval of one row's score, by the bootstrap over clusters of units and over runs.
+
+    Args:
+        runs: Its runs.
+        statistic: As of :func:`compare_units`.
+        confidence: Coverage of the interval.
+        repeats: Resamples.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        ConfigError: As of :func:`compare_units`.
+    """
+    folds = pair_runs(runs, runs, "group", RUN_KEYS)
+    score = statistic_of(statistic, next(iter(folds[0].a.values()))[0])
+    ratio = _as_ratio(score) if isinstance(score, Linear) else score
+    counted = [CountedFold(_counts(fold, fold.a, ratio), (), fold.keys) for fold in folds]
+    return pigeonhole(counted, ratio.score, repeats, seed).interval(confidence)
 
 
 def _margin(score: Statistic, margin: float | None, needed: bool) -> float | None:

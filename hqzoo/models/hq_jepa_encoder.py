@@ -18,7 +18,7 @@ from hqzoo.models.band_scaling import WHITE, Unit, Wanted, pick_bands, rescale_t
 from hqzoo.models.encoder import Encoder
 from hqzoo.models.hq_jepa import hq_jepa
 from hqzoo.models.registry import register_model
-from hqzoo.nn.given_weights import load_named, read_plain, settle
+from hqzoo.nn.given_weights import load_named, read_plain, read_published, settle
 from hqzoo.nn.token_encoder import TokenEncoder, hybrid_pattern
 
 __all__ = ["HQJEPAEncoder", "hq_jepa_encoder"]
@@ -29,7 +29,7 @@ OF_THE_ENCODER = ("image_size", "patch", "width", "heads", "depth", "pattern")
 
 @dataclass(frozen=True)
 class _Pretrained:
-    """What a checkpoint says of the encoder in it."""
+    """What a checkpoint, or the folder of published weights, says of the encoder in it."""
 
     path: Path
     arguments: Mapping[str, Any]
@@ -107,7 +107,8 @@ def hq_jepa_encoder(
 
     Args:
         inputs: Sensors and statistics; of several sensors it looks at the one that it was trained on, by name.
-        weights: ``"random"``, or the path of a checkpoint.
+        weights: ``"random"``, the path of a checkpoint, or the folder of published weights (``weights.json`` and
+            ``weights.safetensors``).
         seed: Seed of random weights.
         sha256: Digest of the weights, as reports of tests name it; others are refused.
         frozen: Whether they stay as they are; checkpoints refer to them then.
@@ -191,13 +192,18 @@ def _main(inputs: Inputs, trained_on: str) -> str:
 
 
 def _read(path: Path, part: str) -> _Pretrained:
-    stored = read_plain(path)
-    said, state = stored.get("hyper_parameters"), stored.get("state_dict")
+    said: Any
+    state: Any
+    if path.is_dir():
+        said, state = read_published(path)
+    else:
+        stored = read_plain(path)
+        said, state = stored.get("hyper_parameters"), stored.get("state_dict")
     if not isinstance(said, Mapping) or not isinstance(state, Mapping) or said.get("architecture") != "hq_jepa":
         held = f", but of '{said['architecture']}'" if isinstance(said, Mapping) and "architecture" in said else ""
         raise ConfigError(
             f"{path} is no checkpoint of HQ-JEPA{held}. Give one that `hqzoo fit` wrote with HQJEPATask "
-            "(checkpoints/best.ckpt or last.ckpt in the run's folder)."
+            "(checkpoints/best.ckpt or last.ckpt in the run's folder), or a folder of published weights of one."
         )
     arguments = dict(said.get("architecture_args") or {})
     main = str(arguments.get("main", inspect.signature(hq_jepa).parameters["main"].default))

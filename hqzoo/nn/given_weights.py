@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hqzoo._files import SPEC_FILE, TENSOR_FILE
 from hqzoo.errors import ConfigError
 from hqzoo.nn.frozen import Frozen, tensor_digest
 
-__all__ = ["load_named", "read_plain", "settle"]
+__all__ = ["load_named", "read_plain", "read_published", "settle"]
 
 
 def read_plain(path: Path) -> Mapping[str, Any]:
@@ -35,6 +38,33 @@ def read_plain(path: Path) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise ConfigError(f"{path} holds a {type(found).__name__}; a dictionary of tensors by name is expected.")
     return found
+
+
+def read_published(folder: Path) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+    """Return what published weights of hqzoo say of themselves, and their tensors by name. Nothing is unpickled.
+
+    Raises:
+        ConfigError: If the folder does not hold both files, one is damaged, or the tensors are not those described.
+    """
+    import safetensors.torch
+
+    try:
+        said = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
+        content = (folder / TENSOR_FILE).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"The folder {folder} holds no published weights, {SPEC_FILE} and {TENSOR_FILE}: {error}."
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    wanted = said.get("sha256") if isinstance(said, Mapping) else None
+    if found != wanted:
+        raise ConfigError(
+            f"{folder / TENSOR_FILE} has the SHA-256 {found}, but {SPEC_FILE} describes {wanted}. Get both files anew."
+        )
+    try:
+        return said, safetensors.torch.load(content)
+    except safetensors.SafetensorError as error:
+        raise ConfigError(f"{folder / TENSOR_FILE} is no safetensors file: {error}.") from error
 
 
 def load_named(

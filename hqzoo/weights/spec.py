@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hqzoo import __version__
+from hqzoo._files import SPEC_FILE, TENSOR_FILE
 from hqzoo.data.plain import Plain
 from hqzoo.data.sensor import Inputs, Sensor, Statistics
 from hqzoo.data.targets import Targets
@@ -18,9 +19,6 @@ from hqzoo.tasks.trained import Trained
 from hqzoo.weights.evidence import CircuitSize, ControlResult, DataSource, Origin, Score
 
 __all__ = ["SPEC_FILE", "TENSOR_FILE", "WeightSpec", "check_name", "read_spec"]
-
-SPEC_FILE = "weights.json"
-TENSOR_FILE = "weights.safetensors"
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 RELEASE = re.compile(r"\d+(\.\d+)*")

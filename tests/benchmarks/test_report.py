@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from benchmarks.report import __main__ as report
-from hqzoo.compare import read_cells, read_table, summarize
+from hqzoo.compare import read_table, summarize_table
 
 FOLDERS = sorted(path.parent for path in report.RESULTS.glob("*/cells.jsonl"))
 
@@ -35,7 +35,7 @@ def test_pages_are_rendered_from_the_results(copy):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_summaries_are_what_the_cells_say(folder):
     """All numbers, to the last digit: the form of cells may change, what was measured may not."""
-    found = summarize(read_table(folder / "table.yaml"), read_cells(read_table(folder / "table.yaml"), folder))
+    found = summarize_table(read_table(folder / "table.yaml"), folder)
     stored = json.loads((folder / "summary.json").read_text())
     assert_same(json.loads(json.dumps(found)), stored, folder.name)
 

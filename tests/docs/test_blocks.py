@@ -28,6 +28,7 @@ UNRUN = {
     "models.md": 1,
     "training.md": 1,
     "pretraining.md": 2,
+    "probes.md": 1,
     "comparing.md": 1,
     "dashboards.md": 1,
     "weights.md": 3,

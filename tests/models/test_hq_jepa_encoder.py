@@ -1,5 +1,6 @@
 """The encoder in a checkpoint of HQ-JEPA: equal to the model's own features, whatever the order of the data's bands."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,28 @@ def test_errors(arguments, message: str) -> None:
 def test_a_checkpoint_says_its_architecture_itself(checkpoint: Path) -> None:
     with pytest.raises(ConfigError, match="leave out architecture_args"):
         create_model("hq_jepa_encoder", inputs=given(), weights=str(checkpoint), architecture_args={"width": 8})
+
+
+CHECKPOINTS = Path(__file__).parents[2] / "checkpoints"
+PUBLISHED = CHECKPOINTS / "hq-jepa-bigearthnet-small" / "hqzoo_weights_hq_jepa_bigearthnet_small"
+
+
+def test_published_weights_are_taken_by_their_folder(tmp_path: Path) -> None:
+    model = hqzoo.load(PUBLISHED).model
+    inputs = given()
+    image = normalised(inputs, images(side=120))
+    encoder = create_model("hq_jepa_encoder", inputs=inputs, weights=str(PUBLISHED))
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(image), model(image, teacher=True))
+    (reference,) = [part.reference for part in frozen_parts(encoder).values()]
+    assert reference["source"] == f"hq_jepa/teacher of {PUBLISHED.name}"
+    copy = tmp_path / "copy"
+    shutil.copytree(PUBLISHED, copy)
+    content = bytearray((copy / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"has the SHA-256 \w{64}, but weights.json describes \w{64}"):
+        create_model("hq_jepa_encoder", inputs=inputs, weights=str(copy))
+    (copy / "weights.json").unlink()
+    with pytest.raises(ConfigError, match="holds no published weights"):
+        create_model("hq_jepa_encoder", inputs=inputs, weights=str(copy))

@@ -12,8 +12,8 @@ from typing import Any
 from hqzoo.compare.cells import read_cells
 from hqzoo.compare.page.curves import Curve, read_curves
 from hqzoo.compare.result import Results
-from hqzoo.compare.summary import summarize
 from hqzoo.compare.table_file import read_table, read_yaml
+from hqzoo.compare.unit_verdicts import summarize_table
 from hqzoo.errors import ConfigError
 from hqzoo.tasks.report import Report
 
@@ -150,7 +150,7 @@ def _read_comparison(path: Path, name: str) -> Comparison:
     results = read_cells(table, path)
     if not any(results.values()):
         raise ConfigError(f"The table in {path} has no finished cell yet: hqzoo compare --out {path} goes on with it.")
-    summary = summarize(table, results)
+    summary = summarize_table(table, path)
     stored = _read_json(path / SUMMARY)
     if stored.get("cells") == summary["cells"]:  # what was asked for beyond folds, of the same cells
         summary["units"] = stored.get("units")

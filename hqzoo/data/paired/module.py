@@ -22,7 +22,7 @@ from hqzoo.data.paired.faults import find_faults, tell_faults
 from hqzoo.data.paired.packed import facts_of, packed_pairs
 from hqzoo.data.paired.records import PairLayout, PairRecord
 from hqzoo.data.paired.sentinel import SIDE, sensors_of
-from hqzoo.data.splits import SPLITS, hold_out, read_split
+from hqzoo.data.splits import ALL, SPLITS, Fold, ValFold, choose_fold, hold_out, make_folds, read_split
 from hqzoo.data.targets import Targets
 from hqzoo.errors import ConfigError, DataError
 
@@ -65,7 +65,11 @@ class PairDataModule(DataModule[PairRecord]):
         split_file: CSV file ``name,split`` that takes the place of the data set's own splits; pairs that it does not
             name are left out.
         val_share: Share of the pairs that is drawn for validation in place of the data set's own splits.
-        test_share: Likewise for the test. Draws keep neighbours together where they are known.
+        test_share: Likewise for the test. Draws, also those of folds, keep neighbours together where they are known.
+        fold: Fold to test on, of ``num_folds`` that are drawn in place of the data set's own splits, so that each pair
+            is tested once; ``"all"``: all are trained on. None: there are no folds.
+        num_folds: Number of folds.
+        val_fold: Fold to validate on: a number, ``"next"`` for the one after ``fold``, None for none.
         draw_seed: Seed of these draws; runs that are compared share it.
         augment: Whether training pairs are turned and flipped, both sensors alike. CHOICE.
         jitter: Strength of changes of brightness and contrast of ``s2``. CHOICE: none, its values are calibrated.
@@ -94,6 +98,9 @@ class PairDataModule(DataModule[PairRecord]):
         split_file: str | None = None,
         val_share: float | None = None,
         test_share: float | None = None,
+        fold: Fold | None = None,
+        num_folds: int = 5,
+        val_fold: ValFold = "next",
         draw_seed: int = 0,
         augment: bool = True,
         jitter: ColourJitter = STILL,
@@ -112,11 +119,13 @@ class PairDataModule(DataModule[PairRecord]):
         shares = [share for share in (val_share, test_share) if share is not None]
         if any(not 0 < share < 1 for share in shares) or sum(shares) >= 1:
             raise ConfigError(f"`val_share` and `test_share` are shares between 0 and 1 that leave some; got {shares}.")
-        if shares and split_file is not None:
-            raise ConfigError("`split_file` says which pair is in which split: leave out `val_share` and `test_share`.")
+        ways = {"split_file": split_file is not None, "val_share, test_share": bool(shares), "fold": fold is not None}
+        if len(given := [name for name, there in ways.items() if there]) > 1:
+            raise ConfigError(f"Each of {' and '.join(given)} says which pair is in which split: keep one.")
         self.labels, self.on_bad = labels, on_bad
         self.drop_from = None if drop_from is None else Path(drop_from).expanduser()
         self.split_file, self.val_share, self.test_share = split_file, val_share, test_share
+        self.fold, self.num_folds, self.val_fold = fold, num_folds, val_fold
         self.draw_seed, self.augment, self.jitter = draw_seed, augment, jitter
         self.statistics_folder = None if statistics_folder is None else Path(statistics_folder).expanduser()
         self.layout_of_pairs = PairLayout(self.sensors, size, 0 if labels == "none" else self.num_classes)
@@ -175,6 +184,10 @@ class PairDataModule(DataModule[PairRecord]):
         They are no scenes: the published splits divide acquisitions, by blocks within them.
         """
         return {record.name: record.place for record in records}
+
+    def fold_numbers(self) -> Sequence[int]:
+        """Return the folds, from 0; none unless one is asked for."""
+        return () if self.fold is None else range(self.num_folds)
 
     def statistics_file(self) -> Path | None:
         """Return a file for each set of training pairs and bands."""
@@ -236,6 +249,8 @@ class PairDataModule(DataModule[PairRecord]):
                     f"{self.split_file} names {len(absent)} pair(s) that are not there: {some(sorted(absent))}."
                 )
             pairs = [PlacedPair(pair.record, splits[pair.record.name]) for pair in pairs if pair.record.name in splits]
+        elif self.fold is not None:
+            pairs = self._in_folds(pairs, self.fold)
         elif self.val_share or self.test_share:
             pairs = self._drawn(pairs)
         elif without := [pair.record.name for pair in pairs if not pair.split]:
@@ -265,6 +280,13 @@ class PairDataModule(DataModule[PairRecord]):
                 assigned |= dict.fromkeys(chosen, split)
                 left = {name: place for name, place in left.items() if name not in chosen}
         return [PlacedPair(pair.record, assigned[pair.record.name]) for pair in pairs]
+
+    def _in_folds(self, pairs: Sequence[PlacedPair], fold: Fold) -> list[PlacedPair]:
+        if fold == ALL:
+            return [PlacedPair(pair.record, "train") for pair in pairs]
+        folds = make_folds(self.neighbours([pair.record for pair in pairs]), self.num_folds, self.draw_seed)
+        splits = choose_fold(folds, fold, self.val_fold)
+        return [PlacedPair(pair.record, splits[pair.record.name]) for pair in pairs]
 
     def _without_bad(self, split: Split, records: Sequence[PairRecord]) -> Sequence[PairRecord]:
         if split not in self.skipped:

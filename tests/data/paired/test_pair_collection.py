@@ -233,3 +233,31 @@ def test_archive_reads_what_others_stored_of_the_same_patches(real_data: Path) -
             times = 120 // len(native[band])
             assert np.array_equal(native[band].repeat(times, 0).repeat(times, 1), theirs[band])
         assert np.array_equal(tiffs[name].arrays()["s1"], stored[name].arrays()["s1"])
+
+
+def test_folds_test_each_pair_once_and_keep_acquisitions_together(tmp_path: Path) -> None:
+    names = [f"S2A_MSIL2A_2017061{n // 2}T101031_N9999_R022_T33UUP_{n:02d}_50" for n in range(12)]
+    labels = ["Pastures", "Arable land|Pastures"] * 6
+    source = saved(tmp_path / "a.npz", **arrays(12), patch_id=names, labels=labels, split=["train"] * 12)
+    tested: list[str] = []
+    for fold in range(3):
+        data = opened(source, labels="required", fold=fold, num_folds=3)
+        parts = {split: {record.name for record in data.records(split)} for split in ("train", "val", "test")}
+        assert set.union(*parts.values()) == set(names)
+        assert sum(map(len, parts.values())) == 12
+        acquisitions = [{name.rsplit("_", 2)[0] for name in part} for part in parts.values()]
+        assert sum(map(len, acquisitions)) == 6  # none is divided
+        tested += parts["test"]
+        assert list(data.fold_numbers()) == [0, 1, 2]
+    assert sorted(tested) == names
+    assert opened(source).fold_numbers() == ()
+    assert len(opened(source, fold="all").records("train")) == 12
+    other = opened(source, fold=0, num_folds=3, draw_seed=1)
+    first = opened(source, fold=0, num_folds=3)
+    assert other.fingerprint("test") != first.fingerprint("test")
+
+
+def test_splits_are_said_once(tmp_path: Path) -> None:
+    source = saved(tmp_path / "a.npz", **arrays())
+    with pytest.raises(ConfigError, match="Each of val_share, test_share and fold says which pair is in which split"):
+        opened(source, fold=0, val_share=0.2)
