@@ -13,7 +13,7 @@ from hqzoo.data.base import DataModule, Split
 from hqzoo.data.records import Record
 from hqzoo.errors import DataError
 
-__all__ = ["FileDigests", "content_of"]
+__all__ = ["FileDigests", "content_of", "content_of_split"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 WHOLE = 64 * 2**20  # bytes up to which files are read whole; of larger ones, blocks. CHOICE
@@ -83,19 +83,47 @@ def content_of(module: DataModule[Any], digests: FileDigests) -> str:
     return hashlib.sha256(json.dumps([found, classes]).encode()).hexdigest()[:12]
 
 
+def content_of_split(module: DataModule[Any], split: Split, digests: FileDigests) -> str:
+    """Return a digest of all that the samples of a split are made of: files, what is stated of them, arrays.
+
+    Unlike in :func:`content_of`, the arrays of all records without files of their own are read.
+
+    Args:
+        module: The data, prepared.
+        split: The split.
+        digests: Knows the files.
+
+    Raises:
+        DataError: If files are missing or damaged.
+    """
+    records = list(module.records(split))
+    found = [
+        [list(record.identity), record.source.stated, _of_files(record, digests) or _of_arrays(record)]
+        for record in records
+    ]
+    digests.keep()
+    return hashlib.sha256(json.dumps(found, default=str).encode()).hexdigest()[:24]
+
+
 def _each(records: Iterable[Record], digests: FileDigests) -> Iterable[list[Any]]:
     """Yield what each record is, and the digests of its files, or of its arrays for a few without files."""
     every = list(records)
     without = [number for number, record in enumerate(every) if not record.source.files]
     read = set(without[:: max(1, len(without) // LOOKED_AT)])
     for number, record in enumerate(every):
-        content = [digests.of(path) for path in record.source.files]
-        if number in read:
-            content = [
-                hashlib.blake2b(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
-                for name, array in sorted(record.arrays().items())
-            ]
+        content = _of_arrays(record) if number in read else _of_files(record, digests)
         yield [list(record.identity), content]
+
+
+def _of_files(record: Record, digests: FileDigests) -> list[str]:
+    return [digests.of(path) for path in record.source.files]
+
+
+def _of_arrays(record: Record) -> list[str]:
+    return [
+        hashlib.blake2b(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes()).hexdigest()
+        for name, array in sorted(record.arrays().items())
+    ]
 
 
 def _digest(path: Path, size: int) -> str:

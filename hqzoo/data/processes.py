@@ -9,7 +9,7 @@ import torch.distributed as dist
 
 from hqzoo.errors import HqzooError
 
-__all__ = ["Processes", "found_once", "processes"]
+__all__ = ["Processes", "found_by_all", "found_once", "processes"]
 
 T = TypeVar("T")
 
@@ -26,6 +26,16 @@ def processes() -> Processes:
     if dist.is_available() and dist.is_initialized():
         return Processes(dist.get_rank(), dist.get_world_size())
     return Processes()
+
+
+def found_by_all(found: bool) -> bool:
+    """Return whether all processes of the group found something; each must call it at the same point."""
+    _, world = processes()
+    if world == 1:
+        return found
+    answers: list[Any] = [None] * world
+    dist.all_gather_object(answers, found)
+    return all(answers)
 
 
 def found_once(find: Callable[[], T]) -> T:

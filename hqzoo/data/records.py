@@ -38,7 +38,12 @@ class Record(ABC):
 
     Args:
         name: Name of the sample, unique in its split; maps and reports carry it.
+
+    Attributes:
+        stated: Labels that are told by a table or a folder, and not by the record's own files; plain values.
     """
+
+    stated: Any = None
 
     def __init__(self, name: str) -> None:
         self.name = name

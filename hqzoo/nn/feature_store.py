@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -101,6 +100,8 @@ def _by_sample(module: nn.Module, outputs: Any) -> list[dict[str, Tensor]]:  # n
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
+    import safetensors.torch  # here: most runs keep no features
+
     content = safetensors.torch.save(tensors)
     with replacing(path) as beside:
         beside.write_bytes(hashlib.sha256(content).digest() + content)
@@ -108,6 +109,8 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def _read(path: Path) -> dict[str, Tensor] | None:
     """Return the tensors of a file; None where there is none, or it is not what was written."""
+    import safetensors.torch
+
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -19,13 +19,14 @@ from torch.utils.data import DataLoader
 from hqzoo._files import replacing
 from hqzoo.data._progress import progress
 from hqzoo.data.base import DataModule, Split
-from hqzoo.data.processes import found_once, processes
+from hqzoo.data.contents import FileDigests, content_of_split
+from hqzoo.data.processes import found_by_all, found_once, processes
 from hqzoo.nn.frozen import form_digest, tensor_digest
 from hqzoo.tasks.samples import Samples
 
 __all__ = ["Features", "extract_features", "features_key", "stored_features"]
 
-FORMAT = 2  # of the files
+FORMAT = 3  # of the files
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def by_name(self) -> dict[str, Tensor]:
+        """Return the vector or map of every image by its name."""
+        return dict(zip(map(str, self.names), torch.from_numpy(self.vectors), strict=True))
 
     def tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return vectors and truth on a device."""
@@ -78,26 +83,30 @@ def extract_features(
 
 
 def features_key(
-    encoder: nn.Module, data: DataModule[Any], split: Split, normalised_by: Mapping[str, Any], truth: str = "label"
+    encoder: nn.Module,
+    data: DataModule[Any],
+    split: Split,
+    digests: FileDigests,
+    *others: Any,  # noqa: ANN401
 ) -> str:
-    """Return what features depend on as a digest: weights and form of the encoder, images, their size, normalisation.
+    """Return what features and truth depend on as a digest: weights and form of the encoder, images, labels, sizes.
 
     Args:
         encoder: The encoder, with all of its weights.
         data: The data module.
         split: The split.
-        normalised_by: Sensors and statistics by name, as plain types.
-        truth: ``label``, with which encoders give vectors, or ``mask``, with which they give maps.
+        digests: Knows the data's files.
+        *others: What else counts: sensors and statistics, the truth's name, precision and device, as plain values.
     """
     parts = [
         FORMAT,
         tensor_digest(encoder),
         form_digest(encoder),
         data.fingerprint(split),
-        data.contents,
+        content_of_split(data, split, digests),
         data.sample_shapes(),
-        normalised_by,
-        truth,
+        torch.__version__,
+        *others,
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
@@ -115,11 +124,10 @@ def stored_features(folder: Path | None, key: Callable[[], str], compute: Callab
     if folder is None:
         return compute()
     path = folder / f"features_{found_once(key)}.npz"
-    if found_once(lambda: _read(path) is not None):
-        known = _read(path)
-        if known is not None:
-            return known
-    found = compute()
+    known = _read(path)
+    if found_by_all(known is not None) and known is not None:
+        return known
+    found = compute()  # on all processes, or on none: they gather it together
     if processes().rank == 0:
         with replacing(path) as beside, beside.open("wb") as file:
             np.savez(file, names=found.names, vectors=found.vectors, truth=found.truth)

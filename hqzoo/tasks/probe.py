@@ -29,6 +29,7 @@ GRIDS: dict[str, list[float]] = {
     "adamw": RATES,
     "neighbours": [1, 5, 10, 20, 50, 100],
 }
+SCORED_AT_ONCE = 1024  # images: neighbours are looked for among all training images
 
 
 class ProbeTask(Probing, ClassificationTask):
@@ -91,6 +92,10 @@ class ProbeTask(Probing, ClassificationTask):
         if (wanted is not None and head is not wanted) or (wanted is None and head is NeighbourHead):
             fitting = {LinearHead: "lbfgs or adamw", NeighbourHead: "neighbours"}.get(head, "adamw")
             raise ConfigError(f"solver='{self.solver}' does not fit a {head.__name__}; choose {fitting}.")
+        if self.solver != "adamw" and (self.class_weights is not None or self.label_smoothing):
+            raise ConfigError(f"solver='{self.solver}' knows neither class_weights nor label_smoothing; adamw does.")
+        if self.solver == "neighbours" and any(value != int(value) for value in self.grid):
+            raise ConfigError(f"grid={self.grid} holds numbers of neighbours: whole ones from 1 on.")
 
     # Fitting ------------------------------------------------------------------------------------------------
 
@@ -133,8 +138,9 @@ class ProbeTask(Probing, ClassificationTask):
     @torch.no_grad()
     def score(self, head: nn.Module, features: Features) -> float:
         """Return the score that choices are made by: accuracy, or micro F1 of several labels."""
-        vectors, _ = features.tensors(self.device)
-        logits = head.eval()(vectors).float()
+        vectors, _ = features.tensors(torch.device("cpu"))
+        head.eval()
+        logits = torch.cat([head(some.to(self.device)).float() for some in torch.split(vectors, SCORED_AT_ONCE)])
         probability = (logits.sigmoid() if self._several else logits.softmax(1)).cpu().numpy()
         scores, _ = label_scores(features.truth, probability, self.classes, self.threshold)
         return float(scores["micro_f1" if self._several else "accuracy"] or 0.0)

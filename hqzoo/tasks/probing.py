@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hqzoo.data.base import DataModule, Split
+from hqzoo.data.contents import FileDigests
 from hqzoo.errors import ConfigError, DataError
 from hqzoo.models import Model
 from hqzoo.models.encoder import Encoder
@@ -27,6 +29,7 @@ Tried = Sequence[tuple[float, nn.Module]]
 
 RATES = [digit * 10.0**power for power in (-4, -3, -2, -1) for digit in (1, 3, 5, 8)]
 WARM_UP, LAST_RATE = 0.1, 1e-5
+DIGESTS = "digests.json"  # of the data's files, beside the features
 
 
 class Probing(Task):
@@ -46,7 +49,7 @@ class Probing(Task):
         batch: Images in one of its steps.
         weight_decay: Its weight decay; none on circuits.
         feature_cache: Folder where features are kept, named by weights, images and normalisation; None: nowhere.
-        seed: Seed of the order of images.
+        seed: Seed of the order of images; None: torch's own, which ``seed_everything`` sets.
         **common: As of the other task.
 
     Raises:
@@ -66,7 +69,7 @@ class Probing(Task):
         batch: int = 256,
         weight_decay: float = 0.01,
         feature_cache: str | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         **common: Any,  # noqa: ANN401 - the other task checks them
     ) -> None:
         if grid is not None and (not grid or min(grid) <= 0):
@@ -158,10 +161,29 @@ class Probing(Task):
                 "A probe chooses on validation images, but there are none. Set data.init_args.inner_val, such as 0.2."
             )
         train, val = self._features("train"), self._features("val")
+        self._known["val"] = val.by_name()
         heads = self.heads(train)
         self.tried = [{"value": value, "score": self.score(head, val)} for value, head in heads]
         best = max(range(len(heads)), key=lambda place: self.tried[place]["score"])  # the first of equals
         self.model.head = heads[best][1]
+        self._tell_edges()
+
+    def _tell_edges(self) -> None:
+        """Warn where the best value is the last one that was tried on its side, so that a better one may lie beyond."""
+        score = {each["value"]: each["score"] for each in self.tried}
+        least, most, *between = (min(score), max(score), *sorted(score)[1:-1])
+        for edge in {least, most}:
+            if between and all(score[edge] > score[value] for value in score if value != edge):
+                warnings.warn(
+                    f"{edge:g} is the {'smallest' if edge == least else 'largest'} value of the grid, and the best on "
+                    "validation images: a better one may lie beyond. Give a wider grid.",
+                    stacklevel=2,
+                )
+
+    def on_fit_end(self) -> None:
+        """Forget the features: the next images of these names may be others."""
+        super().on_fit_end()
+        self._known.clear()
 
     def trained_head(self, features: Features, rate: float) -> nn.Module:
         """Return the head after training at a learning rate; all start from the same weights, in the same order."""
@@ -171,7 +193,8 @@ class Probing(Task):
         optimizer = build_optimizer(head, OptimizerSettings(lr=rate, weight_decay=self.weight_decay))
         steps = self.epochs * -(-len(vectors) // self.batch)
         schedule = build_schedule(optimizer, ScheduleSettings("cosine", WARM_UP, min_lr=min(LAST_RATE, rate)), steps)
-        generator = torch.Generator().manual_seed(self.probe_seed)
+        seed = torch.initial_seed() if self.probe_seed is None else self.probe_seed
+        generator = torch.Generator().manual_seed(seed)
         for _ in range(self.epochs):
             order = torch.randperm(len(vectors), generator=generator)
             for first in range(0, len(order), self.batch):
@@ -198,25 +221,31 @@ class Probing(Task):
             name: each.to_dict() for values in (self.sensors, self.statistics) for name, each in (values or {}).items()
         }
         self.encoder.eval()
-        found = stored_features(
-            folder,
-            lambda: features_key(self.encoder, data, split, known, self.truth),
-            lambda: extract_features(
-                lambda batch: self.encode(self.normalise(batch)),
-                data.evaluation_loader(split),
-                self.device,
-                f"features of {split}",
-                self.truth,
-            ),
-        )
-        self._known[split] = dict(zip(map(str, found.names), torch.from_numpy(found.vectors), strict=True))
-        return found
+        digests = FileDigests(None if folder is None else folder / DIGESTS)
+        computed_in = self.trainer.precision, self.device.type
+        with self.trainer.precision_plugin.forward_context():  # as the loop has it, which has not begun
+            return stored_features(
+                folder,
+                lambda: features_key(self.encoder, data, split, digests, known, self.truth, computed_in),
+                lambda: extract_features(
+                    lambda batch: self.encode(self.normalise(batch)),
+                    data.evaluation_loader(split),
+                    self.device,
+                    f"features of {split}",
+                    self.truth,
+                ),
+            )
 
     def on_test_start(self) -> None:
         """Take features of test images from the cache, if there is one."""
         super().on_test_start()
         if self.feature_cache is not None:
-            self._features("test")
+            self._known["test"] = self._features("test").by_name()
+
+    def on_test_end(self) -> None:
+        """Forget the features."""
+        super().on_test_end()
+        self._known.clear()
 
     def evaluate(self, batch: Batch, stage: Stage) -> Any:  # noqa: ANN401 - as the other task
         """Count a batch as the other task does, from known features where they are known."""

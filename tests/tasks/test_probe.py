@@ -1,6 +1,7 @@
 """Probes: solutions equal scikit-learn's, features are extracted once, choices fall on validation images."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +75,53 @@ def test_logistic_regression_is_that_of_scikit_learn(several: bool) -> None:
         wanted = np.stack([m.decision_function(x) for m in models], 1) if several else models[0].decision_function(x)
         shift = 0 if several else (found - wanted).mean(1, keepdims=True)  # a softmax does not see it
         np.testing.assert_allclose(found - shift, wanted, atol=2e-3)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_features_that_correlate_are_solved_for_every_penalty(several: bool) -> None:
+    """Condition 1e8, as features of networks have: scikit-learn's Newton steps are the oracle."""
+    rng = np.random.default_rng(0)
+    mixed = np.diag(np.logspace(0, -4, 40)) @ np.linalg.qr(rng.normal(size=(40, 40)))[0]
+    x = rng.normal(size=(400, 40)) @ mixed
+    x = (x - x.mean(0)) / x.std(0)
+    scores = x @ rng.normal(size=(40, 3)) / 3 + rng.gumbel(size=(400, 3))
+    y = (scores > 1).astype(np.int64) if several else scores.argmax(1)
+    strengths = [1e-6, 1.0, 1e4]
+    path = logistic_path(torch.from_numpy(x), torch.from_numpy(y), 3, strengths)
+    for strength, (weights, bias) in zip(strengths, path, strict=True):
+        columns = [y[:, k] for k in range(3)] if several else [y]
+        models = [
+            LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-10, max_iter=500).fit(x, column)
+            for column in columns
+        ]
+        wanted = np.stack([m.decision_function(x) for m in models], 1) if several else models[0].decision_function(x)
+        found = x @ weights.numpy().T + bias.numpy()
+        shift = 0 if several else (found - wanted).mean(1, keepdims=True)
+        np.testing.assert_allclose(found - shift, wanted, atol=2e-3)
+
+
+def test_what_is_not_solved_is_told() -> None:
+    x, y = torch.randn(50, 4, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
+    with pytest.warns(UserWarning, match=r"in 2 iterations for C = 1, 100\."):
+        logistic_path(x, y, 3, [100.0, 1.0], steps=2)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_head_on_nothing_knows_how_frequent_labels_are(several: bool, tmp_path: Path) -> None:
+    data = SeveralLabels(batch_size=16) if several else LabelData(batch_size=16)
+    task = ProbeTask(architecture_args={"encoder": "blank", "head": "linear"}, grid=[1e-3])
+    run = trainer(tmp_path)
+    run.fit(task, data)
+    run.test(task, data, verbose=False)
+    labels = np.array([record.arrays()["label"] for record in data.records("train")])
+    shares = labels.mean(0) if several else np.bincount(labels) / len(labels)
+    np.testing.assert_allclose(task.samples()["probability"], np.tile(shares, (21, 1)), atol=1e-5)
+
+
+def test_the_edge_of_a_grid_is_told(tmp_path: Path) -> None:
+    task = ProbeTask(architecture_args=STATISTICS, solver="adamw", epochs=2, grid=[1e-9, 1e-8, 0.1])
+    with pytest.warns(UserWarning, match=r"0\.1 is the largest value of the grid, and the best"):
+        trainer(tmp_path).fit(task, LabelData(batch_size=16))
 
 
 def test_thresholds_are_the_best_of_the_candidates() -> None:
@@ -198,6 +246,89 @@ def test_features_are_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(list(cache.glob("features_*.npz"))) == 6  # other normalisation, other features
 
 
+class OtherLabels(LabelData):
+    """The same names and images, and labels that are moved on by one."""
+
+    def load_records(self, split):
+        records = super().load_records(split)
+        for record in records:
+            record.arrays = lambda inner=record.arrays: self.other(inner())
+        return records
+
+    def other(self, arrays):
+        return {"image": arrays["image"], "label": np.asarray((arrays["label"] + 1) % 3)}
+
+
+class OtherImages(OtherLabels):
+    """The same names and labels, and darker images."""
+
+    def other(self, arrays):
+        return {"image": arrays["image"] // 2, "label": arrays["label"]}
+
+
+@pytest.mark.parametrize("others", [OtherLabels, OtherImages])
+def test_a_cache_notices_other_labels_and_images_of_the_same_names(others: type[LabelData], tmp_path: Path) -> None:
+    def logits(data: LabelData, cache: str | None) -> torch.Tensor:
+        task = ProbeTask(
+            architecture_args=STATISTICS, grid=[1.0], feature_cache=cache,
+            statistics={"image": {"mean": [60.0] * 3, "std": [30.0] * 3}},
+        )  # fmt: skip
+        trainer(tmp_path).fit(task, data)
+        return task.eval()(torch.full((1, 3, 8, 8), 90.0))
+
+    kept = str(tmp_path / "cache")
+    first, cached = logits(LabelData(batch_size=16), kept), logits(others(batch_size=16), kept)
+    assert not torch.allclose(first, cached)
+    assert torch.equal(cached, logits(others(batch_size=16), None))
+
+
+def test_other_images_of_the_same_names_are_looked_at_after_the_fit(tmp_path: Path) -> None:
+    task, run = ProbeTask(architecture_args=STATISTICS, grid=[1.0]), trainer(tmp_path)
+    run.fit(task, LabelData(batch_size=16))
+    (same,) = run.validate(task, LabelData(batch_size=16), verbose=False)
+    (other,) = run.validate(task, OtherLabels(batch_size=16), verbose=False)
+    assert same["val/accuracy"] > 0.7
+    assert other["val/accuracy"] < 0.3
+
+
+def test_a_cache_changes_no_score_in_half_precision(tmp_path: Path) -> None:
+    def scores(cache: str | None) -> dict[str, float | None]:
+        encoder = {"encoder": "random_convolutions", "encoder_args": {"width": 16}, "head": "linear"}
+        task = ProbeTask(architecture_args=encoder, grid=[1.0], feature_cache=cache)
+        run = trainer(tmp_path, precision="bf16-mixed")
+        run.fit(task, LabelData(batch_size=16))
+        run.test(task, LabelData(batch_size=16), verbose=False)
+        return task.report().scores
+
+    assert scores(None) == scores(str(tmp_path / "cache")) == scores(str(tmp_path / "cache"))
+
+
+def _share_features(rank: int, store: str, folder: Path, queue: Any) -> None:
+    """One of two processes; the second has a disk of its own, where nothing is kept yet."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    made = []
+
+    def compute() -> Features:
+        made.append(rank)
+        torch.distributed.barrier()  # as gathering is: all or none may come here
+        return Features(np.array(["a"]), np.ones((1, 2), np.float32), np.array([1]))
+
+    for _ in range(2):
+        stored_features(folder / str(rank), lambda: "key", compute)
+    queue.put(made)
+    torch.distributed.destroy_process_group()
+
+
+def test_processes_whose_disks_differ_compute_together(tmp_path: Path) -> None:
+    context = torch.multiprocessing.get_context("spawn")
+    queue, arguments = context.SimpleQueue(), (str(tmp_path / "store"), tmp_path)
+    other = context.Process(target=_share_features, args=(1, *arguments, queue))
+    other.start()
+    _share_features(0, *arguments, queue)
+    other.join()
+    assert sorted((queue.get(), queue.get())) == [[0, 0], [1, 1]]
+
+
 def test_nothing_half_written_stays(tmp_path: Path) -> None:
     def fails() -> Features:
         raise DataError("on the way")
@@ -216,6 +347,9 @@ def test_nothing_half_written_stays(tmp_path: Path) -> None:
         ({"epochs": 0}, "epochs=0"),
         ({"architecture_args": {"encoder": "image_statistics"}}, "lbfgs.*does not fit a HybridHead; choose adamw"),
         ({"architecture_args": STATISTICS, "solver": "neighbours"}, "choose lbfgs or adamw"),
+        ({"architecture_args": STATISTICS, "class_weights": [1.0, 2.0, 1.0]}, "knows neither class_weights nor"),
+        ({"architecture_args": STATISTICS, "label_smoothing": 0.1}, "knows neither class_weights nor"),
+        ({"architecture_args": {**STATISTICS, "head": "neighbours"}, "solver": "neighbours", "grid": [0.5]}, "whole"),
         ({"architecture_args": TRAINED}, "leaves the encoder as it is"),
         ({"architecture_args": {"encoder": "image_statistic"}}, "image_statistics"),
         ({"architecture_args": {"encoder": "hq_unet"}}, "is for segmentation; features or own is needed here"),

@@ -93,6 +93,11 @@ class PairRecord(Record):
         return self._aliases
 
     @property
+    def stated(self) -> list[int] | None:  # type: ignore[override]
+        """Numbers of its classes."""
+        return None if self.labels is None else list(self.labels)
+
+    @property
     def labelled(self) -> bool:
         """Whether its classes are known."""
         return self.labels is not None

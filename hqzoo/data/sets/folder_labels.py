@@ -238,7 +238,7 @@ class LabelledImage(Record):
 
     def __init__(self, image: FileRecord, label: int) -> None:
         super().__init__(image.name)
-        self.image, self.label = image, label
+        self.image, self.stated = image, label
 
     @property
     def file(self) -> Path:
@@ -247,7 +247,7 @@ class LabelledImage(Record):
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return ``image`` and ``label``, int64 ()."""
-        return {"image": self.image.read()[0], "label": np.asarray(self.label, np.int64)}
+        return {"image": self.image.read()[0], "label": np.asarray(self.stated, np.int64)}
 
 
 def _class_of(name: str) -> str:
