@@ -267,6 +267,7 @@ sys.meta_path.insert(0, Absent())
 """
 
 
+@pytest.mark.slow
 def test_each_lightning_verb_in_a_process_without_the_raster_stack(tmp_path: Path) -> None:
     """Training from a folder of images needs neither TorchGeo nor rasterio nor wandb."""
     data = data_options("hq_unet/aerial_dubai", tmp_path)

@@ -64,6 +64,7 @@ def test_every_result_is_on_a_page(copy):
         assert f"<!-- begin {name} -->" in text
 
 
+@pytest.mark.slow
 def test_a_changed_number_reaches_the_pages(copy):
     path = copy / "benchmarks/results/aerial_dubai/cells.jsonl"
     first, *others = path.read_text().splitlines()

@@ -261,6 +261,7 @@ def test_interrupted_workers_save_and_end(settings: Path, tmp_path: Path) -> Non
     assert all(note["seconds"] > 0 for note in notes)
 
 
+@pytest.mark.slow
 def test_a_failing_worker_is_quoted(settings: Path, tmp_path: Path) -> None:
     process = start("-c", str(settings), "--no-zero", "--controls", "quantum", "mlp", "--folds", "0",
                     "--out", str(tmp_path), "--rows", "mlp", "--workers", "2", "--",
@@ -381,6 +382,7 @@ def test_other_data_are_refused_before_anything_is_run(
     assert all(cell["content"] for cell in before.values())
 
 
+@pytest.mark.slow
 def test_every_data_set_has_its_default_folder_and_is_remembered(
     settings: Path,
     folder: Path,

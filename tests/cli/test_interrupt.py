@@ -79,7 +79,9 @@ def whole(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, "2"), (signal.SIGTERM, "0")])
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, "2"), pytest.param(signal.SIGTERM, "0", marks=pytest.mark.slow)]
+)
 def test_interrupted_and_resumed_equals_uninterrupted(
     number: signal.Signals, workers: str, settings: Path, whole: Path, tmp_path: Path
 ) -> None:

@@ -194,6 +194,7 @@ def wait_for_partial(folder: Path, process: subprocess.Popen[str] | None = None)
     time.sleep(0.5)  # some windows later
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing(checkpoint: str, tmp_path: Path) -> None:
     scene = write_raster(tmp_path / "scene.tif", picture(3000, 3000))  # minutes of work
     command = [*RUN, str(scene), "--checkpoint", checkpoint, "-o", str(tmp_path / "map.tif")]

@@ -203,6 +203,7 @@ def test_mistakes_are_told_before_anything_is_trained(arguments, message, capsys
 
 
 @pytest.mark.usefixtures("module")
+@pytest.mark.slow
 def test_a_table_grows_by_a_control_and_needs_the_score(capsys):
     chosen = ["compare", "-c", "own.yaml", "--out", "table", "--metric", "accc", "--direction", "max"]
     assert main([*chosen, "--controls", "zero", "--", "trainer.max_epochs=1"]) == 2

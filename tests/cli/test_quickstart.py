@@ -61,6 +61,7 @@ def test_a_folder_of_ones_own_twice(tmp_path):
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 def test_a_folder_named_like_another_kind_of_data(tmp_path):
     folder = write_folder(tmp_path / "ph2", size=(160, 144))
     assert main(["quickstart", "--data", str(folder), "--output", str(tmp_path / "out"), "--steps", "1"]) == 0
@@ -82,6 +83,7 @@ def test_an_output_that_is_a_file(tmp_path, capsys):
     assert "is a file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_real_folder_is_read_as_its_recipe_says(tmp_path, real_data):
     output = tmp_path / "out"
     arguments = ["quickstart", "--data", str(real_data / "aerial_dubai"), "--output", str(output), "--steps", "2"]

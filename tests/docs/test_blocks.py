@@ -19,7 +19,7 @@ from tests.fixtures.whole_images import write_ph2
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/pages").glob("*.md"))]
-TRAINS = ("make quickstart", "hqzoo fit", "hqzoo compare")
+TRAINS = ("make quickstart", "hqzoo fit", "hqzoo compare", "hqzoo data pack")
 UNRUN = {
     "README.md": 1,
     "data.md": 1,
@@ -52,7 +52,7 @@ def runnable(page: Path) -> list[Block]:
 
 
 def pages_that_run() -> list[object]:
-    """Pages with something to run; those that train are slow."""
+    """Pages with something to run; those that train, or pack data, are slow."""
     found = []
     for page in PAGES:
         code = "".join(block.code for block in runnable(page))

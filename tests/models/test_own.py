@@ -108,6 +108,7 @@ def test_a_checkpoint_calls_no_function_that_was_not_asked_for(tmp_path):
         assert set(np.unique(file.read(1))) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_the_command_finds_modules_in_the_working_folder(tmp_path):
     (tmp_path / "mine.py").write_text("from torch import nn\n\ndef net(in_channels, num_classes):\n    return None\n")
     command = [str(Path(sys.executable).with_name("hqzoo")), "fit", "-c", "hq_unet/landscapes"]

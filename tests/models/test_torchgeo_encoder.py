@@ -68,7 +68,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if n > 1 else []) for n, name in enumerate(CASES)]
+)
 def test_features_are_those_of_torchgeos_model_behind_its_transforms(name, tmp_path, monkeypatch) -> None:
     bands, unit, scale = CASES[name]
     weight, inputs = get_weight(name), given(tuple(reversed(bands)), unit, scale)

@@ -18,6 +18,7 @@ def table(run: Recorded, name: str) -> list[list[Any]]:
     return json.loads(run.file(run.history[name]["path"]).read_text())["data"]
 
 
+@pytest.mark.slow
 def test_two_processes_show_what_one_does(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")

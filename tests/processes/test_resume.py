@@ -32,7 +32,10 @@ def interrupt(images: Path, root: Path, processes: int, task: str = "ToyTask") -
     return done
 
 
-@pytest.mark.parametrize(("before", "after"), [(2, 1), (2, 2), (1, 2)])
+OTHERS = [pytest.param(*each, marks=pytest.mark.slow) for each in ((2, 2), (1, 2))]
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), *OTHERS])
 def test_interrupted_and_resumed_equals_uninterrupted(
     before: int, after: int, images: Path, whole: Path, tmp_path: Path
 ) -> None:
@@ -47,6 +50,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         torch.testing.assert_close(second["state_dict"][name], value, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_process_drops_what_it_would_have_dropped(images: Path, tmp_path: Path) -> None:
     fit(recipe(images, tmp_path / "whole", 2, "DropoutTask"), 2)
     interrupt(images, tmp_path / "run", 2, "DropoutTask")

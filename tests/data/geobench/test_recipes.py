@@ -40,7 +40,7 @@ def test_labels_of_every_set(name: str, band_map: str, tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("name", ["m-SA-crop-type", "m-cashew-plant"])
-@pytest.mark.parametrize("without", [False, True])
+@pytest.mark.parametrize("without", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_masks_of_both_sets(name: str, without: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = write_geobench(tmp_path, name, (2, 1, 1), side=128)

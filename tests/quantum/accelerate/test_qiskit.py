@@ -80,6 +80,7 @@ def test_products_of_features_become_a_front():
     assert_same_function(model, fast, inputs)
 
 
+@pytest.mark.slow
 def test_functions_controls_and_quarter_turns():
     circuit, x, y = QuantumCircuit(3), Parameter("x"), Parameter("y")
     circuit.ry(x.arctan() * 2 + (y * y).exp() / 3, 0)
