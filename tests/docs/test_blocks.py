@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/pages").glob("*.md"))]
 TRAINS = ("make quickstart", "hqzoo fit", "hqzoo compare", "hqzoo data pack")
 UNRUN = {
-    "README.md": 1,
+    "README.md": 2,
     "data.md": 1,
     "index.md": 1,
     "house.md": 1,
