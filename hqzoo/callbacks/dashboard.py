@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,12 @@ class Dashboard(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
+        if not sum(trainer.num_val_batches):
+            warnings.warn(
+                "Nothing is validated, so that the dashboard has neither panels nor scores. Set validation images "
+                "apart, such as by `data.init_args.val_fold: next`.",
+                stacklevel=2,
+            )
         self._circuits = CircuitWatch(circuit_layers(pl_module))
         if plans := circuit_plans(self._circuits.layers):
             self._board.table("circuits/plan", plans, history=False)

@@ -204,7 +204,8 @@ def _with_config_of_run(argv: list[str]) -> list[str]:
         return argv
     position = tree_keys.index("--ckpt_path")
     value = argv[position].partition("=")[2] or (argv[position + 1 : position + 2] or [""])[0]
-    folder = RunFolder.of_checkpoint(find_checkpoint(value)) if Path(value).exists() else None
+    meant = Path(value).exists() or not (value in ("", "last", "best") or "--model" in tree_keys)
+    folder = RunFolder.of_checkpoint(find_checkpoint(value)) if meant else None  # tells what is near a wrong path
     if folder is None or not folder.config.is_file():
         return argv
     return ["-c", str(folder.config), "--trainer.default_root_dir", str(folder.root), *argv]

@@ -283,12 +283,12 @@ class Task(KnowsData):
         self.log_dict(scores, sync_dist=True)  # equal on all processes, which gathered them
 
     def _grouped(self, samples: Mapping[str, npt.NDArray[Any]], stage: Stage) -> Mapping[str, npt.NDArray[Any]]:
-        """Return columns with the scenes that a data module knows; without one they stay as they are."""
+        """Return columns with groups of images that are no independent draws, scenes or acquisitions, where known."""
         data = getattr(self.trainer, "datamodule", None)
         if not (isinstance(data, DataModule) and "name" in samples):
             return samples
-        scenes = {record.name: data.scene_of(record) for record in data.records(stage)}
-        return {**samples, "group": np.array([scenes.get(name, name) for name in samples["name"]], dtype=np.str_)}
+        groups = data.neighbours(data.records(stage))
+        return {**samples, "group": np.array([groups.get(name, name) for name in samples["name"]], dtype=np.str_)}
 
     def on_validation_end(self) -> None:
         """Keep the loss of the split, which Lightning averages after the last batch."""

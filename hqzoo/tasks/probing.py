@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from hqzoo._lightning import pl
 from hqzoo.data.base import DataModule, Split
 from hqzoo.data.contents import FileDigests
 from hqzoo.errors import ConfigError, DataError
@@ -166,6 +167,10 @@ class Probing(Task):
         self.tried = [{"value": value, "score": self.score(head, val)} for value, head in heads]
         best = max(range(len(heads)), key=lambda place: self.tried[place]["score"])  # the first of equals
         self.model.head = heads[best][1]
+        chosen = self.tried[best]
+        pl.utilities.rank_zero_info(
+            f"Chosen on validation images: {chosen['value']:g} of {len(heads)} tried, score {chosen['score']:.4f}"
+        )
         self._tell_edges()
 
     def _tell_edges(self) -> None:

@@ -153,6 +153,8 @@ class FolderClassificationDataModule(ClassificationDataModule):
         if self.splits is None:
             return {split: split for split in SPLITS if (self.root / split).is_dir()}
         if absent := [folder for folder in self.splits.values() if not (self.root / folder).is_dir()]:
+            if not self.root.is_dir():
+                raise ConfigError(f"There is no folder {self.root}. Set data.init_args.root.")
             there = [folder.name for folder in _folders(self.root)]
             raise ConfigError(unknown_name(f"folder of a split in {self.root}", absent[0], there))
         return self.splits
