@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -119,6 +120,11 @@ class GeoBenchDataModule(AnyTargetsDataModule):
     def load_records(self, split: Split) -> Sequence[Record]:
         """Return the samples of a split."""
         return [self._record(name) for name in self._divided[split]]
+
+    def scene_of(self, record: Record) -> str:
+        """Return the place that several samples show, where their names tell it; else each is its own."""
+        found = re.search(self._set.scene, record.name) if self._set.scene else None
+        return found[0] if found else record.name
 
     def where(self) -> str:
         """Say which partition the splits come from."""

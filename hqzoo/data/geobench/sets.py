@@ -42,6 +42,7 @@ class GeoBenchSet:
         faulty: Band that a file's name claims to the band that it holds, where the published files are wrong.
         darker: There, true bands that are each darker on average than the next, as the published statistics have it.
         published: Numbers of its samples that are published, by split of the default partition.
+        scene: Regular expression that finds the place that several samples show in their names; empty: each is its own.
     """
 
     kind: Literal["mask", "label", "multilabel"]
@@ -52,6 +53,7 @@ class GeoBenchSet:
     faulty: Mapping[str, str] = field(default_factory=dict)
     darker: tuple[str, ...] = ()
     published: tuple[int, int, int] = (0, 0, 0)
+    scene: str = ""
 
 
 SETS: Mapping[str, GeoBenchSet] = {
@@ -84,7 +86,14 @@ SETS: Mapping[str, GeoBenchSet] = {
         darker=("TCI_B", "TCI_R", "TCI_G", "B12", "B11"),
         published=(15_063, 999, 999),
     ),
-    "m-SA-crop-type": GeoBenchSet("mask", _CROPS, ("southAfricaCropType",), factor=None, published=(3000, 1000, 1000)),
+    "m-SA-crop-type": GeoBenchSet(
+        "mask",
+        _CROPS,
+        ("southAfricaCropType",),
+        factor=None,
+        published=(3000, 1000, 1000),
+        scene=r"^.+_labels_\d+(?=_\d+$)",  # one place and mask, seen several times
+    ),
     "m-cashew-plant": GeoBenchSet("mask", _CASHEWS, ("cashew", "benin_smallholder_cashews"), published=(1350, 400, 50)),
 }
 """Name to data set."""

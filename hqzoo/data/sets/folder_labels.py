@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hqzoo.data._progress import progress
 from hqzoo.data.base import Split
+from hqzoo.data.checks.ground import joined
 from hqzoo.data.classification import ClassificationDataModule
 from hqzoo.data.faults import going_on
 from hqzoo.data.files.band_names import BandNames, arrange
@@ -116,6 +117,12 @@ class FolderClassificationDataModule(ClassificationDataModule):
     def scene_of(self, record: Record) -> str:
         """Return the scene that ``scene_pattern`` finds; else each image is its own."""
         return self._scene(record.name)
+
+    def neighbours(self, records: Sequence[Record]) -> dict[str, str]:
+        """Return scenes that are one where their images overlap or touch."""
+        files = {record.name: record.source.placed for record in records}
+        placed = {name: file for name, file in files.items() if file is not None}
+        return joined(super().neighbours(records), placed, 2)[0]
 
     def fold_numbers(self) -> Sequence[int]:
         """Return the folds, from 0; none where folders divide the images."""

@@ -425,3 +425,8 @@ def test_real_crop_types(real_data: Path) -> None:
         truth = np.bincount(file["label"][()].ravel(), minlength=10)
     counts = sum(np.bincount(each["mask"].ravel(), minlength=10) for each in every_test_sample(data))
     assert counts.tolist() == truth.tolist()
+    masks = [record.arrays()["mask"] for split in ("train", "val", "test") for record in data.records(split)]
+    assert len(masks) == 5
+    assert all(np.array_equal(masks[0], mask) for mask in masks)  # one place
+    scenes = {data.scene_of(record) for split in ("train", "val", "test") for record in data.records(split)}
+    assert scenes == {"ref_south_africa_crops_competition_v1_train_labels_0001"}
