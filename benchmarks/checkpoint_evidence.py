@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import yaml
 
+from hqzoo.compare.statistics import Interval, verdict
 from hqzoo.compare.unit_runs import UnitRun
 from hqzoo.compare.unit_statistics import statistic_of
-from hqzoo.compare.units import UnitDifference, compare_units
+from hqzoo.compare.units import UnitDifference, compare_units, interval_of_units
 
-__all__ = ["constant_answer", "control_result", "evidence", "main", "nothing"]
+__all__ = ["constant_answer", "control_result", "evidence", "main"]
 
 LEVEL = 0.05
 
@@ -70,20 +70,19 @@ def evidence(ours: UnitRun, control: UnitRun, metric: str = "miou", by: str = "n
         metric: Name of a score of counts, see :func:`hqzoo.compare.unit_statistics.statistic_of`.
         by: ``"name"``: images are drawn; ``"group"``: scenes.
     """
-    # Against nothing at all, whose score is 0 in every resample, the difference is the score.
-    own = compare_units([ours], [nothing(ours)], metric, clusters=by)
+    low, high = interval_of_units([ours], metric, by)
     against = compare_units([ours], [control], metric, clusters=by)
     floors = {name: score_of(constant_answer(ours, k), metric) for k, name in enumerate(ours.classes)}
     best = max(floors, key=lambda name: floors[name])
     return {
         "metric": metric,
-        "value": round(own.mean, 4),
-        "interval": _rounded(own),
+        "value": round(score_of(ours, metric), 4),
+        "interval": [round(low, 4), round(high, 4)],
         "floor": round(floors[best], 4),
         "floor_name": f"{best} everywhere",
         "control": round(score_of(control, metric), 4),
         "control_interval": _rounded(against),
-        "images": own.units,
+        "images": against.units,
     }
 
 
@@ -93,15 +92,12 @@ def control_result(ours: UnitRun, control: UnitRun, metric: str = "miou", by: st
     Equivalent means: within the metric's margin by two one-sided tests. Arguments are those of :func:`evidence`.
     """
     found = compare_units([ours], [control], metric, clusters=by)
-    interval = _rounded(found)
-    verdict = "undecided"
-    if interval is not None and found.p_equivalence is not None and found.p_equivalence < LEVEL:
-        verdict = "equivalent"
-    if interval is not None and not interval[0] <= 0 <= interval[1]:
-        verdict = "better" if found.mean > 0 else "worse"
+    interval = Interval(found.mean, found.low, found.high, None, found.units, found.p)
+    higher = statistic_of(metric, ours).metric.higher_is_better
+    word = verdict(interval, found.p, found.p_equivalence, LEVEL, higher)
     difference = round(found.mean, 4)
     value = round(score_of(control, metric), 4)
-    return {"metric": metric, "value": value, "difference": difference, "interval": interval, "verdict": verdict}
+    return {"metric": metric, "value": value, "difference": difference, "interval": _rounded(found), "verdict": word}
 
 
 def score_of(run: UnitRun, metric: str) -> float:
@@ -112,26 +108,11 @@ def score_of(run: UnitRun, metric: str) -> float:
 
 def constant_answer(run: UnitRun, number: int) -> UnitRun:
     """Return what the answer "class ``number``" everywhere finds of a run's images."""
-    truth = _truth(run)
+    truth = np.asarray(run.columns["tp"] + run.columns["fn"])
     right = np.arange(truth.shape[1]) == number
     tp, pixels = truth * right, truth.sum(1, keepdims=True)
-    return _counted(run, tp, (pixels - truth) * right, truth - tp)
-
-
-def nothing(run: UnitRun) -> UnitRun:
-    """Return what no answer at all finds of a run's images: every pixel is missed."""
-    truth = _truth(run)
-    return _counted(run, truth * 0, truth * 0, truth)
-
-
-def _truth(run: UnitRun) -> npt.NDArray[np.int64]:
-    found: npt.NDArray[np.int64] = np.asarray(run.columns["tp"] + run.columns["fn"])
-    return found
-
-
-def _counted(run: UnitRun, tp: npt.NDArray[Any], fp: npt.NDArray[Any], fn: npt.NDArray[Any]) -> UnitRun:
     named = {name: run.columns[name] for name in ("name", "group")}
-    return UnitRun({**named, "tp": tp, "fp": fp, "fn": fn}, classes=run.classes)
+    return UnitRun({**named, "tp": tp, "fp": (pixels - truth) * right, "fn": truth - tp}, classes=run.classes)
 
 
 def _rounded(found: UnitDifference) -> list[float] | None:

@@ -84,10 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check or compute, print, and write the file that was asked for."""
     from hqzoo.cli import data_pack
-    from hqzoo.cli.data_merge import merge_sources
     from hqzoo.errors import ConfigError
 
     if args.action == "merge":
+        from hqzoo.cli.data_merge import merge_sources
+
         if args.root is None or args.config is None:
             raise ConfigError("Say which data: hqzoo data merge ROOT -c SOURCES.yaml --out FOLDER.")
         report, code = merge_sources(Path(args.config), args.root, args.out)

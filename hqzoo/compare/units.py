@@ -144,13 +144,19 @@ def compare_units(
 
 
 def interval_of_units(
-    runs: Sequence[UnitRun], statistic: str | PerUnit, confidence: float = 0.95, repeats: int = 2000, seed: int = 0
+    runs: Sequence[UnitRun],
+    statistic: str | PerUnit,
+    clusters: str = "group",
+    confidence: float = 0.95,
+    repeats: int = 2000,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Return the interval of one row's score, by the bootstrap over clusters of units and over runs.
 
     Args:
         runs: Its runs.
         statistic: As of :func:`compare_units`.
+        clusters: Likewise.
         confidence: Coverage of the interval.
         repeats: Resamples.
         seed: Seed of the bootstrap.
@@ -158,7 +164,7 @@ def interval_of_units(
     Raises:
         ConfigError: As of :func:`compare_units`.
     """
-    folds = pair_runs(runs, runs, "group", RUN_KEYS)
+    folds = pair_runs(runs, runs, clusters, RUN_KEYS)
     score = statistic_of(statistic, next(iter(folds[0].a.values()))[0])
     ratio = _as_ratio(score) if isinstance(score, Linear) else score
     counted = [CountedFold(_counts(fold, fold.a, ratio), (), fold.keys) for fold in folds]

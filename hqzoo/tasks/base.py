@@ -285,8 +285,8 @@ class Task(KnowsData):
     def _grouped(self, samples: Mapping[str, npt.NDArray[Any]], stage: Stage) -> Mapping[str, npt.NDArray[Any]]:
         """Return columns with groups of images that are no independent draws, scenes or acquisitions, where known."""
         data = getattr(self.trainer, "datamodule", None)
-        if not (isinstance(data, DataModule) and "name" in samples):
-            return samples
+        if self.trainer.state.fn == "fit" or not (isinstance(data, DataModule) and "name" in samples):
+            return samples  # nobody compares samples of a validation between epochs, and places are read from files
         groups = data.neighbours(data.records(stage))
         return {**samples, "group": np.array([groups.get(name, name) for name in samples["name"]], dtype=np.str_)}
 

@@ -175,13 +175,14 @@ class Probing(Task):
 
     def _tell_edges(self) -> None:
         """Warn where the best value is the last one that was tried on its side, so that a better one may lie beyond."""
-        score = {each["value"]: each["score"] for each in self.tried}
-        least, most, *between = (min(score), max(score), *sorted(score)[1:-1])
-        for edge in {least, most}:
-            if between and all(score[edge] > score[value] for value in score if value != edge):
+        tried = sorted(self.tried, key=lambda each: each["value"])
+        highest = max(each["score"] for each in tried)
+        best = [each for each in tried if each["score"] == highest]
+        for edge, word in ((tried[0], "smallest"), (tried[-1], "largest")):
+            if len(tried) > 2 and best == [edge]:
                 warnings.warn(
-                    f"{edge:g} is the {'smallest' if edge == least else 'largest'} value of the grid, and the best on "
-                    "validation images: a better one may lie beyond. Give a wider grid.",
+                    f"{edge['value']:g} is the {word} value of the grid, and the best on validation images: a better "
+                    "one may lie beyond. Give a wider grid.",
                     stacklevel=2,
                 )
 
