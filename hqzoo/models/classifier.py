@@ -9,37 +9,17 @@ from torch import Tensor, nn
 
 from hqzoo.data.sensor import Inputs
 from hqzoo.errors import ConfigError
-from hqzoo.models.encoder import Encoder
-from hqzoo.models.protocol import Model
-from hqzoo.models.registry import check_arguments, create_model, register_model
+from hqzoo.models.headed import HeadedEncoder, encoder_of
+from hqzoo.models.registry import register_model
 from hqzoo.nn import Control, fill
 from hqzoo.nn.heads import HybridHead, LinearHead, NeighbourHead
 from hqzoo.quantum import circuits
 
-__all__ = ["Classifier", "classifier", "encoder_of"]
+__all__ = ["Classifier", "classifier"]
 
 
-class Classifier(Model):
-    """See :func:`classifier`.
-
-    Args:
-        encoder: From images to vectors.
-        head: From vectors to logits.
-    """
-
-    size_multiple = (1, 1)
-
-    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
-        super().__init__()
-        self.encoder, self.head = encoder, head
-
-    def quantum_parts(self) -> dict[str, nn.Module]:
-        """Return the circuit of a hybrid head, or what stands in its place."""
-        return {"head.core": self.head.core} if isinstance(self.head, HybridHead) else {}
-
-    def starting_weights(self) -> dict[str, dict[str, str]]:
-        """Return where an encoder that is trained on got its weights."""
-        return self.encoder.starting_weights()
+class Classifier(HeadedEncoder):
+    """See :func:`classifier`."""
 
     def forward(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
         """Return logits ``(B, K)``."""
@@ -105,22 +85,3 @@ def classifier(
     if head == "hybrid":
         fill(model, control, control_hidden)
     return model
-
-
-def encoder_of(inputs: Inputs, encoder: str, arguments: Mapping[str, Any] | None) -> Encoder:
-    """Build an encoder by its name.
-
-    Args:
-        inputs: Sensors and statistics.
-        encoder: A model of kind ``features``.
-        arguments: Its arguments.
-
-    Raises:
-        ConfigError: If the name or an argument is unknown, or it is no encoder.
-    """
-    given = dict(arguments or {})
-    check_arguments(encoder, given, ("features", "own"))
-    built = create_model(encoder, inputs=inputs, **given)
-    if not isinstance(built, Encoder):
-        raise ConfigError(f"encoder='{encoder}' is no hqzoo.models.Encoder: it is a {type(built).__name__}.")
-    return built

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from hqzoo.data.sensor import Inputs
 from hqzoo.errors import ConfigError
-from hqzoo.models.classifier import encoder_of
 from hqzoo.models.encoder import Encoder
-from hqzoo.models.protocol import Model
+from hqzoo.models.headed import HeadedEncoder, encoder_of
 from hqzoo.models.registry import register_model
 from hqzoo.nn import Control, fill
 from hqzoo.nn.dense_heads import ConvHead, DenseHead, DenseHybridHead, TokenHead
@@ -21,27 +20,8 @@ from hqzoo.quantum import circuits
 __all__ = ["DenseClassifier", "dense_classifier"]
 
 
-class DenseClassifier(Model):
-    """See :func:`dense_classifier`.
-
-    Args:
-        encoder: From images to maps.
-        head: From maps to logits.
-    """
-
-    size_multiple = (1, 1)
-
-    def __init__(self, encoder: Encoder, head: DenseHead) -> None:
-        super().__init__()
-        self.encoder, self.head = encoder, head
-
-    def quantum_parts(self) -> dict[str, nn.Module]:
-        """Return the circuit of a hybrid head, or what stands in its place."""
-        return {"head.core": self.head.core} if isinstance(self.head, DenseHybridHead) else {}
-
-    def starting_weights(self) -> dict[str, dict[str, str]]:
-        """Return where an encoder that is trained on got its weights."""
-        return self.encoder.starting_weights()
+class DenseClassifier(HeadedEncoder):
+    """See :func:`dense_classifier`."""
 
     def maps(self, images: Tensor | Mapping[str, Tensor]) -> Tensor:
         """Return the encoder's maps ``(B, D, h, w)``, of images whose last rows and columns are repeated to a multiple

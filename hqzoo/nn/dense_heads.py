@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hqzoo.errors import ConfigError
-from hqzoo.nn.slots import Slot
+from hqzoo.nn.heads import CircuitHead
 from hqzoo.quantum import Circuit
 
 __all__ = ["ConvHead", "DenseHead", "DenseHybridHead", "TokenHead"]
@@ -89,28 +88,21 @@ class TokenHead(DenseHead):
 
 
 class DenseHybridHead(DenseHead):
-    r"""Logits :math:`W_2\,\langle O \rangle(s \tanh(W_1 z + b_1)) + b_2` of each cell's vector z through a circuit.
-
-    CHOICE throughout, as no paper of this zoo has one: :class:`hqzoo.nn.heads.HybridHead`, at each cell of a map.
+    """A circuit between two linear layers, see :class:`hqzoo.nn.heads.CircuitHead`, at each cell of a map.
 
     Args:
         width: Channels D of the map.
         classes: Classes K.
-        circuit: The circuit; its data are the angles. One for all cells.
-        scale: Largest angle s, in radians.
+        circuit: The circuit, one for all cells; its data are the angles.
+        scale: Largest angle, in radians.
         engine: Engine that runs it.
     """
 
     def __init__(self, width: int, classes: int, circuit: Circuit, scale: float = 1.0, engine: str = "auto") -> None:
         super().__init__(width)
-        self.scale = scale
-        self.reduce = nn.Conv2d(width, circuit.n_data, 1)
-        self.core = Slot(circuit, engine)
-        self.expand = nn.Conv2d(circuit.n_observables, classes, 1)
+        self.cells = CircuitHead(width, classes, circuit, scale, engine)
 
     def logits(self, maps: Tensor) -> Tensor:
         """Return logits ``(B, K, h, w)``."""
-        angles = self.scale * torch.tanh(self.reduce(maps))
-        values = self.core(angles.movedim(1, -1)).to(angles.dtype)
-        out: Tensor = self.expand(values.movedim(-1, 1))
+        out: Tensor = self.cells(maps.movedim(1, -1)).movedim(-1, 1)
         return out

@@ -17,8 +17,7 @@ from hqzoo._lightning import pl
 from hqzoo.data.base import DataModule, Split
 from hqzoo.data.contents import FileDigests
 from hqzoo.errors import ConfigError, DataError
-from hqzoo.models import Model
-from hqzoo.models.encoder import Encoder
+from hqzoo.models.headed import HeadedEncoder
 from hqzoo.tasks.base import Batch, Found, Stage, Task
 from hqzoo.tasks.features import Features, extract_features, features_key, stored_features
 from hqzoo.tasks.optim import OptimizerSettings, ScheduleSettings, build_optimizer, build_schedule
@@ -57,7 +56,7 @@ class Probing(Task):
         ConfigError: If an argument makes no sense, or the encoder would be trained.
     """
 
-    model: nn.Module
+    model: HeadedEncoder
     truth: ClassVar[Literal["label", "mask"]]
     fine_tuning: ClassVar[str]
 
@@ -128,16 +127,6 @@ class Probing(Task):
 
     # Fitting ------------------------------------------------------------------------------------------------
 
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder."""
-        return self.model.encoder  # type: ignore[return-value]
-
-    @property
-    def head_module(self) -> nn.Module:
-        """The head as it is now."""
-        return self.model.head  # type: ignore[return-value]
-
     def build_parts(self) -> None:
         """Check that the encoder is frozen, and that head and probe go together.
 
@@ -145,9 +134,9 @@ class Probing(Task):
             ConfigError: If they do not, or the encoder would be trained.
         """
         super().build_parts()
-        if not isinstance(self.model, Model) or not isinstance(getattr(self.model, "encoder", None), Encoder):
+        if not isinstance(self.model, HeadedEncoder):
             raise ConfigError(f"A probe needs a model with encoder and head; '{self.architecture}' is none.")
-        if any(parameter.requires_grad for parameter in self.encoder.parameters()):
+        if any(parameter.requires_grad for parameter in self.model.encoder.parameters()):
             raise ConfigError(
                 "A probe leaves the encoder as it is, but this one is trained: leave out encoder_args.frozen, or "
                 f"fine-tune with {self.fine_tuning}."
@@ -194,7 +183,7 @@ class Probing(Task):
     def trained_head(self, features: Features, rate: float) -> nn.Module:
         """Return the head after training at a learning rate; all start from the same weights, in the same order."""
         vectors, truth = features.tensors(torch.device("cpu"))
-        head = copy.deepcopy(self.head_module).train()
+        head = copy.deepcopy(self.model.head).train()
         self.begin(head, vectors)
         optimizer = build_optimizer(head, OptimizerSettings(lr=rate, weight_decay=self.weight_decay))
         steps = self.epochs * -(-len(vectors) // self.batch)
@@ -226,13 +215,13 @@ class Probing(Task):
         known = {
             name: each.to_dict() for values in (self.sensors, self.statistics) for name, each in (values or {}).items()
         }
-        self.encoder.eval()
+        self.model.encoder.eval()
         digests = FileDigests(None if folder is None else folder / DIGESTS)
         computed_in = self.trainer.precision, self.device.type
         with self.trainer.precision_plugin.forward_context():  # as the loop has it, which has not begun
             return stored_features(
                 folder,
-                lambda: features_key(self.encoder, data, split, digests, known, self.truth, computed_in),
+                lambda: features_key(self.model.encoder, data, split, digests, known, self.truth, computed_in),
                 lambda: extract_features(
                     lambda batch: self.encode(self.normalise(batch)),
                     data.evaluation_loader(split),

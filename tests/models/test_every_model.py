@@ -44,8 +44,8 @@ UNREACHED = {
     ("hq_unet", "constant"): BEFORE_THE_CORE,
     ("hq_unet", "zero"): (*BEFORE_THE_CORE, "bottleneck.post.weight"),
     ("coqcnn", "zero"): ("decoder.0.weight",),
-    ("dense_classifier", "constant"): ("head.norm.", "head.reduce."),
-    ("dense_classifier", "zero"): ("head.norm.", "head.reduce.", "head.expand.weight"),
+    ("dense_classifier", "constant"): ("head.norm.", "head.cells.reduce."),
+    ("dense_classifier", "zero"): ("head.norm.", "head.cells.reduce.", "head.cells.expand.weight"),
     # Of 32 pixels one key is left, and all queries look at it.
     ("segformer", ""): tuple(f"net.encoder.block{k}.{i}.attn.q." for k in range(1, 5) for i in range(2)),
 }

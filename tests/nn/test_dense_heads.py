@@ -62,8 +62,9 @@ def test_a_hybrid_head_runs_its_circuit_at_each_cell() -> None:
     found, cells = head(maps(), (4, 5)), normalised(head, maps())
     run = compile_circuit(circuit)
     for b, row, column in ((0, 0, 0), (1, 3, 4)):
-        angles = 0.7 * torch.tanh(head.reduce.weight[:, :, 0, 0] @ cells[b, :, row, column] + head.reduce.bias)
-        expected = head.expand.weight[:, :, 0, 0] @ run(angles[None], head.core.weights)[0] + head.expand.bias
+        own = head.cells
+        angles = 0.7 * torch.tanh(own.reduce.weight @ cells[b, :, row, column] + own.reduce.bias)
+        expected = own.expand.weight @ run(angles[None], own.core.weights)[0] + own.expand.bias
         torch.testing.assert_close(found[b, :, row, column], expected, atol=1e-5, rtol=1e-5)
 
 
