@@ -5,8 +5,7 @@
 Writes results/probe_speed.json. The probe is that of :class:`hqzoo.tasks.ProbeTask`: all penalties of its grid by
 L-BFGS, on vectors that are there already. Features of random images (RGB, 64 pixels) are extracted by an
 EfficientNet-Lite0 as the task does it, in turns with a loop over the same loader that only runs the encoder; the
-vectors of both are compared. Seconds are medians, by the clock and of the processor: on a busy machine the latter
-count, and the ratio of turns.
+vectors of both are compared. Seconds are medians by the clock, to be taken on an idle machine.
 """
 
 from __future__ import annotations
@@ -14,10 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -32,6 +28,7 @@ from hqzoo.nn.heads import Standardise
 from hqzoo.tasks.features import extract_features
 from hqzoo.tasks.logistic import logistic_path
 from hqzoo.tasks.probe import GRIDS
+from hqzoo.tasks.step_time import median_seconds
 
 __all__ = ["extraction", "main", "probe"]
 
@@ -69,7 +66,7 @@ def probe(number: int, width: int, turns: int) -> dict[str, Any]:
     Args:
         number: Vectors.
         width: Their length.
-        turns: Timed turns, after one that warms up.
+        turns: Timed turns, after two that warm up.
     """
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(CLASSES, (number,), generator=generator)
@@ -81,9 +78,8 @@ def probe(number: int, width: int, turns: int) -> dict[str, Any]:
         standardise.fit(vectors)
         logistic_path(standardise(vectors), labels, CLASSES, GRIDS["lbfgs"])
 
-    timed = _in_turns({"probe": run}, turns)["probe"]
     sizes = {"vectors": number, "width": width, "classes": CLASSES, "penalties": len(GRIDS["lbfgs"])}
-    return {**sizes, **timed}
+    return {**sizes, "seconds": median_seconds({"probe": run}, turns)["probe"]}
 
 
 def extraction(images: int, turns: int) -> dict[str, Any]:
@@ -91,7 +87,7 @@ def extraction(images: int, turns: int) -> dict[str, Any]:
 
     Args:
         images: Their number.
-        turns: Timed turns, after one that warms up.
+        turns: Timed turns, after two that warm up.
     """
     sensor, statistics = Sensor(("red", "green", "blue")), Statistics((0.0,) * 3, (1.0,) * 3)
     encoder = create_model("timm_encoder", inputs=Inputs({"image": sensor}, {"image": statistics})).eval()
@@ -103,21 +99,9 @@ def extraction(images: int, turns: int) -> dict[str, Any]:
         return torch.from_numpy(found.vectors)
 
     difference = float((extract() - bare).abs().max())
-    timed = _in_turns({"bare": lambda: _bare(encoder, loader), "extract": extract}, turns)
-    ratios = {f"ratio_of_{what}": timed["extract"][what] / timed["bare"][what] for what in ("seconds", "cpu_seconds")}
-    return {"images": images, **timed, **ratios, "largest_difference": difference}
-
-
-def _in_turns(runs: Mapping[str, Callable[[], object]], turns: int) -> dict[str, dict[str, float]]:
-    """Return the median ``seconds`` and ``cpu_seconds`` of every run after one turn that warms up."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
-    for _ in range(1 + turns):
-        for name, run in runs.items():
-            began = time.perf_counter(), time.process_time()
-            run()
-            found[name].append((time.perf_counter() - began[0], time.process_time() - began[1]))
-    medians = {name: [median(each) for each in zip(*values[1:], strict=True)] for name, values in found.items()}
-    return {name: dict(zip(("seconds", "cpu_seconds"), each, strict=True)) for name, each in medians.items()}
+    seconds = median_seconds({"bare": lambda: _bare(encoder, loader), "extract": extract}, turns)
+    ratio = seconds["extract"] / seconds["bare"]
+    return {"images": images, "seconds": seconds, "ratio": ratio, "largest_difference": difference}
 
 
 @torch.no_grad()
@@ -128,14 +112,7 @@ def _bare(encoder: nn.Module, loader: DataLoader[Any]) -> Tensor:
 def _loader(images: int) -> DataLoader[Any]:
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(images, 3, SIDE, SIDE, generator=generator)
-    samples = [
-        {
-            "image": picture,
-            "label": number % CLASSES,
-            "name": f"{number:06d}",
-        }
-        for number, picture in enumerate(pictures)
-    ]
+    samples = [{"image": image, "label": k % CLASSES, "name": f"{k:06d}"} for k, image in enumerate(pictures)]
     return DataLoader(samples, BATCH)  # type: ignore[arg-type]  # torch takes any sequence
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hqzoo._files import write_text
+from hqzoo.compare.cells import read_cells
 from hqzoo.compare.differences import ALPHA, BARELY_TRAINED, NOT_RUN, UNFINISHED
 from hqzoo.compare.grids import INTERVAL, Grid, deciding_p, families_text, interval_text, mean_text, p_text
 from hqzoo.compare.quoted import parse_quoted
@@ -184,7 +185,7 @@ def _summary(metric: str, folder: Path) -> dict[str, Any]:
     table = read_table(folder / "table.yaml")
     if metric:
         table = table.scored_by(metric)
-    return summarize_table(table, folder)
+    return summarize_table(table, folder, read_cells(table, folder))
 
 
 def _score(row: Mapping[str, Any], metric: str, source: Source) -> str:

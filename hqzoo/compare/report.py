@@ -72,9 +72,10 @@ def write_report(table: Table, out: Path, units: str | None = None) -> dict[str,
         ConfigError: If there is no finished cell, or one does not belong to the table; if units are asked for, and a
             cell has none.
     """
-    if not any(read_cells(table, out).values()):
+    results = read_cells(table, out)
+    if not any(results.values()):
         raise ConfigError(f"There is nothing to report: no finished cell of table '{table.name}' in {out}.")
-    summary = summarize_table(table, out)
+    summary = summarize_table(table, out, results)
     if units is not None and not (summary["rule"] == UNITS and units in ("", summary["metric"])):
         margin = summary["margin"] if units in ("", summary["metric"]) else None
         summary["units"] = compare_rows_by_unit(table, out, units or summary["metric"], margin)

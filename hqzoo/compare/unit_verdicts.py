@@ -14,9 +14,9 @@ from typing import Any
 
 from scipy import stats
 
-from hqzoo.compare.cells import read_cells
 from hqzoo.compare.differences import ALPHA, NOT_RUN, POWER, UNFINISHED, Judge
 from hqzoo.compare.mean import Mean
+from hqzoo.compare.result import Results
 from hqzoo.compare.statistics import Interval
 from hqzoo.compare.summary import summarize
 from hqzoo.compare.table import Table
@@ -38,12 +38,13 @@ MANY = 1e6  # degrees of freedom of an error that is taken to be known
 OF_RUNS = ("p_plain", "error_from", "components", "bootstrap", "published_gain")
 
 
-def summarize_table(table: Table, out: Path) -> dict[str, Any]:
+def summarize_table(table: Table, out: Path, results: Results) -> dict[str, Any]:
     """Return what the cells in a folder found, as plain types.
 
     Args:
         table: The table.
-        out: Its folder, with its cells and, where it says ``units``, their samples.
+        out: Its folder, with the samples of its cells where it says ``units``.
+        results: Its cells, see :func:`hqzoo.compare.cells.read_cells`.
 
     Returns:
         See :func:`hqzoo.compare.summary.summarize`. Where the table says ``units``: ``rule`` is ``"units"``; every row
@@ -54,7 +55,7 @@ def summarize_table(table: Table, out: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If a cell has no units, or they differ between rows.
     """
-    summary = summarize(table, read_cells(table, out))
+    summary = summarize(table, results)
     if not (table.units and summary["cells"] and is_score_of_units(summary["metric"])):
         return summary
     found = compare_rows_by_unit(table, out, summary["metric"], summary["margin"])["comparisons"]

@@ -20,5 +20,5 @@ def test_both_are_timed_and_features_are_the_encoders(tmp_path: Path) -> None:
     assert found["probe"]["penalties"] == 11
     assert found["probe"]["seconds"] > 0
     assert found["extraction"]["largest_difference"] < 1e-5
-    assert found["extraction"]["ratio_of_seconds"] > 0
+    assert found["extraction"]["ratio"] > 0
     assert found["machine"]["torch"]

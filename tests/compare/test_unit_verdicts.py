@@ -10,6 +10,7 @@ import yaml
 from hqzoo.cli import main
 from hqzoo.compare import compare_units, read_table, units_of_row, write_claims
 from hqzoo.compare.cell_files import write_cell
+from hqzoo.compare.cells import read_cells
 from hqzoo.compare.report import brief, overview, sentence, write_report
 from hqzoo.compare.statistics import holm
 from hqzoo.compare.table import Cell, Row, Table
@@ -35,6 +36,10 @@ WEIGHTS = {"model.encoder.net": {"source": "somewhere", "sha256": "0123456789abc
 
 def table(**changes) -> Table:
     return Table("made_up", "classifier/eurosat_rgb", ROWS, metric="accuracy", **{"units": "accuracy", **changes})
+
+
+def summarised(of: Table, out: Path) -> dict:
+    return summarize_table(of, out, read_cells(of, out))
 
 
 def columns(row: str, images: int = 200) -> dict[str, np.ndarray]:
@@ -68,7 +73,7 @@ def probed(tmp_path: Path) -> Path:
 
 
 def test_one_run_a_row_is_told_by_its_images(probed: Path) -> None:
-    summary = summarize_table(table(), probed)
+    summary = summarised(table(), probed)
     found = {(each["row"], each["against"]): each for each in summary["comparisons"]}
     right = {row: columns(row)["truth"] == columns(row)["prediction"] for row in SKILL}
     runs = {row: units_of_row(table(), probed, row) for row in SKILL}
@@ -83,12 +88,12 @@ def test_one_run_a_row_is_told_by_its_images(probed: Path) -> None:
     assert found["encoder", "floor"]["verdict"] == "better for these two checkpoints"
     assert found["other", "encoder"]["verdict"] == "undecided"
     # without the table's word for it, nothing is told
-    alone = summarize_table(table(units=""), probed)["comparisons"]
+    alone = summarised(table(units=""), probed)["comparisons"]
     assert {each["verdict"] for each in alone} == {"undecided: one pair"}
 
 
 def test_a_row_has_the_interval_of_its_images(probed: Path) -> None:
-    rows = {row["name"]: row for row in summarize_table(table(), probed)["rows"]}
+    rows = {row["name"]: row for row in summarised(table(), probed)["rows"]}
     score = rows["floor"]["score"]["mean"]
     assert set(rows["floor"]["intervals"]) == {"accuracy", "macro_f1", "micro_f1", "ece"}
     low, high = rows["floor"]["intervals"]["accuracy"]
@@ -145,7 +150,7 @@ def test_folds_with_a_run_each_are_told_by_their_images(tmp_path: Path) -> None:
         found = columns(row)
         for fold, part in enumerate((slice(0, 100), slice(100, 200))):
             write(tmp_path / "out", row, {name: values[part] for name, values in found.items()}, tmp_path, fold)
-    each = summarize_table(folds, tmp_path / "out")["comparisons"][1]
+    each = summarised(folds, tmp_path / "out")["comparisons"][1]
     assert each["verdict"] == "better for these checkpoints, one in each of 2 folds"
     assert each["interval"]["n"] == 200
 
@@ -167,7 +172,7 @@ def test_a_table_file_says_it(probed: Path, tmp_path: Path) -> None:
 
 
 def test_heads_that_are_fitted_are_not_barely_trained(probed: Path) -> None:
-    summary = summarize_table(table(), probed)
+    summary = summarised(table(), probed)
     assert not any(row["barely_trained"] for row in summary["rows"])  # majority never finds two classes
 
 

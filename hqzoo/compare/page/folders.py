@@ -150,7 +150,7 @@ def _read_comparison(path: Path, name: str) -> Comparison:
     results = read_cells(table, path)
     if not any(results.values()):
         raise ConfigError(f"The table in {path} has no finished cell yet: hqzoo compare --out {path} goes on with it.")
-    summary = summarize_table(table, path)
+    summary = summarize_table(table, path, results)
     stored = _read_json(path / SUMMARY)
     if stored.get("cells") == summary["cells"]:  # what was asked for beyond folds, of the same cells
         summary["units"] = stored.get("units")
